@@ -1,0 +1,70 @@
+"""Every code that a row or a file can be refused with, and what the services raise, split by consequence.
+
+    RollcallError
+    ├── FileProblem      the file cannot be taken or finished: a 4xx before the 202, `failed` after it
+    ├── MalformedMessage this message can never be handled: dead-letter it and go on
+    └── TryAgainLater    the fault is ours (database, broker, machine): hold the message, nothing is wrong with it
+
+A row that is refused raises nothing: validation returns a `RowFault` (`shared.rows.employee_row`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RowCode(StrEnum):
+    """Why one row is in the dead letters. Stable: people write scripts against these."""
+
+    WRONG_COLUMN_COUNT = "wrong_column_count"
+    ROW_TOO_LONG = "row_too_long"
+    MISSING_VALUE = "missing_value"
+    VALUE_TOO_LONG = "value_too_long"
+    CONTROL_CHARACTER = "control_character"
+    UNREADABLE_CHARACTER = "unreadable_character"
+    INVALID_MOBILE = "invalid_mobile"
+    SPREADSHEET_DAMAGE = "spreadsheet_damage"
+    INVALID_EMAIL = "invalid_email"
+    DUPLICATE_EMAIL = "duplicate_email"
+    INTERNAL_ERROR = "internal_error"
+    POISON_ROW = "poison_row"
+
+
+class FileCode(StrEnum):
+    """Why a file as a whole was refused (422, before the 202) or ended `failed` (after it)."""
+
+    EMPTY_FILE = "empty_file"
+    NOT_CSV = "not_csv"
+    UNKNOWN_ENCODING = "unknown_encoding"
+    WRONG_ENCODING = "wrong_encoding"
+    INVALID_DELIMITER = "invalid_delimiter"
+    INVALID_MAPPING = "invalid_mapping"
+    MISSING_COLUMNS = "missing_columns"
+    AMBIGUOUS_COLUMNS = "ambiguous_columns"
+    UNKNOWN_COLUMN = "unknown_column"
+    UNCLOSED_QUOTE = "unclosed_quote"
+    FILE_CHANGED = "file_changed"
+    FILE_MISSING = "file_missing"
+    NO_PROGRESS = "no_progress"
+
+
+class RollcallError(Exception):
+    """The root of everything that the services raise themselves."""
+
+
+class FileProblem(RollcallError):
+    """The file as a whole is refused. `detail` tells its owner what to do; `errors` names several culprits."""
+
+    def __init__(self, code: FileCode, detail: str, errors: tuple[dict[str, str], ...] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+
+
+class MalformedMessage(RollcallError):
+    """A message that no retry can help: not ours, or written by a newer version."""
+
+
+class TryAgainLater(RollcallError):
+    """Nothing is wrong with the row or the message: the database, the broker or this process is."""
