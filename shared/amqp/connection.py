@@ -1,0 +1,66 @@
+"""Opening and closing a connection to the broker: one of the nodes given, with a heartbeat and deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING
+
+import aio_pika
+import structlog
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+
+from shared.errors import TryAgainLater
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractConnection
+
+    from shared.settings import SharedSettings
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 10
+CLOSE_TIMEOUT_SECONDS = 3
+
+# What the libraries raise for a broker that is away, refuses, or has closed the channel under us.
+BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError, RuntimeError)
+
+
+class BrokerUnavailable(TryAgainLater):
+    """The broker cannot be reached, or did not confirm in time. What was published may still arrive."""
+
+    def __init__(self, reason: str, *, was_connected: bool = False) -> None:
+        super().__init__(reason)
+        self.was_connected = was_connected
+
+
+async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
+    """Connect to the first node that answers, in random order; `name` is shown in the management UI.
+
+    Not aio-pika's robust connection: that one restores an exclusive queue by its old name, which after a half-open
+    drop the broker refuses (405) for the whole connection. Reconnecting is the caller's loop.
+    """
+    nodes = settings.amqp_url.get_secret_value().split(",")
+    random.shuffle(nodes)
+    problem: BaseException | None = None
+    for node in nodes:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                return await aio_pika.connect(
+                    node.strip(),
+                    heartbeat=settings.amqp_heartbeat_seconds,
+                    client_properties={"connection_name": name},
+                )
+        except BROKER_ERRORS as error:
+            problem = error
+    raise BrokerUnavailable(f"cannot connect to RabbitMQ: {type(problem).__name__}") from problem
+
+
+async def close_quietly(connection: AbstractConnection | None) -> None:
+    """Close within a deadline: while the broker blocks publishers a polite close can hang for ever."""
+    if connection is None:
+        return
+    with contextlib.suppress(*BROKER_ERRORS):
+        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+            await connection.close()

@@ -1,0 +1,110 @@
+"""Publishing with publisher confirms, on a connection of its own that is replaced whenever it is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+import aio_pika
+import structlog
+
+from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.topology import declare_topology
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractConnection
+
+    from shared.settings import SharedSettings
+
+log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """Persistent, mandatory, confirmed publishes. Returns = the broker has it on disk in a queue.
+
+    Any failure throws the connection away: after a timeout nobody knows what is in flight on its channel, and a
+    message that timed out while the broker blocked publishers is still delivered later. Every caller must therefore
+    be able to publish the same thing again without harm.
+    """
+
+    def __init__(self, settings: SharedSettings, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._opening = asyncio.Lock()
+        self._closers: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._channel is not None and not self._channel.is_closed
+
+    async def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        *,
+        message_id: str | None = None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
+    ) -> None:
+        """Publish and wait for the confirm. Raises `BrokerUnavailable`; the message may or may not have arrived.
+
+        `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused
+        while in flight can hang the publish.
+        """
+        message = aio_pika.Message(
+            body,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            content_type="application/json",
+            message_id=message_id or uuid.uuid4().hex,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+        )
+        channel = await self._open_channel()
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                target = await channel.get_exchange(exchange, ensure=False)
+                await target.publish(message, routing_key, mandatory=True)
+        except asyncio.CancelledError:
+            self._discard(channel)
+            raise
+        except BROKER_ERRORS as error:
+            self._discard(channel)
+            raise BrokerUnavailable(f"publish to {exchange} not confirmed: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        await close_quietly(connection)
+        await asyncio.gather(*self._closers)
+
+    async def _open_channel(self) -> AbstractChannel:
+        async with self._opening:
+            if self._channel is not None and not self._channel.is_closed:
+                return self._channel
+            if self._channel is not None:
+                self._discard(self._channel)
+            connection = await connect(self._settings, self._name)
+            try:
+                async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    await declare_topology(channel)
+            except BROKER_ERRORS as error:
+                self._close_later(connection)
+                raise BrokerUnavailable(f"cannot open a channel: {type(error).__name__}") from error
+            self._connection, self._channel = connection, channel
+            return channel
+
+    def _discard(self, channel: AbstractChannel) -> None:
+        if channel is not self._channel:
+            return
+        if self._connection is not None:
+            self._close_later(self._connection)
+        self._connection = self._channel = None
+
+    def _close_later(self, connection: AbstractConnection) -> None:
+        task = asyncio.create_task(close_quietly(connection))
+        self._closers.add(task)
+        task.add_done_callback(self._closers.discard)

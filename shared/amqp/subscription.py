@@ -1,0 +1,199 @@
+"""One consumer on one queue, kept alive: connects, declares, consumes, and does so again after every loss."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.topology import declare_topology
+from shared.telemetry import describe_error
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+    from shared.settings import SharedSettings
+
+log = structlog.get_logger(__name__)
+
+OnMessage = Callable[["AbstractIncomingMessage"], Awaitable[None]]
+DeclareQueue = Callable[["AbstractChannel"], Awaitable["AbstractQueue"]]
+
+RECONNECT_SECONDS = (0.2, 0.5, 1, 2, 5)
+QUEUE_CHECK_SECONDS = 5
+BROKER_ANSWER_SECONDS = 15
+
+
+def existing_queue(name: str) -> DeclareQueue:
+    """A queue of the topology, which the subscription declares before it consumes."""
+
+    async def declare(channel: AbstractChannel) -> AbstractQueue:
+        return await channel.get_queue(name, ensure=True)
+
+    return declare
+
+
+class Subscription:
+    """`run()` consumes until `stop()`, whatever happens to the broker meanwhile.
+
+    Messages are handled one after another in a task of ours: aiormq cancels the callbacks of a channel that dies, and
+    a cancelled transaction is the last thing we want then. A message that arrives after a reconnect waits until the
+    one in hand is finished, so there is never more than one at work. `on_message` settles its message itself.
+
+    A deleted queue is noticed twice: by the broker's `basic.cancel`, and by a passive declare every few seconds.
+    """
+
+    def __init__(
+        self,
+        settings: SharedSettings,
+        *,
+        name: str,
+        declare_queue: DeclareQueue,
+        on_message: OnMessage,
+        prefetch: int,
+        no_ack: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._name = name
+        self._declare_queue = declare_queue
+        self._on_message = on_message
+        self._prefetch = prefetch
+        self._no_ack = no_ack
+        self._inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._allowed = asyncio.Event()
+        self._allowed.set()
+        self._interrupt = asyncio.Event()
+        self._stopping = False
+        self.queue_name: str | None = None
+        self.on_subscribed: Callable[[], None] | None = None
+
+    @property
+    def is_subscribed(self) -> bool:
+        return self.queue_name is not None
+
+    def pause(self) -> None:
+        """Stop consuming until `resume()`. The connection closes, so what is unacknowledged goes back, once."""
+        self._allowed.clear()
+        self._interrupt.set()
+
+    def resume(self) -> None:
+        self._allowed.set()
+
+    def stop(self) -> None:
+        """Take no more messages; `run()` returns when the one in hand is settled."""
+        self._stopping = True
+        self._allowed.set()
+        self._interrupt.set()
+
+    async def run(self) -> None:
+        worker = asyncio.create_task(self._work(), name=f"{self._name} worker")
+        failures = 0
+        try:
+            while not self._stopping:
+                await self._allowed.wait()
+                self._interrupt.clear()
+                if self._stopping:
+                    break
+                try:
+                    await self._consume_until_lost()
+                    failures = 0
+                except BrokerUnavailable as error:
+                    delay = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
+                    failures = 0 if error.was_connected else failures + 1
+                    log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
+                    await self._interrupted_within(delay)
+            await self._idle.wait()
+        finally:
+            worker.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            message = await self._inbox.get()
+            self._idle.clear()
+            try:
+                await self._on_message(message)
+            except Exception as error:  # a bug in a handler must neither end consumption nor keep its message for ever
+                log.error("handler failed", subscription=self._name, **describe_error(error))
+                self._interrupt.set()
+            finally:
+                self._idle.set()
+
+    async def _consume_until_lost(self) -> None:
+        connection = await connect(self._settings, self._name)
+        connected = False
+        try:
+            async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                channel = await connection.channel(publisher_confirms=False)
+                lost = await self._watch(channel)
+                await declare_topology(channel)
+                await channel.set_qos(prefetch_count=self._prefetch)
+                queue = await self._declare_queue(channel)
+                consumer_tag = await queue.consume(self._receive, no_ack=self._no_ack)
+            connected = True
+            self._subscribed_to(queue.name)
+            if await self._interrupted_before_loss(channel, queue.name, lost):
+                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                    await queue.cancel(consumer_tag)
+                self._forget_waiting()
+                await self._idle.wait()
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailable(type(error).__name__, was_connected=connected) from error
+        finally:
+            self.queue_name = None
+            self._forget_waiting()
+            await close_quietly(connection)
+
+    def _subscribed_to(self, queue_name: str) -> None:
+        self.queue_name = queue_name
+        log.info("subscribed", subscription=self._name, queue=queue_name)
+        if self.on_subscribed is not None:
+            self.on_subscribed()
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        self._inbox.put_nowait(message)
+
+    def _forget_waiting(self) -> None:
+        """Drop what was delivered and not begun: the broker delivers it again when the connection closes."""
+        while not self._inbox.empty():
+            self._inbox.get_nowait()
+
+    async def _watch(self, channel: AbstractChannel) -> asyncio.Future[None]:
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def set_lost(*_: object) -> None:
+            if not lost.done():
+                lost.set_result(None)
+
+        channel.close_callbacks.add(set_lost)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(set_lost)
+        return lost
+
+    async def _interrupted_before_loss(
+        self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[None]
+    ) -> bool:
+        """True when we were asked to let go; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
+        interrupted = asyncio.create_task(self._interrupt.wait())
+        try:
+            while not self._interrupt.is_set():
+                await asyncio.wait(
+                    {interrupted, lost}, timeout=QUEUE_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if lost.done():
+                    raise BrokerUnavailable("channel, consumer or queue is gone", was_connected=True)
+                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                    await channel.declare_queue(queue_name, passive=True)
+        finally:
+            interrupted.cancel()
+        return True
+
+    async def _interrupted_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._interrupt.wait()

@@ -1,0 +1,60 @@
+"""The one way to a Postgres connection: a bounded pool whose sessions cannot wait or idle for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.telemetry import sqlstate
+
+if TYPE_CHECKING:
+    from shared.settings import SharedSettings
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+# Classes of SQLSTATE that say something about the row: a value or constraint is violated. Everything else is ours.
+ROW_FAULT_CLASSES = frozenset({"21", "22", "23"})
+
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, OSError, TimeoutError)
+
+
+def create_engine(
+    settings: SharedSettings,
+    service: str,
+    *,
+    pool_size: int,
+    pool_timeout_seconds: float,
+    statement_timeout_seconds: float = 0,
+) -> AsyncEngine:
+    """No connection is made yet. A pool that is used up raises `sqlalchemy.exc.TimeoutError` after its timeout."""
+    url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout_seconds,
+        pool_pre_ping=True,
+        # An error's text would carry the parameters, which are people's names.
+        hide_parameters=True,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "server_settings": {
+                "application_name": service,
+                "lock_timeout": f"{int(settings.lock_timeout_seconds * 1000)}",
+                "idle_in_transaction_session_timeout": f"{int(settings.idle_in_transaction_timeout_seconds * 1000)}",
+                "statement_timeout": f"{int(statement_timeout_seconds * 1000)}",
+                # Batches are planned for their size each time otherwise, and JIT never pays for them.
+                "jit": "off",
+            },
+        },
+    )
+
+
+def is_row_fault(error: BaseException) -> bool:
+    """Whether a database error is about the row that was written, not about the database or us."""
+    state = sqlstate(error)
+    return state is not None and state[:2] in ROW_FAULT_CLASSES
+

@@ -1,0 +1,45 @@
+"""A service starts only on a schema that it knows: an older one is refused, a newer one taken with a warning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import text
+
+from shared.errors import RollcallError
+from shared.telemetry import sqlstate
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+log = structlog.get_logger(__name__)
+
+# Revision ids are sequential (0001, 0002, …), so that older and newer can be told apart.
+REQUIRED_REVISION = "0001"
+_UNDEFINED_TABLE = "42P01"
+
+
+class SchemaTooOld(RollcallError):
+    """The database lacks migrations. The text says what to run."""
+
+
+async def check_schema(connection: AsyncConnection) -> None:
+    """Raises `SchemaTooOld`; database errors pass through."""
+    found = await _revision(connection)
+    if found is None or found < REQUIRED_REVISION:
+        raise SchemaTooOld(
+            f"The database is at schema revision {found or 'none'}, this service needs {REQUIRED_REVISION}. Run the "
+            "migrations first: `docker compose run --rm migrate`, or `alembic upgrade head` beside the pyproject.toml."
+        )
+    if found > REQUIRED_REVISION:
+        log.warning("schema is newer than this service", found=found, known=REQUIRED_REVISION)
+
+
+async def _revision(connection: AsyncConnection) -> str | None:
+    try:
+        return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+    except Exception as error:  # only "no such table" is an answer; everything else goes on up
+        if sqlstate(error) == _UNDEFINED_TABLE:
+            return None
+        raise

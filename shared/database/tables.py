@@ -1,0 +1,212 @@
+"""The tables, as the queries see them. Alembic owns the schema; a test keeps the two equal."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+UPLOAD_STATES = ("queued", "running", "cancelling", "succeeded", "partially_succeeded", "failed", "cancelled")
+FINAL_STATES = ("succeeded", "partially_succeeded", "failed", "cancelled")
+DUPLICATE_MODES = ("skip", "update", "reject")
+TOTAL_SLOTS = 64
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _timestamp(name: str, *, now: bool = False) -> Column[object]:
+    if now:
+        return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+    return Column(name, DateTime(timezone=True))
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+# One row a file that was answered 202. `sequence` is the order of acceptance. The counts are hints while the upload
+# runs (its producer adds up replies) and the ledger's sums once it is finished.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("sequence", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("status", Text, nullable=False, server_default=text("'queued'")),
+    Column("on_duplicate", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("object_key", Text, nullable=False),
+    Column("byte_count", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("encoding_guessed", Boolean, nullable=False),
+    Column("delimiter", Text, nullable=False),
+    Column("has_header", Boolean, nullable=False),
+    Column("columns", ARRAY(Text), nullable=False),
+    # For each of the four fields in order, the indices of the columns that it is joined from.
+    Column("field_columns", JSONB, nullable=False),
+    Column("chunk_rows", Integer, nullable=False),
+    Column("idempotency_key", Text, unique=True),
+    Column("idempotency_fingerprint", Text),
+    _count("rows_read"),
+    _count("rows_done"),
+    _count("inserted"),
+    _count("updated"),
+    _count("duplicates"),
+    _count("rejected"),
+    Column("rejected_by", JSONB, nullable=False, server_default=text("'{}'")),
+    _count("unprocessed"),
+    _count("bytes_done"),
+    # Grows by one with each change that a viewer can see.
+    Column("revision", BigInteger, nullable=False, server_default=text("1")),
+    Column("problem", JSONB),
+    _timestamp("created_at", now=True),
+    _timestamp("started_at"),
+    _timestamp("finished_at"),
+    _timestamp("file_deleted_at"),
+    CheckConstraint(_one_of("status", UPLOAD_STATES), name="status_check"),
+    CheckConstraint(_one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
+    Index("uploads_newest_idx", text("sequence DESC")),
+    Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),
+    Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+)
+
+# Which producer works on an upload. Apart from `uploads`, so that renewing never waits for a chunk's lock.
+upload_leases = Table(
+    "upload_leases",
+    metadata,
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", Text, nullable=False),
+    # Grows with each new holder; whoever writes for an upload proves that its number is still the newest.
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    # Leases in a row that died without the ledger having grown.
+    Column("fruitless", Integer, nullable=False, server_default=text("0")),
+    Column("chunks_at_start", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# The ledger: a chunk that stands here has had its effect; one that does not has had none.
+upload_chunks = Table(
+    "upload_chunks",
+    metadata,
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_row", BigInteger, primary_key=True),
+    Column("row_count", Integer, nullable=False),
+    Column("byte_count", BigInteger, nullable=False),
+    Column("inserted", Integer, nullable=False),
+    Column("updated", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("rejected_by", JSONB, nullable=False, server_default=text("'{}'")),
+    _timestamp("committed_at", now=True),
+    CheckConstraint("row_count = inserted + updated + duplicates + rejected", name="accounted_check"),
+)
+
+# Which consumers were at a row when they were last seen (careful mode). No foreign key: its check would wait for the
+# lock that the same consumer's transaction holds on the upload.
+row_markers = Table(
+    "row_markers",
+    metadata,
+    Column("upload_id", UUID, primary_key=True),
+    Column("row_number", BigInteger, primary_key=True),
+    Column("consumers", ARRAY(UUID), nullable=False),
+    _timestamp("marked_at", now=True),
+)
+
+# The rows of the dead letters and of an upload's report. A redriven row that succeeds leaves; a dead letter that
+# somebody deleted stays in the report (`discarded_at`).
+rejected_rows = Table(
+    "rejected_rows",
+    metadata,
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("row_number", BigInteger, primary_key=True),
+    Column("line_number", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("field", Text),
+    Column("message", Text, nullable=False),
+    Column("cells", JSONB, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    _timestamp("dead_at", now=True),
+    # When the dead letter of this attempt was confirmed by the broker.
+    _timestamp("published_at"),
+    _timestamp("discarded_at"),
+    Index(
+        "rejected_rows_oldest_idx",
+        "dead_at",
+        "upload_id",
+        "row_number",
+        postgresql_where=text("discarded_at IS NULL"),
+    ),
+)
+
+# Messages on the request queue that were no requests. The id is made from the message, so a redelivery adds no row.
+malformed_messages = Table(
+    "malformed_messages",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("reason", Text, nullable=False),
+    # The first 64 KiB, made storable.
+    Column("body", Text, nullable=False),
+    _timestamp("dead_at", now=True),
+    _timestamp("published_at"),
+    _timestamp("discarded_at"),
+)
+
+# `upload_sequence` and `row_number` say which row of which upload an employee stands as; together with `by_update`
+# they guard every conflict, so that the order of deliveries cannot show (P4).
+employees = Table(
+    "employees",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("employee_name", Text, nullable=False),
+    Column("company_name", Text, nullable=False),
+    Column("mobile_no", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("upload_sequence", BigInteger, nullable=False),
+    Column("row_number", BigInteger, nullable=False),
+    # Whether it stands as what an `update` upload said: such a one gives way only to a later `update`.
+    Column("by_update", Boolean, nullable=False),
+    # The upload whose row this one replaced; null = inserted. PostgreSQL tells the old row from 18 on only.
+    Column("replaced_sequence", BigInteger),
+    _timestamp("created_at", now=True),
+    _timestamp("updated_at", now=True),
+    Index("employees_email_key", text("lower(email)"), unique=True),
+    Index(
+        "employees_search_idx",
+        text("lower(employee_name || E'\\n' || email) gin_trgm_ops"),
+        postgresql_using="gin",
+    ),
+)
+
+# The exact number of employees, spread over slots so that consumers do not queue for one row. Sum it.
+employee_totals = Table(
+    "employee_totals",
+    metadata,
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False, server_default=text("0")),
+)

@@ -1,0 +1,119 @@
+"""What travels through RabbitMQ: every message body, as JSON, with its kind in the field `kind`."""
+
+import uuid
+from typing import Literal
+
+import msgspec
+
+from shared.errors import MalformedMessage
+from shared.rows.employee_row import Layout
+
+OnDuplicate = Literal["skip", "update", "reject"]
+
+
+class UploadAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
+    """A hint that an upload waits; the `uploads` table is the truth, and the sweeper finds it without this."""
+
+    upload_id: uuid.UUID
+
+
+class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
+    """Consecutive rows of one upload, as raw cells.
+
+    Row `first_row + i` stands on line `line_numbers[i]` and has the cells `rows[i]`. `faults` maps such an `i` to the
+    code that the reader refused the row with. `byte_count` is how far the file was read for this chunk: over all
+    chunks of an upload they add up to its size.
+    """
+
+    upload_id: uuid.UUID
+    first_row: int
+    layout: Layout
+    byte_count: int
+    line_numbers: list[int]
+    rows: list[list[str]]
+    faults: dict[int, str] = {}
+
+
+class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
+    """Rejected rows of one upload to be tried again: pairs of row number and the attempt that was rejected."""
+
+    upload_id: uuid.UUID
+    rows: list[tuple[int, int]]
+
+
+Request = ChunkRequest | RedriveRequest
+
+
+class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a chunk's rows; the four counts add up to the chunk's rows (P1)."""
+
+    inserted: int = 0
+    updated: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    rejected_by: dict[str, int] = {}
+
+
+class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", tag_field="kind"):
+    """A hint to the producer: `done` = the ledger has the chunk; `closed` = the upload takes no more chunks."""
+
+    upload_id: uuid.UUID
+    first_row: int
+    outcome: Literal["done", "closed"]
+    row_count: int = 0
+    byte_count: int = 0
+    counts: ChunkCounts = ChunkCounts()
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
+    """One rejected row as people find it in `employees.dead-letters`; its message id is `upload:row:attempt`."""
+
+    upload_id: uuid.UUID
+    row_number: int
+    line_number: int
+    attempt: int
+    code: str
+    field: str | None
+    message: str
+    cells: list[str]
+
+    @property
+    def message_id(self) -> str:
+        return f"{self.upload_id}:{self.row_number}:{self.attempt}"
+
+
+_encoder = msgspec.json.Encoder()
+_request_decoder = msgspec.json.Decoder(Request)
+_reply_decoder = msgspec.json.Decoder(ChunkReply)
+_announcement_decoder = msgspec.json.Decoder(UploadAnnounced)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_request(body: bytes) -> Request:
+    """Raises `MalformedMessage` with a reason that holds no value out of the body (P8)."""
+    try:
+        request = _request_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"not a request: {error}") from None
+    if isinstance(request, ChunkRequest) and (
+        not request.rows or len(request.rows) != len(request.line_numbers) or request.first_row < 1
+    ):
+        raise MalformedMessage("not a request: a chunk needs rows, a line number for each, and a first row from 1")
+    return request
+
+
+def decode_reply(body: bytes) -> ChunkReply:
+    try:
+        return _reply_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"not a reply: {error}") from None
+
+
+def decode_announcement(body: bytes) -> UploadAnnounced:
+    try:
+        return _announcement_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(f"not an announcement: {error}") from None

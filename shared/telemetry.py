@@ -1,0 +1,105 @@
+"""Logs as JSON lines that hold no employee data, and the metrics that every service has."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
+
+# These log whole frames and bodies at DEBUG, and each reconnect twice at INFO.
+CHATTY_LOGGERS = {"aio_pika": logging.WARNING, "aiormq": logging.ERROR, "asyncio": logging.WARNING}
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """What a log line may say of an error: its class, SQLSTATE and places, never its text.
+
+    Texts quote values: Postgres puts the offending key into its detail, a Python error its argument (P8).
+    """
+    frames = [
+        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    described: dict[str, Any] = {"error": type(error).__name__, "at": frames[-6:]}
+    if (state := sqlstate(error)) is not None:
+        described["sqlstate"] = state
+    return described
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE of a database error, through SQLAlchemy's wrappers; None for anything else."""
+    seen: BaseException | None = error
+    while seen is not None:
+        state = getattr(seen, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return None
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Send everything, the libraries' lines too, through one JSON renderer to standard output."""
+    shared_steps: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(service),
+        _errors_without_their_text,
+    ]
+    structlog.configure(
+        processors=[*shared_steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared_steps,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name, least in CHATTY_LOGGERS.items():
+        logging.getLogger(name).setLevel(least)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        uvicorn_logger = logging.getLogger(name)
+        uvicorn_logger.handlers = []
+        uvicorn_logger.propagate = True
+    # Its lines hold the query string, and so what people search for.
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def _named(service: str) -> structlog.typing.Processor:
+    def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _errors_without_their_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    raised = event.pop("exc_info", None)
+    record = event.get("_record")
+    if not raised and isinstance(record, logging.LogRecord):
+        raised = record.exc_info
+    if isinstance(record, logging.LogRecord):
+        record.exc_info = None
+        record.exc_text = None
+    if raised is True:
+        raised = sys.exc_info()
+    error = raised[1] if isinstance(raised, tuple) else raised
+    if isinstance(error, BaseException):
+        event.update(describe_error(error))
+    return event
