@@ -1,0 +1,10 @@
+"""How Rollcall is run on one machine: Compose, or the same services as local processes. Standard library only."""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "Rollcall needs Python 3.11 or newer, and this is "
+        + sys.version.split()[0]
+        + ". Name another one: make PYTHON=python3.13 ..."
+    )

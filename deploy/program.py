@@ -1,0 +1,130 @@
+"""One long-running program: how it is started, known to be ready, and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class ProgramFailed(Exception):
+    """It ended or did not become ready in time; the message has the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool]
+    working_folder: Path = Path("/")
+    account: str | None = None  # the user it runs as, when we are root
+    stop_signal: signal.Signals = signal.SIGTERM
+    start_seconds: float = 60
+    stop_seconds: float = 30
+
+
+@dataclass
+class RunningProgram:
+    program: Program
+    process: subprocess.Popen[bytes]
+    log: Path
+    started_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def wait_until_ready(self) -> None:
+        """Raises ProgramFailed when it ends, or is not ready within its `start_seconds`."""
+        deadline = time.monotonic() + self.program.start_seconds
+        while not self.program.is_ready():
+            if self.has_ended():
+                raise ProgramFailed(self._explain(f"ended with status {self.process.returncode}"))
+            if time.monotonic() > deadline:
+                raise ProgramFailed(self._explain(f"was not ready after {self.program.start_seconds:.0f} s"))
+            time.sleep(0.1)
+
+    def ask_to_stop(self) -> None:
+        if not self.has_ended():
+            self.process.send_signal(self.program.stop_signal)
+
+    def wait_until_stopped(self) -> None:
+        """Kills it, and what it started, when it outstays its `stop_seconds`."""
+        try:
+            self.process.wait(self.program.stop_seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        self.wait_until_stopped()
+
+    def _explain(self, what: str) -> str:
+        return f"{self.program.name} {what}; the end of {self.log}:\n{last_lines(self.log)}"
+
+
+def start(program: Program, log: Path) -> RunningProgram:
+    """Start it in a session of its own (a Ctrl-C here is not its), its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*_tied_to_this_process(program), *program.command],
+            env=dict(program.environment),
+            cwd=program.working_folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return RunningProgram(program, process, log)
+
+
+def as_account(account: str | None) -> list[str]:
+    """The command prefix that drops root for `account`."""
+    if account is None or os.geteuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={account}", f"--regid={account}", "--init-groups"]
+
+
+def _tied_to_this_process(program: Program) -> list[str]:
+    # The kernel stops it when we are killed: no orphan holds a port or a data folder for ever.
+    prefix = as_account(program.account) or ["setpriv"]
+    return [*prefix, f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}"]
+
+
+def last_lines(log: Path, count: int = 20) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "(nothing)"
+    return "\n".join(lines[-count:])
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` if nothing listens there, else one that the kernel picks."""
+    if wanted and is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
