@@ -57,4 +57,3 @@ def is_row_fault(error: BaseException) -> bool:
     """Whether a database error is about the row that was written, not about the database or us."""
     state = sqlstate(error)
     return state is not None and state[:2] in ROW_FAULT_CLASSES
-

@@ -1,0 +1,55 @@
+"""`/livez`, `/readyz` and `/metrics`, alike in every service."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+CHECK_TIMEOUT_SECONDS = 3
+
+# Raises, or returns False, when the service cannot do its work for this reason.
+Check = Callable[[], Awaitable[bool]]
+
+
+def probe_router(checks: Mapping[str, Check], *, informative: Mapping[str, Check] | None = None) -> APIRouter:
+    """Readiness fails on any of `checks`; `informative` ones are reported and fail nothing."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/livez", summary="The process answers; nothing else is asked", operation_id="livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get(
+        "/readyz",
+        summary="Whether the service can do its work, and what keeps it from it",
+        operation_id="readyz",
+        responses={503: {"description": "Not ready; the failed check says `failed`"}},
+    )
+    async def readyz() -> JSONResponse:
+        required = await _run_all(checks)
+        reported = await _run_all(informative or {})
+        ready = all(result == "ok" for result in required.values())
+        body: dict[str, Any] = {"status": "ready" if ready else "not ready", "checks": required | reported}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+    @router.get("/metrics", summary="Prometheus metrics", operation_id="metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def _run_all(checks: Mapping[str, Check]) -> dict[str, str]:
+    results = await asyncio.gather(*(_run(check) for check in checks.values()))
+    return dict(zip(checks, results, strict=True))
+
+
+async def _run(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            return "ok" if await check() else "failed"
+    except Exception:  # whatever a check raises means the same here: not ready
+        return "failed"
