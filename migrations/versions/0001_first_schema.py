@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.create_index(
         "employees_search_idx",
         "employees",
-        [sa.literal_column("lower(employee_name || chr(10) || email)").label("search_text")],
+        [sa.literal_column("lower((employee_name || chr(10)) || email)").label("search_text")],
         unique=False,
         postgresql_using="gin",
         postgresql_ops={"search_text": "gin_trgm_ops"},

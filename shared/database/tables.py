@@ -37,8 +37,8 @@ DUPLICATE_MODES = ("skip", "update", "reject")
 TOTAL_SLOTS = 64
 
 # One expression over both fields makes one cheap index; a query uses it only when it says the very same. The newline,
-# chr(10), keeps a term from matching across the two.
-SEARCH_TEXT = "lower(employee_name || chr(10) || email)"
+# chr(10), keeps a term from matching across the two. (The inner parentheses are how Postgres prints it back.)
+SEARCH_TEXT = "lower((employee_name || chr(10)) || email)"
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
