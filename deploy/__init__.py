@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - for whoever runs `make` with an older one
     sys.exit(
         "Rollcall needs Python 3.11 or newer, and this is "
         + sys.version.split()[0]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy import debian_packages
-from deploy.program import Program, as_account
+from deploy.program import Program, as_account, free_port
 
 USER = "rollcall"
 POSTGRES_SETTINGS = {
@@ -75,12 +75,20 @@ class PrivateRabbitMQ:
     password: str
 
     @property
+    def programs(self) -> tuple[Program, Program]:
+        return self.epmd, self.node
+
+    @property
     def amqp_url(self) -> str:
         return f"amqp://{USER}:{self.password}@127.0.0.1:{self.ports.amqp}/{USER}"
 
     @property
     def management_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.management}"
+
+
+def free_rabbitmq_ports() -> RabbitMQPorts:
+    return RabbitMQPorts(free_port(), free_port(), free_port(), free_port(), free_port())
 
 
 def prepare_postgres(folder: Path, port: int, settings: Mapping[str, str] | None = None) -> PrivatePostgres:
@@ -114,9 +122,15 @@ def _initialize_cluster(programs: Path, cluster: Path, password: Path, environme
     # Under another name first, so that a cluster is complete or not there, whenever this is interrupted.
     unfinished = cluster.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    initdb = [programs / "initdb", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={USER}", "--auth=scram-sha-256"]
+    initdb: list[Path | str] = [
+        programs / "initdb",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        f"--username={USER}",
+        "--auth=scram-sha-256",
+    ]
     _run_as("postgres", [*initdb, f"--pwfile={password}", f"--pgdata={unfinished}"], environment)
-    single_user = [programs / "postgres", "--single", "-D", unfinished, "postgres"]
+    single_user: list[Path | str] = [programs / "postgres", "--single", "-D", unfinished, "postgres"]
     _run_as("postgres", single_user, environment, f"CREATE DATABASE {USER}\n")
     unfinished.rename(cluster)
 
@@ -180,7 +194,7 @@ def broker_is_ready(management_url: str, user: str, password: str, amqp_port: in
     request.add_header("Authorization", f"Basic {token}")
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
-            return json.load(answer)["status"] == "ok"
+            return bool(json.load(answer)["status"] == "ok")
     except (OSError, ValueError):
         return False
 

@@ -1,0 +1,49 @@
+"""Fixtures for all tests: real servers, started by the first test that asks, and something of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import servers as test_servers
+from tests.support.servers import Servers
+
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    """One Postgres and one RabbitMQ, shared by all workers of the run."""
+    return test_servers.obtain()
+
+
+@pytest.fixture
+async def database_url(servers: Servers) -> AsyncIterator[str]:
+    """A database of the test's own with every migration applied."""
+    url = await test_servers.create_database(servers, test_servers.migrated_template(servers))
+    yield url
+    await test_servers.drop_database(servers, url)
+
+
+@pytest.fixture
+async def empty_database_url(servers: Servers) -> AsyncIterator[str]:
+    """A database of the test's own without any table."""
+    url = await test_servers.create_database(servers)
+    yield url
+    await test_servers.drop_database(servers, url)
+
+
+@pytest.fixture
+async def amqp_url(servers: Servers) -> AsyncIterator[str]:
+    """A virtual host of the test's own."""
+    url = await test_servers.create_vhost(servers)
+    yield url
+    await test_servers.delete_vhost(servers, url)
+
+
+@pytest.fixture
+def upload_store_url(tmp_path: Path) -> str:
+    """A folder of the test's own as an upload store."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return folder.as_uri()

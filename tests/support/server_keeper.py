@@ -1,0 +1,151 @@
+"""Starts one Postgres and one RabbitMQ for a pytest run, and stops them when the run's first process is gone.
+
+`python -m tests.support.server_keeper RUN_FOLDER CONTROLLER_PID`. A process of its own, because every other
+place misses an end: a worker ends before its siblings, and no hook runs after Ctrl-C twice or `kill -9`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from testcontainers.core.container import DockerContainer
+
+from deploy import container_engine, debian_packages, private_servers
+from deploy.program import free_port, start
+from tests.support.servers import RUNS, Servers, write_endpoints
+
+LABEL = "rollcall.tests"  # the value says which keeper on which machine answers for the container
+POSTGRES_SETTINGS = {
+    # Test data may be lost with the machine; tests about crashes of Postgres start one of their own.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+}
+
+
+def main(folder: Path, controller: int) -> None:
+    with ExitStack() as stack:
+        # Whatever ends this process (but kill -9) unwinds the stack: that stops the servers.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        choice = os.environ.get("ROLLCALL_TEST_SERVERS") or (
+            "containers" if container_engine.engine_answers() else "private"
+        )
+        if choice not in ("containers", "private"):
+            sys.exit(f"ROLLCALL_TEST_SERVERS is {choice!r}, and can be containers or private")
+        _sweep_left_overs()
+        (folder / "keeper.pid").write_text(str(os.getpid()))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        servers = stack.enter_context(_containers() if choice == "containers" else _private(folder))
+        write_endpoints(folder, servers)
+        while _is_alive(controller):
+            time.sleep(0.2)
+
+
+@contextmanager
+def _private(folder: Path) -> Iterator[Servers]:
+    try:
+        debian_packages.ensure_installed()
+    except debian_packages.ServersMissing as missing:
+        sys.exit(str(missing))
+    postgres = private_servers.prepare_postgres(folder / "postgres", free_port(), POSTGRES_SETTINGS)
+    rabbitmq = private_servers.prepare_rabbitmq(folder / "rabbitmq", private_servers.free_rabbitmq_ports())
+    with ExitStack() as stack:
+        stack.callback(private_servers.remove, folder / "postgres")
+        stack.callback(private_servers.remove, folder / "rabbitmq")
+        running = [start(each, folder / f"{each.name}.log") for each in (postgres.program, *rabbitmq.programs)]
+        for each in running:
+            stack.callback(each.stop)
+        for each in running:
+            each.wait_until_ready()
+        yield Servers(
+            kind="private",
+            postgres_url=postgres.url("postgres"),
+            amqp_url=rabbitmq.amqp_url.rpartition("/")[0] + "/",
+            management_url=rabbitmq.management_url,
+            management_user=private_servers.USER,
+            management_password=rabbitmq.password,
+        )
+
+
+@contextmanager
+def _containers() -> Iterator[Servers]:
+    password = secrets.token_hex(8)
+    labels = {LABEL: _own_label()}
+    flags = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    postgres = (
+        DockerContainer("postgres:17")
+        .with_envs(POSTGRES_USER="rollcall", POSTGRES_PASSWORD=password)
+        .with_command(["postgres", *flags])
+        .with_exposed_ports(5432)
+        .with_kwargs(labels=labels)
+    )
+    rabbitmq = (
+        DockerContainer("rabbitmq:4-management")
+        .with_envs(RABBITMQ_DEFAULT_USER="rollcall", RABBITMQ_DEFAULT_PASS=password)
+        .with_exposed_ports(5672, 15672)
+        .with_kwargs(labels=labels)
+    )
+    with postgres, rabbitmq:
+        host = postgres.get_container_host_ip()
+        servers = Servers(
+            kind="containers",
+            postgres_url=f"postgresql://rollcall:{password}@{host}:{postgres.get_exposed_port(5432)}/postgres",
+            amqp_url=f"amqp://rollcall:{password}@{host}:{rabbitmq.get_exposed_port(5672)}/",
+            management_url=f"http://{host}:{rabbitmq.get_exposed_port(15672)}",
+            management_user="rollcall",
+            management_password=password,
+        )
+        _wait_until_ready(servers, postgres)
+        yield servers
+
+
+def _wait_until_ready(servers: Servers, postgres: DockerContainer) -> None:
+    deadline = time.monotonic() + 120
+    # Over TCP: while the image sets itself up, its first Postgres listens on the socket alone.
+    while postgres.exec(["pg_isready", "--host=127.0.0.1"]).exit_code != 0 or not private_servers.broker_is_ready(
+        servers.management_url, servers.management_user, servers.management_password, 5672
+    ):
+        if time.monotonic() > deadline:
+            sys.exit("the containers were not ready after 120 s")
+        time.sleep(0.1)
+
+
+def _sweep_left_overs() -> None:
+    """Remove what keepers that were killed could not."""
+    for run in RUNS.glob("*"):
+        keeper = run / "keeper.pid"
+        if keeper.exists() and not _is_alive(int(keeper.read_text() or 0)):
+            for server in ("postgres", "rabbitmq"):
+                private_servers.remove(run / server)
+            shutil.rmtree(run, ignore_errors=True)
+    for container, keeper in container_engine.containers_labelled(LABEL).items():
+        machine, _, keeper_pid = keeper.rpartition("/")
+        if machine == socket.gethostname() and not _is_alive(int(keeper_pid)):
+            container_engine.remove_container(container)
+
+
+def _own_label() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
