@@ -1,0 +1,53 @@
+# One image a service, each with its own package, `shared`, and the dependencies of its own lock: nothing else.
+#
+#   base ─┬─ api_service        uploads, listings, the web page   :8000
+#         ├─ producer_service   files to requests                 :8001
+#         ├─ consumer_service   requests to rows                  :8002
+#         └─ migrate            the schema; runs once and ends
+#
+# In each stage the dependencies come before the code, so that a change of code reuses them. All are wheels with
+# the hashes of requirements/*.txt (`make lock`), so no image needs a compiler. The processes run as user 10001 and
+# write nowhere but /tmp and the uploads' volume: the root file system can be read-only.
+
+FROM python:3.13-slim AS base
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# A volume takes over the owner of the folder that it is first mounted on.
+RUN mkdir -p /var/lib/rollcall/uploads && chown -R 10001:10001 /var/lib/rollcall
+WORKDIR /rollcall
+STOPSIGNAL SIGTERM
+
+FROM base AS api_service
+COPY requirements/api_service.txt requirements.txt
+RUN pip install --require-hashes --only-binary :all: -r requirements.txt
+COPY shared shared
+COPY api_service api_service
+USER 10001:10001
+EXPOSE 8000
+CMD ["python", "-m", "uvicorn", "api_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+
+FROM base AS producer_service
+COPY requirements/producer_service.txt requirements.txt
+RUN pip install --require-hashes --only-binary :all: -r requirements.txt
+COPY shared shared
+COPY producer_service producer_service
+USER 10001:10001
+EXPOSE 8001
+CMD ["python", "-m", "uvicorn", "producer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8001", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+
+FROM base AS consumer_service
+COPY requirements/consumer_service.txt requirements.txt
+RUN pip install --require-hashes --only-binary :all: -r requirements.txt
+COPY shared shared
+COPY consumer_service consumer_service
+USER 10001:10001
+EXPOSE 8002
+CMD ["python", "-m", "uvicorn", "consumer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8002", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+
+FROM base AS migrate
+COPY requirements/migrations.txt requirements.txt
+RUN pip install --require-hashes --only-binary :all: -r requirements.txt
+COPY pyproject.toml ./
+COPY shared shared
+COPY migrations migrations
+USER 10001:10001
+CMD ["python", "-m", "alembic", "upgrade", "head"]
