@@ -1,0 +1,184 @@
+"""Cuts a stream of bytes into records, with the line each starts on, in constant memory whatever the file."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+from shared.errors import FileCode, FileProblem, RowCode
+from shared.rows.csv_format import CsvFormat, is_blank
+from shared.rows.file_encoding import wrong_encoding
+from shared.rows.formula import unescape_formula
+
+# In characters, line ends and quotes included.
+RECORD_LIMIT: Final = 256 * 1024
+# What is kept of a record beyond the limit, for its report: in all, and of how many cells.
+_KEPT_CHARACTERS: Final = 2048
+_KEPT_CELLS: Final = 64
+_BLOCK_BYTES: Final = 64 * 1024
+# Long enough for a record beyond the limit to be known as such from its first piece.
+_PIECE_LIMIT: Final = RECORD_LIMIT + 4096
+
+# The module's own limit of 128 Ki characters a cell is below ours for a record, and there is none a reader.
+csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD_LIMIT))
+
+
+class Record(NamedTuple):
+    """One row of the file; `line_number` is the physical line it starts on, from 1.
+
+    With a fault (`row_too_long`) the cells are only the beginning of it.
+    """
+
+    line_number: int
+    cells: list[str]
+    fault: RowCode | None
+
+
+class UnclosedQuote(FileProblem):
+    """A quote opened on `line_number` is open still at the end of the file, or after 256 Ki characters."""
+
+    def __init__(self, line_number: int) -> None:
+        super().__init__(
+            FileCode.UNCLOSED_QUOTE,
+            f"The double quote that opens on line {line_number} is never closed: close or remove it. "
+            "The lines after it could not be told apart.",
+        )
+        self.line_number = line_number
+
+
+def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
+    """Read the rows after the header. Blocking; leaves the stream open.
+
+    Raises UnclosedQuote, and FileProblem wrong_encoding for bytes that the format's encoding does not know.
+    """
+    lines = _Lines(stream, csv_format)
+    reader = csv.reader(lines, delimiter=csv_format.delimiter)
+    if csv_format.has_header:
+        next(reader, None)
+        lines.end_record()
+    for cells in reader:
+        if lines.record_size > RECORD_LIMIT:
+            yield Record(lines.record_line, _shortened(cells), RowCode.ROW_TOO_LONG)
+            while lines.is_cut:
+                lines.end_record()
+                next(reader, None)
+        elif lines.record_has_apostrophe:
+            yield Record(lines.record_line, [unescape_formula(cell) for cell in cells], None)
+        else:
+            yield Record(lines.record_line, cells, None)
+        lines.end_record()
+
+
+class _Lines:
+    """Feeds csv.reader line by line, and knows what csv.reader does not tell: where a record starts and how long it is.
+
+    csv.reader asks for another line in the midst of a record only because a quote is open. That is how an unclosed
+    quote is noticed, without looking at the characters a second time.
+    """
+
+    def __init__(self, stream: BinaryIO, csv_format: CsvFormat) -> None:
+        self.record_line = 0
+        self.record_size = 0
+        self.record_has_apostrophe = False
+        # The last piece handed out ends in the midst of a line that is longer than a record may be.
+        self.is_cut = False
+        self._line = 0
+        self._quote_line = 0
+        self._delimiter = csv_format.delimiter
+        self._pieces = _pieces(_decoded(stream, csv_format))
+
+    def end_record(self) -> None:
+        """To be called after each record that csv.reader gives."""
+        self.record_size = 0
+        self.record_has_apostrophe = False
+
+    def __iter__(self) -> Iterator[str]:
+        before = ""
+        for line in self._pieces:
+            piece = line
+            if not self.is_cut:
+                self._line += 1
+            if self.record_size:
+                self._keep_quote_open(piece)
+            elif self.is_cut:
+                self._quote_line = self._line
+                piece = before + piece
+            elif is_blank(piece, self._delimiter):
+                continue
+            else:
+                self.record_line = self._quote_line = self._line
+            self.record_size += len(piece)
+            if "'" in piece:
+                self.record_has_apostrophe = True
+            if piece[-1] in "\r\n":
+                self.is_cut = False
+            else:
+                self.is_cut = True
+                # csv.reader must not take the next piece's first quote for one that opens a cell, unless it is.
+                before = "" if piece[-1] == self._delimiter else "x"
+            yield piece
+        self.is_cut = False
+        if self.record_size:
+            raise UnclosedQuote(self._quote_line)
+
+    def _keep_quote_open(self, piece: str) -> None:
+        if self.record_size > RECORD_LIMIT:
+            raise UnclosedQuote(self._quote_line)
+        # If this piece, too, leaves a quote open, then it is one that opens here, unless none was closed here.
+        if '"' in piece.replace('""', ""):
+            self._quote_line = self._line
+
+
+def _decoded(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[str]:
+    """The text in blocks that never end between a CR and its LF."""
+    errors = "replace" if csv_format.encoding_guessed else "strict"
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(csv_format.encoding)(errors), translate=False)
+    try:
+        while block := stream.read(_BLOCK_BYTES):
+            yield decoder.decode(block)
+        yield decoder.decode(b"", final=True)
+    except UnicodeError:
+        raise wrong_encoding(csv_format.encoding) from None
+
+
+def _pieces(texts: Iterator[str]) -> Iterator[str]:
+    """Lines with their ends; one that is longer than a record may be in several pieces.
+
+    Where it is cut depends on the line alone, so that the outcome does not depend on how the bytes arrived.
+    """
+    tail = ""
+    for text in texts:
+        lines = io.StringIO(tail + text, newline="")
+        tail = ""
+        for line in lines:
+            rest = line
+            while len(rest) > _PIECE_LIMIT:
+                piece = _bite(rest)
+                yield piece
+                rest = rest[len(piece) :]
+            if rest[-1] in "\r\n":
+                yield rest
+            else:
+                tail = rest
+    if tail:
+        yield tail
+
+
+def _bite(line: str) -> str:
+    """The beginning of a long line, not cut between the two halves of a doubled quote or of a CRLF."""
+    piece = line[:_PIECE_LIMIT].rstrip('"\r')
+    return piece if len(piece) > RECORD_LIMIT else line[:_PIECE_LIMIT].rstrip("\r")
+
+
+def _shortened(cells: list[str]) -> list[str]:
+    kept: list[str] = []
+    room = _KEPT_CHARACTERS
+    for cell in cells[:_KEPT_CELLS]:
+        kept.append(cell[:room])
+        room -= len(kept[-1])
+        if not room:
+            break
+    return kept
