@@ -127,8 +127,8 @@ def _sweep_left_overs() -> None:
             for server in ("postgres", "rabbitmq"):
                 private_servers.remove(run / server)
             shutil.rmtree(run, ignore_errors=True)
-    for container, keeper in container_engine.containers_labelled(LABEL).items():
-        machine, _, keeper_pid = keeper.rpartition("/")
+    for container, owner in container_engine.containers_labelled(LABEL).items():
+        machine, _, keeper_pid = owner.rpartition("/")
         if machine == socket.gethostname() and not _is_alive(int(keeper_pid)):
             container_engine.remove_container(container)
 

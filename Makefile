@@ -1,0 +1,47 @@
+# Everything that one does with a checkout. Needs Python 3.11 and either a Docker engine or Debian's packages.
+PYTHON ?= python3
+MODE ?= auto
+CONSUMERS ?= 2
+WORKERS ?= 2
+VENV := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo down clean test test-long lint types bench lock venv
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+up: ## Bring the system up; MODE=compose|local CONSUMERS=n (default: what this machine can, 2)
+	@$(PYTHON) -m deploy.up --mode $(MODE) --consumers $(CONSUMERS)
+
+demo: ## Bring it up, upload a sample with some bad rows, and show what became of each
+	@$(PYTHON) -m deploy.demo --mode $(MODE) --consumers $(CONSUMERS)
+
+down: ## Stop it; the data stays
+	@$(PYTHON) -m deploy.down
+
+clean: ## Stop it and delete its data
+	@$(PYTHON) -m deploy.down --drop-data
+
+test: venv ## Run the tests on real servers, but for the long ones
+	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+
+test-long: venv ## Run the tests that take minutes: a million rows, ten kills
+	@$(VENV) -m pytest -m long $(ARGS)
+
+lint: venv ## Check style, layout and the layers between packages
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@.venv/bin/lint-imports
+
+types: venv ## Check the types
+	@$(VENV) -m mypy
+
+bench: venv ## Measure rows per second
+	@$(VENV) -m benchmarks $(ARGS)
+
+lock: ## Compile requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(PYTHON) -m deploy.lock $(ARGS)
+
+venv:
+	@$(PYTHON) -m deploy.virtualenv dev

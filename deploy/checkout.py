@@ -1,0 +1,60 @@
+"""Where things lie in this checkout, and the addresses of the system that runs from it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[1]
+LOCAL = CHECKOUT / ".local"
+LOGS = LOCAL / "logs"
+ENDPOINTS = LOCAL / "endpoints.json"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Written by `make up`. The databases' addresses are known in local mode only: Compose publishes neither."""
+
+    mode: str  # compose | local
+    api_url: str
+    producer_url: str
+    management_url: str
+    management_user: str
+    management_password: str
+    consumer_urls: list[str] = field(default_factory=list)
+    database_url: str | None = None
+    amqp_url: str | None = None
+    fingerprint: str | None = None  # local mode: what the running processes were started from
+
+    def write(self) -> None:
+        LOCAL.mkdir(exist_ok=True)
+        ENDPOINTS.touch(mode=0o600)
+        ENDPOINTS.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def all_ready(self) -> bool:
+        return all(is_ready(url) for url in (self.api_url, self.producer_url, *self.consumer_urls))
+
+
+def read_endpoints() -> Endpoints | None:
+    try:
+        return Endpoints(**json.loads(ENDPOINTS.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def is_ready(service_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{service_url}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def get_json(url: str) -> Any:
+    """The decoded answer; raises OSError (an HTTPError for 4xx and 5xx)."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)

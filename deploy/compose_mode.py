@@ -1,0 +1,75 @@
+"""Rollcall on a Docker engine: docker-compose.yml, with other ports where the usual ones are taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints
+from deploy.program import free_port
+
+WAIT_SECONDS = 300
+PORTS = {
+    "ROLLCALL_API_PORT": ("api_service", 8000),
+    "ROLLCALL_PRODUCER_PORT": ("producer_service", 8001),
+    "ROLLCALL_MANAGEMENT_PORT": ("rabbitmq", 15672),
+}
+
+
+def up(consumers: int) -> Endpoints:
+    """Build what changed, start what is missing, and wait until all of it is healthy."""
+    environment = {**os.environ, **_ports()}
+    command = ["up", "--build", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]
+    done = _compose([*command, f"--scale=consumer_service={consumers}"], environment)
+    if done.returncode != 0:
+        _compose(["ps", "--all"], environment)
+        _compose(["logs", "--tail=15"], environment)
+        sys.exit("The containers did not all become healthy: what they say is above.")
+    address = "http://127.0.0.1:"
+    endpoints = Endpoints(
+        mode="compose",
+        api_url=address + environment["ROLLCALL_API_PORT"],
+        producer_url=address + environment["ROLLCALL_PRODUCER_PORT"],
+        management_url=address + environment["ROLLCALL_MANAGEMENT_PORT"],
+        management_user="rollcall",
+        management_password=os.environ.get("RABBITMQ_PASSWORD", "rollcall"),
+    )
+    endpoints.write()
+    return endpoints
+
+
+def is_running() -> bool:
+    listing = subprocess.run(
+        ["docker", "compose", "ps", "--all", "--quiet"], cwd=CHECKOUT, capture_output=True, text=True
+    )
+    return bool(listing.stdout.strip())
+
+
+def down(*, drop_data: bool = False) -> None:
+    """Remove the containers; the volumes with the data stay unless `drop_data`."""
+    command = ["down", "--remove-orphans", *(["--volumes", "--rmi=local"] if drop_data else [])]
+    if _compose(command, {**os.environ}).returncode != 0:
+        sys.exit("`docker compose down` failed: its own words are above.")
+    if drop_data:
+        ENDPOINTS.unlink(missing_ok=True)
+
+
+def _ports() -> dict[str, str]:
+    """The ports given by the environment, else the ones that our containers have, else usual or free ones."""
+    return {
+        variable: os.environ.get(variable) or _published(service, usual) or str(free_port(usual))
+        for variable, (service, usual) in PORTS.items()
+    }
+
+
+def _published(service: str, port: int) -> str | None:
+    command = ["docker", "compose", "port", service, str(port)]
+    answer = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    return answer.stdout.strip().rpartition(":")[2] or None
+
+
+def _compose(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    # What Compose says is not our result: `make demo | less` shows ours.
+    command = ["docker", "compose", *words]
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)

@@ -1,0 +1,46 @@
+"""`make up`: bring the system up, one way or the other, and return when all of it is healthy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from deploy import compose_mode, container_engine, local_mode
+from deploy.checkout import ENDPOINTS, Endpoints
+
+
+def bring_up(mode: str, consumers: int) -> Endpoints:
+    """`mode` is compose, local or auto: what runs already, else Compose where an engine answers."""
+    if consumers < 1:
+        sys.exit(f"CONSUMERS is {consumers}, and must be 1 or more.")
+    if mode == "auto":
+        mode = "compose" if _compose_is_possible() and not local_mode.is_running() else "local"
+    elif mode == "compose" and not _compose_is_possible():
+        sys.exit("MODE=compose needs a Docker engine that answers (`docker info`) and Compose v2 (`docker compose`).")
+    return compose_mode.up(consumers) if mode == "compose" else local_mode.up(consumers)
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--mode", choices=["auto", "compose", "local"], default="auto")
+    parser.add_argument("--consumers", type=int, default=2)
+    return parser.parse_args()
+
+
+def _compose_is_possible() -> bool:
+    return container_engine.engine_answers() and container_engine.has_compose()
+
+
+def main() -> None:
+    arguments = parse_arguments("Bring the system up.")
+    endpoints = bring_up(arguments.mode, arguments.consumers)
+    print(f"Rollcall is up ({endpoints.mode} mode)")
+    print(f"  API         {endpoints.api_url}   (documentation: {endpoints.api_url}/docs)")
+    print(f"  producer    {endpoints.producer_url}")
+    print(
+        f"  RabbitMQ    {endpoints.management_url}   (user and password: {ENDPOINTS.relative_to(ENDPOINTS.parents[1])})"
+    )
+
+
+if __name__ == "__main__":
+    main()
