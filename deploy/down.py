@@ -9,11 +9,8 @@ from deploy import compose_mode, container_engine, local_mode
 
 def main() -> None:
     drop_data = "--drop-data" in sys.argv[1:]
-    if (
-        container_engine.engine_answers()
-        and container_engine.has_compose()
-        and (drop_data or compose_mode.is_running())
-    ):
+    has_compose = container_engine.engine_answers() and container_engine.has_compose()
+    if has_compose and (drop_data or compose_mode.is_running()):
         compose_mode.down(drop_data=drop_data)
     if drop_data:
         local_mode.clean()

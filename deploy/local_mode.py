@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from deploy import debian_packages, private_servers, virtualenv
 from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, Endpoints, read_endpoints
@@ -99,7 +99,7 @@ def clean() -> None:
 def _supervisor_pid() -> int | None:
     try:
         pid = int(PID_FILE.read_text())
-        command = (LOCAL / "/proc" / str(pid) / "cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
     # The number may be another process's by now.

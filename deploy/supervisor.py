@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from deploy import private_servers, virtualenv
 from deploy.checkout import CHECKOUT, LOCAL, LOGS, Endpoints, is_ready
@@ -76,8 +75,9 @@ def main(consumers: int, fingerprint: str) -> int:
         groups.append(_start_all(_services(endpoints, environment)))
         endpoints.write()
         while True:
-            for each in sum(groups, []):
-                each.look_after(time.monotonic())
+            for group in groups:
+                for each in group:
+                    each.look_after(time.monotonic())
             time.sleep(0.2)
     except Stopped:
         return 0
@@ -103,7 +103,7 @@ def _prepare() -> tuple[PrivatePostgres, PrivateRabbitMQ]:
 
 
 def _migrate(environment: dict[str, str]) -> None:
-    upgrade = [virtualenv.PYTHON, "-m", "alembic", "upgrade", "head"]
+    upgrade = [str(virtualenv.PYTHON), "-m", "alembic", "upgrade", "head"]
     done = subprocess.run(upgrade, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"the migrations failed:\n{done.stdout}{done.stderr}")

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from deploy import compose_mode, container_engine, local_mode
-from deploy.checkout import ENDPOINTS, Endpoints
+from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints
 
 
 def bring_up(mode: str, consumers: int) -> Endpoints:
@@ -37,9 +37,7 @@ def main() -> None:
     print(f"Rollcall is up ({endpoints.mode} mode)")
     print(f"  API         {endpoints.api_url}   (documentation: {endpoints.api_url}/docs)")
     print(f"  producer    {endpoints.producer_url}")
-    print(
-        f"  RabbitMQ    {endpoints.management_url}   (user and password: {ENDPOINTS.relative_to(ENDPOINTS.parents[1])})"
-    )
+    print(f"  RabbitMQ    {endpoints.management_url}   (user and password: {ENDPOINTS.relative_to(CHECKOUT)})")
 
 
 if __name__ == "__main__":
