@@ -1,0 +1,88 @@
+"""The API as an application: what it holds open while it runs, and how its parts are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import time
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import FastAPI
+
+from api_service import openapi
+from api_service.problems import register_problem_handlers
+from api_service.request_log import RequestLog
+from api_service.settings import ApiSettings
+from shared.amqp.publisher import Publisher
+from shared.database.engine import DATABASE_ERRORS, create_engine
+from shared.database.schema_check import SchemaTooOld, check_schema
+from shared.telemetry import configure_logging, describe_error
+from shared.upload_store import UploadStore
+
+log = structlog.get_logger(__name__)
+
+SERVICE = "api_service"
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """For uvicorn's `--factory`. Settings come from the environment unless given; nothing connects yet."""
+    settings = settings or ApiSettings.from_environment()
+    configure_logging(SERVICE, settings.log_level)
+    app = FastAPI(
+        title="Rollcall",
+        summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
+        version="0.1.0",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.add_middleware(RequestLog)
+    register_problem_handlers(app)
+    for name in ("uploads", "employees", "dead_letters", "operations"):
+        module = f"api_service.routes.{name}"
+        if importlib.util.find_spec(module):
+            app.include_router(importlib.import_module(module).router)
+    # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ApiSettings = app.state.settings
+    app.state.engine = engine = create_engine(
+        settings,
+        SERVICE,
+        pool_size=settings.database_pool_size,
+        pool_timeout_seconds=settings.database_pool_timeout_seconds,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+    )
+    app.state.publisher = Publisher(settings, SERVICE)
+    app.state.upload_store = UploadStore(settings.upload_store_url)
+    try:
+        await _await_schema(app)
+        yield
+    finally:
+        await app.state.publisher.close()
+        await engine.dispose()
+
+
+async def _await_schema(app: FastAPI) -> None:
+    """An older schema ends the process at once, a database that does not answer after the time that is allowed."""
+    deadline = time.monotonic() + app.state.settings.startup_timeout_seconds
+    while True:
+        try:
+            async with app.state.engine.connect() as connection:
+                await check_schema(connection)
+        except SchemaTooOld as error:
+            log.critical("schema too old", reason=str(error))
+            raise
+        except DATABASE_ERRORS as error:
+            log.warning("waiting for the database", **describe_error(error))
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return

@@ -1,0 +1,34 @@
+"""What routes ask for by type: the process's engine, publisher, upload store and settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api_service.settings import ApiSettings
+from shared.amqp.publisher import Publisher
+from shared.upload_store import UploadStore
+
+
+def _engine(request: Request) -> AsyncEngine:
+    return cast("AsyncEngine", request.app.state.engine)
+
+
+def _publisher(request: Request) -> Publisher:
+    return cast("Publisher", request.app.state.publisher)
+
+
+def _upload_store(request: Request) -> UploadStore:
+    return cast("UploadStore", request.app.state.upload_store)
+
+
+def _settings(request: Request) -> ApiSettings:
+    return cast("ApiSettings", request.app.state.settings)
+
+
+Engine = Annotated[AsyncEngine, Depends(_engine)]
+Broker = Annotated[Publisher, Depends(_publisher)]
+Store = Annotated[UploadStore, Depends(_upload_store)]
+Settings = Annotated[ApiSettings, Depends(_settings)]

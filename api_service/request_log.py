@@ -1,0 +1,73 @@
+"""One log line and two metrics a request, by its route: addresses and queries can hold what people search for."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+REQUESTS = Counter("rollcall_api_requests_total", "Requests answered", ["method", "route", "status"])
+DURATION = Histogram("rollcall_api_request_seconds", "Time to the end of the answer", ["method", "route"])
+
+# Asked every few seconds by machines.
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+_request_id = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_methods = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class RequestLog:
+    """Gives each request an id (its own `X-Request-ID` if that is a plain word), on every line logged for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _request_id.fullmatch(given) else uuid.uuid4().hex
+        # Never unbound: the server runs each request in a context of its own, and logs a crash after we are gone.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status = 500
+        begin = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            _record(scope, status, time.perf_counter() - begin)
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = _route_template(scope)
+    method = scope["method"] if scope["method"] in _methods else "other"
+    REQUESTS.labels(method, route, status).inc()
+    DURATION.labels(method, route).observe(seconds)
+    if route not in _QUIET:
+        log.info("request", method=method, route=route, status=status, seconds=round(seconds, 4), **_ids(scope))
+
+
+def _route_template(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", None) or "unknown"
+
+
+def _ids(scope: Scope) -> dict[str, Any]:
+    upload_id = scope.get("path_params", {}).get("upload_id")
+    return {} if upload_id is None or not _request_id.fullmatch(str(upload_id)) else {"upload_id": str(upload_id)}

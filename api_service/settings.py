@@ -1,0 +1,82 @@
+"""The API's settings: what all services share, where the files lie, and its own limits."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import SharedSettings, UploadStoreSettings
+
+
+class ApiSettings(SharedSettings, UploadStoreSettings):
+    """`ApiSettings.from_environment()` reads them once; see `docs/operations.md` for the same list as a table."""
+
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_API_", frozen=True, populate_by_name=True, extra="ignore")
+
+    max_upload_bytes: int = Field(
+        1 << 30,
+        ge=1,
+        description="The largest file that is taken; more is refused (413) as soon as it is known.",
+    )
+    chunk_rows: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="Rows a message. Stored with each upload, so that a change moves no border of a running one.",
+    )
+    body_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        description="How long an upload's body may pause before it is refused (408).",
+    )
+    body_least_bytes_per_second: int = Field(
+        1024,
+        ge=0,
+        description="What an upload's body must bring on average once the first pause is over; less is refused (408).",
+    )
+    announce_timeout_seconds: float = Field(
+        1,
+        gt=0,
+        description="How long the answer to an upload waits for the broker; the producer's sweeper finds it anyway.",
+    )
+    database_pool_size: int = Field(10, ge=1, description="Database connections of one API process.")
+    database_pool_timeout_seconds: float = Field(
+        2,
+        gt=0,
+        description="How long a request waits for one of them before it is answered 503 `database_busy`.",
+    )
+    statement_timeout_seconds: float = Field(
+        15,
+        gt=0,
+        description="How long a query may run before it is given up with 503 `database_busy`.",
+    )
+    startup_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        description="How long a start waits for a database that does not answer before the process ends.",
+    )
+    file_retention_days: float = Field(
+        30,
+        ge=0,
+        description="How long the file of a finished upload is kept.",
+    )
+    reject_retention_days: float = Field(
+        30,
+        ge=0,
+        description="How long the rejected rows of a finished upload are kept, in its report and as dead letters.",
+    )
+    orphan_retention_hours: float = Field(
+        24,
+        ge=1,
+        description="When a stored file that no upload knows is deleted. Longer than any upload takes to come in.",
+    )
+    retention_interval_seconds: float = Field(
+        3600,
+        gt=0,
+        description="How often what is past its time is looked for.",
+    )
+
+    @classmethod
+    def from_environment(cls) -> ApiSettings:
+        """Raises pydantic's ValidationError, which names each variable that is missing or wrong."""
+        return cls.model_validate({})

@@ -1,0 +1,223 @@
+"""Where uploaded files lie, from the API's writing to the producer's reading: a local folder or an S3 bucket.
+
+RollcallError
+├── ObjectMissing             no such object
+└── TryAgainLater
+    ├── StoreFull             no room for what is written
+    └── StoreUnavailable      the store does not answer, or refuses us
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from shared.errors import RollcallError, TryAgainLater
+
+if TYPE_CHECKING:
+    from obstore import AsyncWritableFile, ReadableFile
+
+# S3's smallest part. With one part being filled, a writer holds about 15 MiB at most.
+PART_BYTES: Final = 5 * 1024 * 1024
+PARTS_IN_FLIGHT: Final = 2
+READ_BYTES: Final = 1024 * 1024
+
+# An S3 that is away is told to the client while it still listens, instead of after the library's three minutes.
+_RETRIES: Final = 3
+_RETRY_TIMEOUT: Final = timedelta(seconds=20)
+_REQUEST_TIMEOUT: Final = timedelta(seconds=30)
+
+# How the operating system, and stores that speak S3, say that there is no room.
+_FULL: Final = (
+    "No space left",
+    "Disk quota exceeded",
+    "InsufficientStorage",
+    "StorageFull",
+    "QuotaExceeded",
+    "507",
+)
+
+
+class ObjectMissing(RollcallError):
+    """The store has no object with this key."""
+
+
+class StoreUnavailable(TryAgainLater):
+    """The store does not answer, or refuses us."""
+
+
+class StoreFull(TryAgainLater):
+    """The store has no room for what is written."""
+
+
+class UploadStore:
+    """Objects that appear whole or not at all, on a `file:///folder` (made if missing) or `s3://bucket/prefix`.
+
+    Credentials and the endpoint of an S3 come from the usual `AWS_*` variables. Nothing connects before the first
+    call. Safe for any number of tasks and threads. Everything raises `StoreUnavailable`.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._folder: Path | None = None
+        if parts.scheme == "file":
+            self._folder = Path(unquote(parts.path))
+            with _translated():
+                self._store: LocalStore | S3Store = LocalStore(self._folder, mkdir=True)
+        elif parts.scheme == "s3":
+            self._store = S3Store(
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
+                client_options={"timeout": _REQUEST_TIMEOUT},
+            )
+        else:
+            raise ValueError(f"an upload store is file:///folder or s3://bucket/prefix, not {parts.scheme}://")
+
+    @contextlib.asynccontextmanager
+    async def writing(self, key: str) -> AsyncIterator[ObjectWriter]:
+        """The object exists once the block is left in peace, on disk; any exception in it leaves nothing behind.
+
+        Raises `StoreFull` from a write or at the end of the block.
+        """
+        with _translated():
+            file = obstore.open_writer_async(self._store, key, buffer_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT)
+        try:
+            yield ObjectWriter(file)
+        except BaseException as error:
+            with contextlib.suppress(BaseError, OSError):
+                await file.__aexit__(type(error), error, error.__traceback__)
+            raise
+        with _translated():
+            await file.close()
+            if self._folder is not None:
+                await asyncio.to_thread(_flush_to_disk, self._folder / key)
+
+    async def delete(self, key: str) -> None:
+        """Delete the object if it exists."""
+        with contextlib.suppress(ObjectMissing), _translated():
+            await self._store.delete_async(key)
+
+    def open_blocking(self, key: str) -> StoredFile:
+        """For use in a thread. Raises `ObjectMissing`; reading can raise `StoreUnavailable` and `ObjectMissing`."""
+        with _translated():
+            return StoredFile(obstore.open_reader(self._store, key, buffer_size=READ_BYTES))
+
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """The object's bytes in blocks of at most 1 MiB. Raises `ObjectMissing` before the first."""
+        with _translated():
+            # Not `get`: its one request would have to last as long as the slowest client takes.
+            file = await obstore.open_reader_async(self._store, key, buffer_size=READ_BYTES)
+        while True:
+            with _translated():
+                block = bytes(await file.read(READ_BYTES))
+            if not block:
+                return
+            yield block
+
+    async def exists(self, key: str) -> bool:
+        try:
+            with _translated():
+                await self._store.head_async(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    async def list_older_than(self, age: timedelta) -> AsyncIterator[str]:
+        """The keys of what was finished longer ago than that, and in a folder also of what never was."""
+        before = datetime.now(UTC) - age
+        if self._folder is not None:
+            for key in await asyncio.to_thread(_files_older_than, self._folder, before):
+                yield key
+            return
+        with _translated():
+            async for objects in self._store.list():
+                for found in objects:
+                    if found["last_modified"] < before:
+                        yield found["path"]
+
+    async def is_reachable(self) -> bool:
+        """Asks for an object that need not exist."""
+        await self.exists("reachable")
+        return True
+
+
+class ObjectWriter:
+    """Takes an object's bytes in order; made by `UploadStore.writing`."""
+
+    def __init__(self, file: AsyncWritableFile) -> None:
+        self._file = file
+
+    async def write(self, block: bytes) -> None:
+        """Waits while as many parts are on their way as may be. Raises `StoreFull`, `StoreUnavailable`."""
+        with _translated():
+            await self._file.write(block)
+
+
+class StoredFile(io.BufferedReader):
+    """A stored object as an ordinary binary file, read ahead by 1 MiB; `size` is its length in bytes."""
+
+    def __init__(self, file: ReadableFile) -> None:
+        super().__init__(_RawStoredFile(file), READ_BYTES)
+        self.size = file.size
+
+
+class _RawStoredFile(io.RawIOBase):
+    def __init__(self, file: ReadableFile) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed's Buffer lacks len()
+        with _translated():
+            block = self._file.read(len(buffer))
+        size = len(block)
+        buffer[:size] = memoryview(block)
+        return size
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the library's errors into ours. Their text stays out: it names folders, buckets and hosts."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissing("no such object") from error
+    except (BaseError, OSError) as error:
+        if any(sign in str(error) for sign in _FULL):
+            raise StoreFull("the upload store is full") from error
+        raise StoreUnavailable(f"the upload store failed: {type(error).__name__}") from error
+
+
+def _flush_to_disk(path: Path) -> None:
+    # The library renames without a flush: after a power cut an accepted upload could be an empty file.
+    for each in (path, path.parent):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _files_older_than(folder: Path, before: datetime) -> list[str]:
+    # Not the library's listing: it hides the unfinished `key#1` that a killed process leaves.
+    limit = before.timestamp()
+    found = []
+    with _translated():
+        for path in folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < limit:
+                    found.append(path.relative_to(folder).as_posix())
+    return found
