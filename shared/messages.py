@@ -83,7 +83,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", t
 
 
 _encoder = msgspec.json.Encoder()
-_request_decoder = msgspec.json.Decoder(Request)
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply_decoder = msgspec.json.Decoder(ChunkReply)
 _announcement_decoder = msgspec.json.Decoder(UploadAnnounced)
 

@@ -137,6 +137,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", "row_number", name=op.f("rejected_rows_pkey")),
     )
     op.create_index(
+        "rejected_rows_unpublished_idx",
+        "rejected_rows",
+        ["dead_at"],
+        unique=False,
+        postgresql_where=sa.text("published_at IS NULL AND discarded_at IS NULL"),
+    )
+    op.create_index(
         "rejected_rows_oldest_idx",
         "rejected_rows",
         ["dead_at", "upload_id", "row_number"],
@@ -185,6 +192,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("upload_leases")
     op.drop_table("upload_chunks")
+    op.drop_index(
+        "rejected_rows_unpublished_idx",
+        table_name="rejected_rows",
+        postgresql_where=sa.text("published_at IS NULL AND discarded_at IS NULL"),
+    )
     op.drop_index(
         "rejected_rows_oldest_idx", table_name="rejected_rows", postgresql_where=sa.text("discarded_at IS NULL")
     )

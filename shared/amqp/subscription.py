@@ -163,8 +163,8 @@ class Subscription:
         while not self._inbox.empty():
             self._inbox.get_nowait()
 
-    async def _watch(self, channel: AbstractChannel) -> asyncio.Future[None]:
-        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _watch(self, channel: AbstractChannel) -> asyncio.Future[object]:
+        lost: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
         def set_lost(*_: object) -> None:
             if not lost.done():
@@ -176,10 +176,10 @@ class Subscription:
         return lost
 
     async def _interrupted_before_loss(
-        self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[None]
+        self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[object]
     ) -> bool:
         """True when we were asked to let go; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
-        interrupted = asyncio.create_task(self._interrupt.wait())
+        interrupted: asyncio.Future[object] = asyncio.create_task(self._interrupt.wait())
         try:
             while not self._interrupt.is_set():
                 await asyncio.wait(

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import RollcallError
-from shared.telemetry import sqlstate
+from shared.telemetry import describe_error, sqlstate
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 log = structlog.get_logger(__name__)
 
 # Revision ids are sequential (0001, 0002, …), so that older and newer can be told apart.
 REQUIRED_REVISION = "0001"
+DATABASE_WAIT_SECONDS = 30
 _UNDEFINED_TABLE = "42P01"
 
 
 class SchemaTooOld(RollcallError):
     """The database lacks migrations. The text says what to run."""
+
+
+async def require_schema(engine: AsyncEngine) -> None:
+    """At start: wait a little for the database, and refuse to go on without the schema that this service knows."""
+    deadline = time.monotonic() + DATABASE_WAIT_SECONDS
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await check_schema(connection)
+        except SchemaTooOld as error:
+            log.critical(str(error))
+            raise
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("the database does not answer", **describe_error(error))
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 async def check_schema(connection: AsyncConnection) -> None:

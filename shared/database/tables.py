@@ -161,6 +161,11 @@ rejected_rows = Table(
     _timestamp("published_at"),
     _timestamp("discarded_at"),
     Index(
+        "rejected_rows_unpublished_idx",
+        "dead_at",
+        postgresql_where=text("published_at IS NULL AND discarded_at IS NULL"),
+    ),
+    Index(
         "rejected_rows_oldest_idx",
         "dead_at",
         "upload_id",

@@ -1,0 +1,85 @@
+"""The consumer: `uvicorn consumer_service.app:create_app --factory`. Its work runs in the lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
+from consumer_service.dead_letters import publish_forgotten_letters
+from consumer_service.delivery import Deliveries
+from consumer_service.reply_sender import ReplySender
+from consumer_service.settings import ConsumerSettings
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
+from shared.database.engine import create_engine
+from shared.database.schema_check import check_schema, require_schema
+from shared.failpoints import Failpoints
+from shared.probes import probe_router
+from shared.telemetry import configure_logging, describe_error
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = structlog.get_logger(__name__)
+
+# The transaction, careful mode's markers, and one for the sweep and the probes.
+POOL_SIZE = 3
+DRAIN_SECONDS = 20
+SWEEP_SECONDS = 30
+
+
+def create_app() -> FastAPI:
+    settings = ConsumerSettings()
+    configure_logging("consumer_service", settings.log_level)
+    engine = create_engine(settings, "rollcall consumer", pool_size=POOL_SIZE, pool_timeout_seconds=30)
+    letters = Publisher(settings, "rollcall consumer dead letters")
+    reply_publisher = Publisher(settings, "rollcall consumer replies")
+    replies = ReplySender(reply_publisher)
+    deliveries = Deliveries(engine, letters, replies, settings, Failpoints(settings.failpoints))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await require_schema(engine)
+        consuming = asyncio.create_task(deliveries.subscription.run(), name="deliveries")
+        background = [
+            asyncio.create_task(replies.run(), name="replies"),
+            asyncio.create_task(_sweep(engine, letters, settings.unpublished_after_seconds), name="sweep"),
+        ]
+        yield
+        deliveries.subscription.stop()
+        await asyncio.wait([consuming], timeout=DRAIN_SECONDS)
+        await replies.drain(seconds=2)
+        for task in (consuming, *background):
+            task.cancel()
+        await asyncio.gather(consuming, *background, return_exceptions=True)
+        await deliveries.close()
+        await asyncio.gather(letters.close(), reply_publisher.close())
+        await engine.dispose()
+        log.info("stopped")
+
+    async def database_answers() -> bool:
+        async with engine.connect() as connection:
+            await check_schema(connection)
+        return True
+
+    app = FastAPI(title="Rollcall consumer", lifespan=lifespan)
+    app.include_router(probe_router({"consuming": deliveries.is_consuming, "database": database_answers}))
+    return app
+
+
+async def _sweep(engine: AsyncEngine, publisher: Publisher, older_than_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            published = await publish_forgotten_letters(engine, publisher, older_than_seconds=older_than_seconds)
+        except (SQLAlchemyError, OSError, BrokerUnavailable) as error:
+            log.warning("sweep put off", **describe_error(error))
+        else:
+            if published:
+                log.warning("published letters that a crash had left behind", letters=published)

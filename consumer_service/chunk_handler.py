@@ -1,0 +1,177 @@
+"""One chunk, one transaction: the lock on its upload, its employees, its rejects, its ledger entry, or none of them.
+
+Invariants, each kept by the order below:
+
+* No chunk joins a finished upload: `FOR KEY SHARE` waits for the final state change, which takes `FOR UPDATE`.
+* Every effect happens once (P3): the ledger entry commits with it, and a conflict rolls the effect back.
+* What the ledger has is answered from the ledger, whatever the upload's state is by now.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+from sqlalchemy import text
+
+from consumer_service.dead_letters import store_rejects, unpublished_letters
+from consumer_service.row_markers import open_markers
+from consumer_service.row_results import RawRow, count
+from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
+from shared.database.ledger import LedgerEntry, entries_among, insert_entry
+from shared.database.tables import TOTAL_SLOTS
+from shared.errors import RollcallError
+from shared.messages import ChunkReply, DeadLetter
+from shared.telemetry import describe_error
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from consumer_service.dead_letters import Reject
+    from consumer_service.employee_writer import Written
+    from consumer_service.settings import ConsumerSettings
+    from shared.failpoints import Failpoints
+    from shared.messages import ChunkRequest
+
+    WriteRows = Callable[[AsyncConnection, list[RawRow], Target], Awaitable[tuple[Written, list[Reject]]]]
+
+log = structlog.get_logger(__name__)
+
+_LOCK_UPLOAD = text("SELECT status, sequence, on_duplicate FROM uploads WHERE id = :upload_id FOR KEY SHARE")
+
+
+class Handled(NamedTuple):
+    """What is left to do after the commit: publish these letters, send this reply."""
+
+    reply: ChunkReply
+    letters: list[DeadLetter]
+
+
+class _DoneAlready(RollcallError):
+    """Another delivery of the same chunk committed first: this transaction must not."""
+
+
+class ChunkHandler:
+    def __init__(
+        self, engine: AsyncEngine, settings: ConsumerSettings, failpoints: Failpoints, consumer: uuid.UUID
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._failpoints = failpoints
+        self._consumer = consumer
+        self._check_row = failpoints.row_check()
+
+    async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
+        """Give a chunk its effect, or find that it had it. Whatever this raises is not the chunk's fault (P5)."""
+        if careful:
+            return await self._handle_carefully(chunk)
+        try:
+            return await self._handle_with(chunk, self._write_at_once)
+        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+            if not blames_a_row(error):
+                raise
+            log.warning("a row made its chunk fail: row by row", **_place(chunk), **describe_error(error))
+        return await self._handle_with(chunk, self._write_one_by_one)
+
+    async def _handle_carefully(self, chunk: ChunkRequest) -> Handled:
+        log.warning("delivered too often: careful mode", **_place(chunk))
+        last_row = chunk.first_row + len(chunk.rows) - 1
+        async with open_markers(self._engine, chunk.upload_id, self._consumer) as markers:
+            await markers.load(chunk.first_row, last_row)
+
+            async def write(
+                connection: AsyncConnection, rows: list[RawRow], target: Target
+            ) -> tuple[Written, list[Reject]]:
+                return await write_one_by_one(
+                    connection,
+                    rows,
+                    target,
+                    self._check_row,
+                    markers=markers,
+                    poison_after=self._settings.poison_after_consumers,
+                )
+
+            handled = await self._handle_with(chunk, write)
+            await markers.unmark(chunk.first_row, last_row)
+        return handled
+
+    async def _write_at_once(
+        self, connection: AsyncConnection, rows: list[RawRow], target: Target
+    ) -> tuple[Written, list[Reject]]:
+        return await write_at_once(connection, rows, target, self._check_row)
+
+    async def _write_one_by_one(
+        self, connection: AsyncConnection, rows: list[RawRow], target: Target
+    ) -> tuple[Written, list[Reject]]:
+        return await write_one_by_one(connection, rows, target, self._check_row)
+
+    async def _handle_with(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
+        try:
+            handled = await self._transact(chunk, write)
+        except _DoneAlready:
+            return await self._answer_from_ledger(chunk)
+        self._failpoints.hit("consumer.after_commit")
+        return handled
+
+    async def _transact(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
+        async with self._engine.begin() as connection:
+            locked = (await connection.execute(_LOCK_UPLOAD, {"upload_id": chunk.upload_id})).one_or_none()
+            if await entries_among(connection, chunk.upload_id, [chunk.first_row]):
+                raise _DoneAlready
+            if locked is None or locked.status != "running":
+                return Handled(_closed(chunk), [])
+            target = Target(locked.sequence, locked.on_duplicate, chunk.layout)
+            written, rejects = await write(connection, _raw_rows(chunk), target)
+            await store_rejects(connection, chunk.upload_id, rejects)
+            entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, count(written, rejects))
+            slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
+            if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
+                raise _DoneAlready
+            letters = (
+                await unpublished_letters(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
+                if rejects
+                else []
+            )
+            self._failpoints.hit("consumer.inside_transaction")
+        return Handled(_done(chunk, entry), letters)
+
+    async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
+        log.info("chunk was done already", **_place(chunk))
+        async with self._engine.begin() as connection:
+            (entry,) = await entries_among(connection, chunk.upload_id, [chunk.first_row])
+            letters = await unpublished_letters(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
+        return Handled(_done(chunk, entry), letters)
+
+
+def _last_row(chunk: ChunkRequest) -> int:
+    return chunk.first_row + len(chunk.rows) - 1
+
+
+def _raw_rows(chunk: ChunkRequest) -> list[RawRow]:
+    return [
+        RawRow(chunk.first_row + index, line_number, cells, chunk.faults.get(index))
+        for index, (line_number, cells) in enumerate(zip(chunk.line_numbers, chunk.rows, strict=True))
+    ]
+
+
+def _done(chunk: ChunkRequest, entry: LedgerEntry) -> ChunkReply:
+    return ChunkReply(
+        upload_id=chunk.upload_id,
+        first_row=chunk.first_row,
+        outcome="done",
+        row_count=entry.row_count,
+        byte_count=entry.byte_count,
+        counts=entry.counts,
+    )
+
+
+def _closed(chunk: ChunkRequest) -> ChunkReply:
+    return ChunkReply(upload_id=chunk.upload_id, first_row=chunk.first_row, outcome="closed")
+
+
+def _place(chunk: ChunkRequest) -> dict[str, object]:
+    return {"upload_id": str(chunk.upload_id), "first_row": chunk.first_row, "last_row": _last_row(chunk)}

@@ -1,0 +1,187 @@
+"""Rejected rows on their way into the dead letters: stored with their chunk, then published, then marked as published.
+
+The row in `rejected_rows` comes first and is the truth; the letter in the queue follows it, at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, MALFORMED_KEY, ROW_KEY
+from shared.errors import RowCode
+from shared.messages import DeadLetter, encode
+from shared.rows.employee_row import storable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from shared.amqp.publisher import Publisher
+
+MALFORMED_BODY_BYTES = 64 * 1024
+LETTERS_PER_ROUND = 500
+
+
+class Reject(NamedTuple):
+    row_number: int
+    line_number: int
+    code: RowCode
+    field: str | None
+    message: str
+    cells: Sequence[str]
+
+
+_STORE = text("""
+    INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)
+    SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb)
+    FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
+                CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
+         AS reject (row_number, line_number, code, field, message, cells)
+""")
+
+_UNPUBLISHED_OF_RANGE = text("""
+    SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text)
+    FROM rejected_rows
+    WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
+      AND published_at IS NULL AND discarded_at IS NULL
+    ORDER BY row_number
+""")
+
+_UNPUBLISHED_FOR_LONG = text("""
+    SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text)
+    FROM rejected_rows
+    WHERE published_at IS NULL AND discarded_at IS NULL AND dead_at < now() - make_interval(secs => :seconds)
+    ORDER BY dead_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_MARK_PUBLISHED = text("""
+    UPDATE rejected_rows AS r SET published_at = now()
+    FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS letter (row_number, attempt)
+    WHERE r.upload_id = :upload_id AND r.row_number = letter.row_number AND r.attempt = letter.attempt
+""")
+
+_STORE_MALFORMED = text("""
+    INSERT INTO malformed_messages (id, reason, body) VALUES (:id, :reason, :body) ON CONFLICT DO NOTHING
+""")
+
+_MARK_MALFORMED_PUBLISHED = text("UPDATE malformed_messages SET published_at = now() WHERE id = :id")
+
+
+async def store_rejects(connection: AsyncConnection, upload_id: uuid.UUID, rejects: Sequence[Reject]) -> None:
+    """In the chunk's transaction. Cells are made storable: neither `jsonb` nor JSON takes NUL or lone surrogates."""
+    if not rejects:
+        return
+    await connection.execute(
+        _STORE,
+        {
+            "upload_id": upload_id,
+            "row_numbers": [reject.row_number for reject in rejects],
+            "line_numbers": [reject.line_number for reject in rejects],
+            "codes": [str(reject.code) for reject in rejects],
+            "fields": [reject.field for reject in rejects],
+            "messages": [reject.message for reject in rejects],
+            "cells": [msgspec.json.encode(storable(reject.cells)).decode() for reject in rejects],
+        },
+    )
+
+
+async def unpublished_letters(
+    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, last_row: int
+) -> list[DeadLetter]:
+    """The letters of these rows that no broker has confirmed yet."""
+    rows = await connection.execute(
+        _UNPUBLISHED_OF_RANGE, {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
+    )
+    return [_letter(row) for row in rows.all()]
+
+
+async def publish_letters(engine: AsyncEngine, publisher: Publisher, letters: Iterable[DeadLetter]) -> None:
+    """Publish, then mark. A crash in between publishes a letter twice; its message id shows that it is the same.
+
+    Raises `BrokerUnavailable` or a database error: the caller tries all of them again.
+    """
+    waiting = list(letters)
+    for start in range(0, len(waiting), LETTERS_PER_ROUND):
+        batch = waiting[start : start + LETTERS_PER_ROUND]
+        await asyncio.gather(*(_publish(publisher, letter) for letter in batch))
+        async with engine.begin() as connection:
+            await mark_published(connection, batch)
+
+
+async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *, older_than_seconds: float) -> int:
+    """Publish what a crash left stored but unpublished, where no redelivery came to do it (its queue was deleted).
+
+    Returns how many; locked rows are another consumer's.
+    """
+    async with engine.begin() as connection:
+        rows = await connection.execute(
+            _UNPUBLISHED_FOR_LONG, {"seconds": older_than_seconds, "limit": LETTERS_PER_ROUND}
+        )
+        letters = [_letter(row) for row in rows.all()]
+        await asyncio.gather(*(_publish(publisher, letter) for letter in letters))
+        await mark_published(connection, letters)
+    return len(letters)
+
+
+async def mark_published(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+    for upload_id in {letter.upload_id for letter in letters}:
+        of_upload = [letter for letter in letters if letter.upload_id == upload_id]
+        await connection.execute(
+            _MARK_PUBLISHED,
+            {
+                "upload_id": upload_id,
+                "row_numbers": [letter.row_number for letter in of_upload],
+                "attempts": [letter.attempt for letter in of_upload],
+            },
+        )
+
+
+async def dead_letter_malformed(
+    engine: AsyncEngine, publisher: Publisher, body: bytes, *, message_id: str | None, reason: str
+) -> None:
+    """Store and publish a message that is no request. Its id is made from it, so that a redelivery adds nothing."""
+    digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, digest)
+    readable = storable([body[:MALFORMED_BODY_BYTES].decode("utf-8", "replace")])[0]
+    async with engine.begin() as connection:
+        await connection.execute(_STORE_MALFORMED, {"id": identity, "reason": reason, "body": readable})
+    await publisher.publish(
+        DEAD_LETTERS_EXCHANGE,
+        MALFORMED_KEY,
+        body,
+        message_id=f"malformed:{identity}",
+        correlation_id=f"malformed:{identity}",
+    )
+    async with engine.begin() as connection:
+        await connection.execute(_MARK_MALFORMED_PUBLISHED, {"id": identity})
+
+
+async def _publish(publisher: Publisher, letter: DeadLetter) -> None:
+    await publisher.publish(
+        DEAD_LETTERS_EXCHANGE,
+        ROW_KEY,
+        encode(letter),
+        message_id=letter.message_id,
+        correlation_id=letter.message_id,
+    )
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    upload_id, row_number, line_number, attempt, code, field, message, cells = row
+    return DeadLetter(
+        upload_id=upload_id,
+        row_number=row_number,
+        line_number=line_number,
+        attempt=attempt,
+        code=code,
+        field=field,
+        message=message,
+        cells=msgspec.json.decode(cells, type=list[str]),
+    )

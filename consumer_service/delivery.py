@@ -1,0 +1,203 @@
+"""From the request queue and back: decode, handle, publish, reply, settle. Only this module settles messages.
+
+What can happen to a delivery:
+
+* handled, now or by an earlier delivery: dead letters confirmed, reply sent, acknowledged;
+* no request at all: stored and published to the dead letters, confirmed, acknowledged, never rejected;
+* the database or the broker is away: not settled. The subscription pauses, which gives the message back once, and
+  goes on when the database answers (P5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from consumer_service import metrics
+from consumer_service.chunk_handler import ChunkHandler
+from consumer_service.dead_letters import dead_letter_malformed, publish_letters
+from consumer_service.redrive_handler import RedriveHandler
+from consumer_service.row_markers import forget_own_markers
+from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable
+from shared.amqp.subscription import Subscription, existing_queue
+from shared.amqp.topology import REQUESTS_QUEUE
+from shared.errors import MalformedMessage
+from shared.messages import ChunkRequest, decode_request
+from shared.telemetry import describe_error, sqlstate
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from consumer_service.chunk_handler import Handled
+    from consumer_service.reply_sender import ReplySender
+    from consumer_service.settings import ConsumerSettings
+    from shared.amqp.publisher import Publisher
+    from shared.failpoints import Failpoints
+    from shared.messages import DeadLetter, RedriveRequest, Request
+
+log = structlog.get_logger(__name__)
+
+# Serialization failure, deadlock, lock timeout: another transaction was faster. Worth another try at once.
+CONFLICTS = frozenset({"40001", "40P01", "55P03"})
+CONFLICT_TRIES = 5
+HOLD_SECONDS = (1, 2, 5, 10, 30)
+PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
+
+
+class Deliveries:
+    """The consumer's work: one message after another, each settled exactly as the module says."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        publisher: Publisher,
+        replies: ReplySender,
+        settings: ConsumerSettings,
+        failpoints: Failpoints,
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._replies = replies
+        self._settings = settings
+        self._failpoints = failpoints
+        self._consumer = uuid.uuid4()
+        self._chunks = ChunkHandler(engine, settings, failpoints, self._consumer)
+        self._redrives = RedriveHandler(engine, settings, failpoints, self._consumer)
+        self._holds = 0
+        self._resuming: asyncio.Task[None] | None = None
+        self.subscription = Subscription(
+            settings,
+            name="rollcall consumer",
+            declare_queue=existing_queue(REQUESTS_QUEUE),
+            on_message=self.on_message,
+            prefetch=1,
+        )
+
+    async def on_message(self, message: AbstractIncomingMessage) -> None:
+        started = time.perf_counter()
+        try:
+            request = decode_request(message.body)
+        except MalformedMessage as error:
+            await self._settle_malformed(message, str(error))
+            return
+        try:
+            self._failpoints.hit("consumer.before_transaction")
+            await self._work(request, message)
+        except Exception as error:  # what was a row's own doing was sorted out below: whatever arrives here is ours
+            self._hold(error)
+            return
+        await self._acknowledge(message)
+        self._holds = 0
+        metrics.CHUNK_SECONDS.observe(time.perf_counter() - started)
+
+    async def _work(self, request: Request, message: AbstractIncomingMessage) -> None:
+        careful = _delivery_number(message) >= self._settings.careful_from_delivery
+        if isinstance(request, ChunkRequest):
+            handled = await self._handle_chunk(request, careful=careful)
+            await self._publish(handled.letters)
+            self._failpoints.hit("consumer.before_reply")
+            self._replies.send(message.reply_to, message.correlation_id, handled.reply)
+            self._failpoints.hit("consumer.after_reply")
+            metrics.count_rows(handled.reply)
+        else:
+            await self._publish(await self._redrive(request, careful=careful))
+
+    async def _handle_chunk(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
+        for attempt in range(1, CONFLICT_TRIES + 1):
+            try:
+                return await self._chunks.handle(chunk, careful=careful)
+            except SQLAlchemyError as error:
+                await _wait_out_conflict(error, attempt)
+        raise AssertionError("unreachable: the last conflict is raised")
+
+    async def _redrive(self, request: RedriveRequest, *, careful: bool) -> list[DeadLetter]:
+        for attempt in range(1, CONFLICT_TRIES + 1):
+            try:
+                return await self._redrives.handle(request, careful=careful)
+            except SQLAlchemyError as error:
+                await _wait_out_conflict(error, attempt)
+        raise AssertionError("unreachable: the last conflict is raised")
+
+    async def _publish(self, letters: list[DeadLetter]) -> None:
+        """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
+        for attempt in range(len(PUBLISH_RETRY_SECONDS) + 1):
+            try:
+                await publish_letters(self._engine, self._publisher, letters)
+            except BrokerUnavailable as error:
+                if attempt == len(PUBLISH_RETRY_SECONDS) or not self.subscription.is_subscribed:
+                    raise
+                log.warning("dead letters wait for the broker", reason=str(error))
+                await asyncio.sleep(PUBLISH_RETRY_SECONDS[attempt])
+            else:
+                return
+
+    async def _settle_malformed(self, message: AbstractIncomingMessage, reason: str) -> None:
+        log.warning("malformed message goes to the dead letters", message_id=message.message_id)
+        try:
+            await dead_letter_malformed(
+                self._engine, self._publisher, message.body, message_id=message.message_id, reason=reason
+            )
+        except Exception as error:  # nothing here is the message's doing any more
+            self._hold(error)
+            return
+        metrics.MALFORMED.inc()
+        await self._acknowledge(message)
+
+    async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
+        try:
+            await message.ack()
+        except BROKER_ERRORS as error:
+            # Its channel died: the broker delivers it again, and the ledger knows it.
+            log.warning("not acknowledged", reason=type(error).__name__)
+
+    def _hold(self, error: BaseException) -> None:
+        """Give the message back by pausing, and look when the database answers again; each time a little later."""
+        delay = HOLD_SECONDS[min(self._holds, len(HOLD_SECONDS) - 1)]
+        self._holds += 1
+        metrics.HOLDS.inc()
+        log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
+        self.subscription.pause()
+        self._resuming = asyncio.create_task(self._resume_when_the_database_answers(delay))
+
+    async def _resume_when_the_database_answers(self, delay: float) -> None:
+        while True:
+            await asyncio.sleep(delay)
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(text("SELECT 1 FROM uploads LIMIT 1"))
+                await forget_own_markers(self._engine, self._consumer)
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.warning("the database does not answer yet", **describe_error(error))
+                delay = 1
+            else:
+                self.subscription.resume()
+                log.info("consuming again")
+                return
+
+    async def is_consuming(self) -> bool:
+        return self.subscription.is_subscribed
+
+    async def close(self) -> None:
+        if self._resuming is not None:
+            self._resuming.cancel()
+
+
+def _delivery_number(message: AbstractIncomingMessage) -> int:
+    """1 for the first. Quorum queues count the deliveries that came back in a header."""
+    returned = message.headers.get("x-delivery-count", 0)
+    return (returned if isinstance(returned, int) else 0) + 1
+
+
+async def _wait_out_conflict(error: SQLAlchemyError, attempt: int) -> None:
+    if sqlstate(error) not in CONFLICTS or attempt == CONFLICT_TRIES:
+        raise error
+    metrics.CONFLICTS.inc()
+    await asyncio.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - jitter

@@ -1,0 +1,245 @@
+"""Rejected rows tried again: what succeeds leaves the dead letters and changes its upload's counts, once.
+
+A redrive passes the ledger and the upload's state by. What makes it happen once is the attempt: a row is touched only
+while it still stands at the attempt that the request names, under a lock, and every outcome moves it on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import structlog
+from sqlalchemy import text
+
+from consumer_service.dead_letters import unpublished_letters
+from consumer_service.row_markers import open_markers
+from consumer_service.row_results import RawRow
+from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
+from shared.errors import RowCode
+from shared.rows.employee_row import Layout
+from shared.telemetry import describe_error
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from consumer_service.dead_letters import Reject
+    from consumer_service.employee_writer import Written
+    from consumer_service.row_markers import RowMarkers
+    from consumer_service.settings import ConsumerSettings
+    from shared.failpoints import Failpoints
+    from shared.messages import DeadLetter, RedriveRequest
+
+log = structlog.get_logger(__name__)
+
+# The lock of the final state change: no chunk commits and no state changes while counts are moved.
+_LOCK_UPLOAD = text("""
+    SELECT status, sequence, on_duplicate, cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns
+    FROM uploads WHERE id = :upload_id FOR UPDATE
+""")
+
+_CHUNKS_OF = text("""
+    SELECT r.row_number, c.first_row
+    FROM unnest(CAST(:row_numbers AS bigint[])) AS r (row_number)
+    CROSS JOIN LATERAL (
+        SELECT first_row FROM upload_chunks
+        WHERE upload_id = :upload_id AND first_row <= r.row_number ORDER BY first_row DESC LIMIT 1
+    ) AS c
+    ORDER BY r.row_number
+""")
+
+_LOCK_ROWS = text("""
+    SELECT r.row_number, r.line_number, r.code, CAST(r.cells AS text) AS cells
+    FROM rejected_rows AS r
+    JOIN unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS wanted (row_number, attempt)
+      ON wanted.row_number = r.row_number AND wanted.attempt = r.attempt
+    WHERE r.upload_id = :upload_id AND r.discarded_at IS NULL
+    ORDER BY r.row_number FOR UPDATE OF r
+""")
+
+_REMOVE = text("DELETE FROM rejected_rows WHERE upload_id = :upload_id AND row_number = ANY(:row_numbers)")
+
+_DEAD_AGAIN = text("""
+    UPDATE rejected_rows AS r
+    SET attempt = r.attempt + 1, code = again.code, field = again.field, message = again.message,
+        dead_at = now(), published_at = NULL
+    FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:codes AS text[]), CAST(:fields AS text[]),
+                CAST(:messages AS text[])) AS again (row_number, code, field, message)
+    WHERE r.upload_id = :upload_id AND r.row_number = again.row_number
+""")
+
+_CHUNK_CODES = text("""
+    SELECT CAST(rejected_by AS text) FROM upload_chunks WHERE upload_id = :upload_id AND first_row = :first_row
+""")
+
+_MOVE_CHUNK_COUNTS = text("""
+    UPDATE upload_chunks
+    SET inserted = inserted + :inserted, updated = updated + :updated, duplicates = duplicates + :duplicates,
+        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb)
+    WHERE upload_id = :upload_id AND first_row = :first_row
+""")
+
+_UPLOAD_CODES = text("SELECT CAST(rejected_by AS text) FROM uploads WHERE id = :upload_id AND finished_at IS NOT NULL")
+
+_MOVE_UPLOAD_COUNTS = text("""
+    UPDATE uploads
+    SET inserted = inserted + :inserted, updated = updated + :updated, duplicates = duplicates + :duplicates,
+        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb), revision = revision + 1,
+        status = CASE WHEN status = 'partially_succeeded' AND rejected = :left THEN 'succeeded' ELSE status END
+    WHERE id = :upload_id
+""")
+
+_COUNT_EMPLOYEES = text("UPDATE employee_totals SET total = total + :inserted WHERE slot = 0")
+
+
+class _Redriven(NamedTuple):
+    rows: list[RawRow]
+    codes_before: list[str]
+    written: Written
+    rejects: list[Reject]
+
+
+class RedriveHandler:
+    def __init__(
+        self, engine: AsyncEngine, settings: ConsumerSettings, failpoints: Failpoints, consumer: uuid.UUID
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._consumer = consumer
+        self._check_row = failpoints.row_check()
+
+    async def handle(self, request: RedriveRequest, *, careful: bool) -> list[DeadLetter]:
+        """Try the rows again, those of one chunk in one transaction. Returns the letters to publish."""
+        attempts = dict(request.rows)
+        async with self._engine.begin() as connection:
+            chunk_of = (
+                await connection.execute(_CHUNKS_OF, {"upload_id": request.upload_id, "row_numbers": sorted(attempts)})
+            ).all()
+        letters: list[DeadLetter] = []
+        for first_row, group in groupby(chunk_of, key=lambda row: row.first_row):
+            wanted = {row.row_number: attempts[row.row_number] for row in group}
+            letters += await self._redrive_chunk(request.upload_id, first_row, wanted, careful=careful)
+        return letters
+
+    async def _redrive_chunk(
+        self, upload_id: uuid.UUID, first_row: int, wanted: dict[int, int], *, careful: bool
+    ) -> list[DeadLetter]:
+        if careful:
+            async with open_markers(self._engine, upload_id, self._consumer) as markers:
+                await markers.load(min(wanted), max(wanted))
+                letters = await self._transact(upload_id, first_row, wanted, one_by_one=True, markers=markers)
+                await markers.unmark(min(wanted), max(wanted))
+                return letters
+        try:
+            return await self._transact(upload_id, first_row, wanted)
+        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+            if not blames_a_row(error):
+                raise
+            log.warning("a row made its redrive fail: row by row", upload_id=str(upload_id), **describe_error(error))
+        return await self._transact(upload_id, first_row, wanted, one_by_one=True)
+
+    async def _transact(
+        self,
+        upload_id: uuid.UUID,
+        first_row: int,
+        wanted: dict[int, int],
+        *,
+        one_by_one: bool = False,
+        markers: RowMarkers | None = None,
+    ) -> list[DeadLetter]:
+        async with self._engine.begin() as connection:
+            upload = (await connection.execute(_LOCK_UPLOAD, {"upload_id": upload_id})).one_or_none()
+            if upload is None:
+                return []
+            rows, codes_before = await _lock_rows(connection, upload_id, wanted)
+            if rows:
+                target = Target(upload.sequence, upload.on_duplicate, _layout(upload))
+                if one_by_one:
+                    written, rejects = await write_one_by_one(
+                        connection,
+                        rows,
+                        target,
+                        self._check_row,
+                        markers=markers,
+                        poison_after=self._settings.poison_after_consumers,
+                    )
+                else:
+                    written, rejects = await write_at_once(connection, rows, target, self._check_row)
+                redriven = _Redriven(rows, codes_before, written, rejects)
+                await _settle_rows(connection, upload_id, redriven)
+                await _move_counts(connection, upload_id, first_row, redriven)
+            # Those of an attempt that an earlier delivery rejected and did not get to publish are among them.
+            return await unpublished_letters(connection, upload_id, min(wanted), max(wanted))
+
+
+async def _lock_rows(
+    connection: AsyncConnection, upload_id: uuid.UUID, wanted: dict[int, int]
+) -> tuple[list[RawRow], list[str]]:
+    parameters = {"upload_id": upload_id, "row_numbers": list(wanted), "attempts": list(wanted.values())}
+    locked = (await connection.execute(_LOCK_ROWS, parameters)).all()
+    rows = [
+        # Its cells were cut when it was read: what is left of them must never pass for the row.
+        RawRow(
+            row.row_number,
+            row.line_number,
+            msgspec.json.decode(row.cells, type=list[str]),
+            row.code if row.code == RowCode.ROW_TOO_LONG else None,
+        )
+        for row in locked
+    ]
+    return rows, [row.code for row in locked]
+
+
+async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, redriven: _Redriven) -> None:
+    rejected = {reject.row_number for reject in redriven.rejects}
+    gone = [row.row_number for row in redriven.rows if row.row_number not in rejected]
+    await connection.execute(_REMOVE, {"upload_id": upload_id, "row_numbers": gone})
+    await connection.execute(
+        _DEAD_AGAIN,
+        {
+            "upload_id": upload_id,
+            "row_numbers": [reject.row_number for reject in redriven.rejects],
+            "codes": [str(reject.code) for reject in redriven.rejects],
+            "fields": [reject.field for reject in redriven.rejects],
+            "messages": [reject.message for reject in redriven.rejects],
+        },
+    )
+
+
+async def _move_counts(connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, redriven: _Redriven) -> None:
+    """The chunk's entry always; the upload's own counts only once they are final, since till then they follow."""
+    written = redriven.written
+    moved: dict[str, Any] = {
+        "upload_id": upload_id,
+        "inserted": written.inserted,
+        "updated": written.updated,
+        "duplicates": written.duplicates,
+        "left": len(redriven.rows) - len(redriven.rejects),
+    }
+    chunk_key = {"upload_id": upload_id, "first_row": first_row}
+    chunk_codes = (await connection.execute(_CHUNK_CODES, chunk_key)).scalar_one()
+    await connection.execute(
+        _MOVE_CHUNK_COUNTS, moved | chunk_key | {"rejected_by": _codes_after(chunk_codes, redriven)}
+    )
+    upload_codes = (await connection.execute(_UPLOAD_CODES, {"upload_id": upload_id})).scalar_one_or_none()
+    if upload_codes is not None:
+        await connection.execute(_MOVE_UPLOAD_COUNTS, moved | {"rejected_by": _codes_after(upload_codes, redriven)})
+    if written.inserted:
+        await connection.execute(_COUNT_EMPLOYEES, {"inserted": written.inserted})
+
+
+def _codes_after(before: str, redriven: _Redriven) -> str:
+    codes = Counter(msgspec.json.decode(before, type=dict[str, int]))
+    codes.subtract(redriven.codes_before)
+    codes.update(str(reject.code) for reject in redriven.rejects)
+    return msgspec.json.encode({code: number for code, number in codes.items() if number > 0}).decode()
+
+
+def _layout(upload: Any) -> Layout:
+    fields: Sequence[Sequence[int]] = msgspec.json.decode(upload.field_columns, type=list[list[int]])
+    return Layout(upload.width, tuple(tuple(indices) for indices in fields))

@@ -1,0 +1,97 @@
+"""Markers of careful mode: which consumers were last seen at which row, so that a row that kills can be named.
+
+A marker is committed before its row is touched and removed after, on a connection of its own. What a dead consumer
+leaves behind is one marker, at the row it died on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_MARKED = text("""
+    SELECT row_number, consumers FROM row_markers
+    WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
+""")
+
+_MARK = text("""
+    INSERT INTO row_markers AS m (upload_id, row_number, consumers)
+    VALUES (:upload_id, :row_number, ARRAY[CAST(:consumer AS uuid)])
+    ON CONFLICT (upload_id, row_number) DO UPDATE SET
+        consumers = array_append(array_remove(m.consumers, CAST(:consumer AS uuid)), CAST(:consumer AS uuid)),
+        marked_at = now()
+""")
+
+_UNMARK = text("""
+    DELETE FROM row_markers WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
+""")
+
+_FORGET = text("""
+    WITH mine AS (
+        UPDATE row_markers SET consumers = array_remove(consumers, CAST(:consumer AS uuid))
+        WHERE consumers @> ARRAY[CAST(:consumer AS uuid)] RETURNING upload_id, row_number, consumers
+    )
+    DELETE FROM row_markers AS m USING mine
+    WHERE m.upload_id = mine.upload_id AND m.row_number = mine.row_number AND mine.consumers = '{}'
+""")
+
+
+class RowMarkers:
+    """The markers of one delivery. `deaths` tells at how many other consumers' deaths a row was being worked on."""
+
+    def __init__(self, connection: AsyncConnection, upload_id: uuid.UUID, consumer: uuid.UUID) -> None:
+        self._connection = connection
+        self._upload_id = upload_id
+        self._consumer = consumer
+        self._deaths: dict[int, int] = {}
+
+    async def load(self, first_row: int, last_row: int) -> None:
+        marked = await self._connection.execute(
+            _MARKED, {"upload_id": self._upload_id, "first_row": first_row, "last_row": last_row}
+        )
+        self._deaths = {
+            row_number: len([consumer for consumer in consumers if consumer != self._consumer])
+            for row_number, consumers in marked.all()
+        }
+
+    def deaths(self, row_number: int) -> int:
+        return self._deaths.get(row_number, 0)
+
+    async def mark(self, row_number: int) -> None:
+        await self._connection.execute(
+            _MARK, {"upload_id": self._upload_id, "row_number": row_number, "consumer": self._consumer}
+        )
+
+    async def unmark(self, first_row: int, last_row: int) -> None:
+        await self._connection.execute(
+            _UNMARK, {"upload_id": self._upload_id, "first_row": first_row, "last_row": last_row}
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid.UUID) -> AsyncIterator[RowMarkers]:
+    """A second connection that commits each statement at once, without waiting for the disk.
+
+    A marker has to survive our death, not the server's: losing one there costs a crash more, never a row.
+    """
+    async with engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("SET synchronous_commit = off"))
+        try:
+            yield RowMarkers(connection, upload_id, consumer)
+        finally:
+            await connection.execute(text("RESET synchronous_commit"))
+
+
+async def forget_own_markers(engine: AsyncEngine, consumer: uuid.UUID) -> None:
+    """Take back what a lost database connection left marked: this consumer did not die there."""
+    async with engine.begin() as connection:
+        await connection.execute(_FORGET, {"consumer": consumer})

@@ -1,0 +1,95 @@
+"""Writing raw rows of one upload in the caller's transaction: all at once, or one by one where a row is suspect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from consumer_service.employee_writer import Written, write_employees
+from consumer_service.row_results import check_rows, refuse_duplicates, reject
+from shared.database.engine import is_row_fault
+from shared.errors import RowCode, TryAgainLater
+from shared.telemetry import sqlstate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from consumer_service.dead_letters import Reject
+    from consumer_service.row_markers import RowMarkers
+    from consumer_service.row_results import RawRow
+    from shared.failpoints import CheckRow
+    from shared.messages import OnDuplicate
+    from shared.rows.employee_row import Layout
+
+
+class RowErrorsEverywhere(TryAgainLater):
+    """More than half of the rows failed on their own: that is this service or the database, not the rows (P5)."""
+
+
+class Target(NamedTuple):
+    """Whose rows these are and how they are to be written."""
+
+    sequence: int
+    on_duplicate: OnDuplicate
+    layout: Layout
+
+
+async def write_at_once(
+    connection: AsyncConnection, rows: Sequence[RawRow], target: Target, check_row: CheckRow
+) -> tuple[Written, list[Reject]]:
+    """One statement for all. An error for which `blames_a_row` holds: roll back and take them one by one."""
+    valid, rejects = check_rows(rows, target.layout, check_row)
+    written = await write_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
+    return written, refuse_duplicates(rows, rejects, written)
+
+
+async def write_one_by_one(
+    connection: AsyncConnection,
+    rows: Sequence[RawRow],
+    target: Target,
+    check_row: CheckRow,
+    *,
+    markers: RowMarkers | None = None,
+    poison_after: int = 0,
+) -> tuple[Written, list[Reject]]:
+    """Each row under a savepoint, so that a row that fails is rejected alone (`internal_error`).
+
+    With `markers`, each row under its marker too; a row at which `poison_after` other consumers died is not touched
+    again (`poison_row`). Raises `RowErrorsEverywhere`.
+    """
+    inserted = updated = duplicates = failed = 0
+    rejects: list[Reject] = []
+    for row in rows:
+        if markers is not None:
+            if markers.deaths(row.row_number) >= poison_after:
+                rejects.append(reject(row, RowCode.POISON_ROW))
+                continue
+            await markers.mark(row.row_number)
+        try:
+            async with connection.begin_nested():
+                written, refused = await write_at_once(connection, [row], target, check_row)
+        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+            if not blames_a_row(error):
+                raise
+            failed += 1
+            rejects.append(reject(row, RowCode.INTERNAL_ERROR))
+        else:
+            inserted += written.inserted
+            updated += written.updated
+            duplicates += written.duplicates
+            rejects.extend(refused)
+        if markers is not None:
+            await markers.unmark(row.row_number, row.row_number)
+    if len(rows) > 1 and failed * 2 > len(rows):
+        raise RowErrorsEverywhere(f"{failed} of {len(rows)} rows failed")
+    return Written(inserted, updated, duplicates, frozenset()), rejects
+
+
+def blames_a_row(error: Exception) -> bool:
+    """Whether an error may be a row's doing: the database's classes 21, 22, 23, or a Python error in handling it."""
+    if sqlstate(error) is not None:
+        return is_row_fault(error)
+    return not isinstance(error, (OSError, MemoryError, TryAgainLater, SQLAlchemyError))

@@ -1,0 +1,25 @@
+"""The consumer's settings."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import SharedSettings
+
+
+class ConsumerSettings(SharedSettings):
+    """Prefetch is 1 by design and no setting: a consumer holds one chunk, and so does the memory."""
+
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_CONSUMER_")
+
+    careful_from_delivery: int = Field(
+        3, ge=2, description="From this delivery of a chunk on it is worked on row by row, with markers."
+    )
+    poison_after_consumers: int = Field(
+        3, ge=2, description="A row at which so many consumers died is rejected as `poison_row`."
+    )
+    unpublished_after_seconds: float = Field(
+        120, gt=0, description="A stored reject whose dead letter nobody published by then is published by the sweep."
+    )
+    failpoints: str = Field(
+        "", description="For tests only: JSON that names places in the code and what happens there."
+    )

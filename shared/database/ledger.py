@@ -1,0 +1,140 @@
+"""The ledger: which chunks have had their effect, and what became of their rows.
+
+A consumer writes an entry in the transaction of the chunk's effect; the producer reads them. Nothing else decides
+whether a chunk is done.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import text
+
+from shared.messages import ChunkCounts
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class LedgerEntry(NamedTuple):
+    first_row: int
+    row_count: int
+    byte_count: int
+    counts: ChunkCounts
+
+
+class LedgerTotals(NamedTuple):
+    chunk_count: int
+    row_count: int
+    byte_count: int
+    counts: ChunkCounts
+
+
+# The entry and the exact number of employees change together; a conflict changes neither.
+_INSERT_ENTRY = text("""
+    WITH entry AS (
+        INSERT INTO upload_chunks
+            (upload_id, first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by)
+        VALUES
+            (:upload_id, :first_row, :row_count, :byte_count, :inserted, :updated, :duplicates, :rejected,
+             CAST(:rejected_by AS jsonb))
+        ON CONFLICT DO NOTHING
+        RETURNING inserted
+    ), counted AS (
+        UPDATE employee_totals SET total = total + entry.inserted
+        FROM entry WHERE slot = :slot AND entry.inserted > 0
+    )
+    SELECT count(*) FROM entry
+""")
+
+_ENTRY_COLUMNS = "first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by"
+
+_ENTRIES_AMONG = text(f"""
+    SELECT {_ENTRY_COLUMNS} FROM upload_chunks WHERE upload_id = :upload_id AND first_row = ANY(:first_rows)
+""")  # noqa: S608 - a constant of this module
+
+_ENTRIES_FROM = text(f"""
+    SELECT {_ENTRY_COLUMNS} FROM upload_chunks
+    WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :limit
+""")  # noqa: S608 - a constant of this module
+
+_TOTALS = text("""
+    SELECT count(*), coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),
+           coalesce(sum(updated), 0), coalesce(sum(duplicates), 0), coalesce(sum(rejected), 0),
+           coalesce((SELECT jsonb_object_agg(code, total) FROM (
+               SELECT key AS code, sum(value::bigint) AS total
+               FROM upload_chunks AS c, jsonb_each_text(c.rejected_by)
+               WHERE c.upload_id = :upload_id GROUP BY key
+           ) AS by_code), '{}')
+    FROM upload_chunks WHERE upload_id = :upload_id
+""")
+
+
+async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry: LedgerEntry, *, slot: int) -> bool:
+    """False when the ledger has the chunk already: then the whole transaction must be rolled back."""
+    inserted = await connection.execute(
+        _INSERT_ENTRY,
+        {
+            "upload_id": upload_id,
+            "first_row": entry.first_row,
+            "row_count": entry.row_count,
+            "byte_count": entry.byte_count,
+            "inserted": entry.counts.inserted,
+            "updated": entry.counts.updated,
+            "duplicates": entry.counts.duplicates,
+            "rejected": entry.counts.rejected,
+            "rejected_by": json.dumps(entry.counts.rejected_by),
+            "slot": slot,
+        },
+    )
+    return bool(inserted.scalar_one())
+
+
+async def entries_among(
+    connection: AsyncConnection, upload_id: uuid.UUID, first_rows: Sequence[int]
+) -> list[LedgerEntry]:
+    """Those of the chunks with these first rows that are done."""
+    rows = await connection.execute(_ENTRIES_AMONG, {"upload_id": upload_id, "first_rows": list(first_rows)})
+    return [_entry(row) for row in rows.all()]
+
+
+async def entries_from(
+    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, *, limit: int
+) -> list[LedgerEntry]:
+    """Done chunks in file order, a page at a time, so that memory does not grow with the file."""
+    rows = await connection.execute(_ENTRIES_FROM, {"upload_id": upload_id, "first_row": first_row, "limit": limit})
+    return [_entry(row) for row in rows.all()]
+
+
+async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTotals:
+    row = (await connection.execute(_TOTALS, {"upload_id": upload_id})).one()
+    chunk_count, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
+    counts = ChunkCounts(
+        inserted=int(inserted),
+        updated=int(updated),
+        duplicates=int(duplicates),
+        rejected=int(rejected),
+        rejected_by={code: int(count) for code, count in _as_dict(rejected_by).items()},
+    )
+    return LedgerTotals(int(chunk_count), int(row_count), int(byte_count), counts)
+
+
+def _entry(row: Sequence[Any]) -> LedgerEntry:
+    first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
+    counts = ChunkCounts(
+        inserted=int(inserted),
+        updated=int(updated),
+        duplicates=int(duplicates),
+        rejected=int(rejected),
+        rejected_by=_as_dict(rejected_by),
+    )
+    return LedgerEntry(int(first_row), int(row_count), int(byte_count), counts)
+
+
+def _as_dict(value: Any) -> dict[str, int]:
+    """`jsonb` in a textual statement comes as its text."""
+    return dict(json.loads(value)) if isinstance(value, str) else dict(value or {})

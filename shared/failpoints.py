@@ -1,0 +1,80 @@
+"""Places in the code where a test can make a process die, stop or fail; nothing at all unless a setting names them.
+
+The setting is JSON: `{"consumer.after_commit": {"action": "kill", "after": 2}}`. `action` is `kill` (SIGKILL to
+ourselves), `stop` (SIGSTOP), `raise`, or `pause` for `seconds`; `after` lets so many passes go by first, `times`
+(default 1) limits how often it acts. A row's place, `consumer.row`, acts on the row whose cells hold `cell`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from shared.rows.employee_row import check_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.rows.employee_row import Employee, Layout, RowFault
+
+    CheckRow = Callable[[Sequence[str], Layout], Employee | RowFault]
+
+
+class FailpointHit(RuntimeError):
+    """What the action `raise` raises."""
+
+
+class _Action(msgspec.Struct, forbid_unknown_fields=True):
+    action: Literal["kill", "stop", "raise", "pause"]
+    after: int = 0
+    times: int = 1
+    seconds: float = 1.0
+    cell: str = ""
+
+
+class Failpoints:
+    """One process's failpoints; with an empty setting `hit` does nothing and `row_check` is `check_row` itself."""
+
+    def __init__(self, setting: str) -> None:
+        self._actions = msgspec.json.decode(setting, type=dict[str, _Action]) if setting else {}
+
+    def hit(self, name: str) -> None:
+        if not self._actions:
+            return
+        action = self._actions.get(name)
+        if action is None:
+            return
+        if action.after > 0:
+            action.after -= 1
+        elif action.times > 0:
+            action.times -= 1
+            _act(action, name)
+
+    def row_check(self) -> CheckRow:
+        """`check_row`, with the place `consumer.row` in front of it only where a test has named it."""
+        action = self._actions.get("consumer.row")
+        if action is None:
+            return check_row
+
+        def check(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
+            if action.cell in cells:
+                _act(action, "consumer.row")
+            return check_row(cells, layout)
+
+        return check
+
+
+def _act(action: _Action, name: str) -> None:
+    match action.action:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "raise":
+            raise FailpointHit(name)
+        case "pause":
+            time.sleep(action.seconds)
