@@ -87,7 +87,7 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
     found = {delimiter: _first_record(text, delimiter, whole=check.head_is_whole) for delimiter in delimiters}
     records = {delimiter: cells for delimiter, cells in found.items() if cells is not None}
     if not records:
-        raise _endless_record(text)
+        raise _endless_record(text, whole=check.head_is_whole)
     delimiter, has_header, columns, layout = _choose_delimiter(records, options)
     return CsvFormat(encoding.codec, encoding.guessed, delimiter, has_header, columns, layout)
 
@@ -169,11 +169,12 @@ def _empty_file() -> FileProblem:
     return FileProblem(FileCode.EMPTY_FILE, "The file is empty: it needs a header line, and a line for each employee.")
 
 
-def _endless_record(text: str) -> FileProblem:
-    if "\n" in text.strip() or "\r" in text.strip():
+def _endless_record(text: str, *, whole: bool) -> FileProblem:
+    # Where lines end and the record does not, a quote holds it open.
+    if whole or "\n" in text.strip() or "\r" in text.strip():
         return FileProblem(
             FileCode.UNCLOSED_QUOTE,
-            f"The first line opens a double quote that {HEAD_BYTES // 1024} KiB later is open still: close or remove it.",
+            "The first line opens a double quote that is never closed, or not for a long while: close or remove it.",
         )
     return FileProblem(
         FileCode.NOT_CSV,

@@ -73,7 +73,7 @@ _NAME: Final = (
     rf"(?:[^{_SPACES}{_REFUSED}{_UNREADABLE}]{{0,{NAME_LIMIT - 2}}}"
     rf"[^ {_SPACES}{_REFUSED}{_UNREADABLE}{_JOINERS}])?"
 )
-_clean_row = re.compile(rf"({_NAME})\n({_NAME})\n({_MOBILE}|[+(0-9][0-9 ()-]{{6,30}})\n({_EMAIL})")
+_clean_row = re.compile(rf"({_NAME})\n({_NAME})\n(?:({_MOBILE})|([+(0-9][0-9 ()-]{{6,30}}))\n({_EMAIL})")
 
 
 def check_row(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
@@ -88,8 +88,8 @@ def check_row(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
     values = [cells[at[0]] if len(at) == 1 else " ".join([cells[i] for i in at]) for at in layout.fields]
     row = "\n".join(values)
     if len(row) <= EMAIL_LIMIT and "  " not in row and (match := _clean_row.fullmatch(row)):
-        name, company, mobile, email = match.groups()
-        if mobile.isdigit() or _mobile.fullmatch(mobile := mobile.translate(_drop_separators)):
+        name, company, mobile, separated_mobile, email = match.groups()
+        if mobile or _mobile.fullmatch(mobile := separated_mobile.translate(_drop_separators)):
             return Employee(name, company, mobile, email)
     return _check_carefully(values)
 
