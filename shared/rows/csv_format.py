@@ -37,7 +37,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _PERHAPS_ANOTHER_DELIMITER: Final = frozenset({FileCode.MISSING_COLUMNS, FileCode.UNKNOWN_COLUMN})
 _DELIMITER_WORDS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 # A delimiter that every email or mobile contains would cut all rows to pieces.
-_NEVER_DELIMITERS: Final = frozenset("\"'\r\n\0 @.+-_=")
+_NEVER_DELIMITERS: Final = frozenset("\"' @.+-_=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
         raise _empty_file()
     found = {delimiter: _first_record(text, delimiter, whole=check.head_is_whole) for delimiter in delimiters}
     records = {delimiter: cells for delimiter, cells in found.items() if cells is not None}
-    if not records:
+    # Under another delimiter than its own, `name,"company` opens no quote and is one cell.
+    if len(records) < len(delimiters) and all(len(cells) == 1 for cells in records.values()):
         raise _endless_record(text, whole=check.head_is_whole)
     delimiter, has_header, columns, layout = _choose_delimiter(records, options)
     return CsvFormat(encoding.codec, encoding.guessed, delimiter, has_header, columns, layout)
@@ -100,11 +101,12 @@ def needs_decode_check(check: ByteCheck, options: FormatOptions) -> bool:
 def parse_delimiter(text: str) -> str:
     """Take the character itself or its name (comma, semicolon, tab, pipe). Raises FileProblem invalid_delimiter."""
     delimiter = _DELIMITER_WORDS.get(text.strip().lower(), text)
-    if len(delimiter) != 1 or delimiter.isalnum() or delimiter in _NEVER_DELIMITERS:
+    is_visible = delimiter == "\t" or delimiter.isprintable()
+    if len(delimiter) != 1 or not is_visible or delimiter.isalnum() or delimiter in _NEVER_DELIMITERS:
         raise FileProblem(
             FileCode.INVALID_DELIMITER,
             "The delimiter must be one character such as , ; or |, or one of the words comma, semicolon, tab, pipe; no "
-            "letter, digit, quote, space, line break or character that emails and numbers are made of.",
+            "letter, digit, quote, white space or character that emails and numbers are made of.",
         )
     return delimiter
 

@@ -1,0 +1,84 @@
+"""What is known of a file after it has streamed past, however its bytes were cut."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shared.rows.byte_check import HEAD_BYTES, ByteCheck
+from tests.support.csv_files import check_bytes
+
+_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5).map(tuple)
+_texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\0\ufeff"), max_size=60)
+
+
+def decodes(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(st.binary(max_size=80) | _texts.map(str.encode), _sizes)
+@example(b"", (1,))
+@example(b"\xff", (1,))
+@example(b"\xc3", (1,))
+def test_utf8_is_told_from_other_bytes_in_any_chunking(content: bytes, sizes: tuple[int, ...]) -> None:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return
+    check = check_bytes(content, sizes)
+    assert (check.size, check.head) == (len(content), content)
+    assert (check.decodes, check.is_utf16) == (decodes(content, "utf-8"), False)
+    assert check.has_nul == (b"\0" in content)
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(st.sampled_from([(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")]), _texts, st.binary(max_size=3), _sizes)
+def test_utf16_is_known_by_its_mark_in_any_chunking(
+    mark: tuple[bytes, str], text: str, rest: bytes, sizes: tuple[int, ...]
+) -> None:
+    content = mark[0] + text.encode(mark[1]) + rest
+    check = check_bytes(content, sizes)
+    assert check.is_utf16
+    assert check.decodes == decodes(content, "utf-16")
+    assert check.has_nul or not check.decodes or "\0" not in content.decode("utf-16")
+
+
+def test_the_zero_bytes_of_utf16_are_no_nuls() -> None:
+    assert not check_bytes("name".encode("utf-16")).has_nul
+    assert check_bytes("na\0me".encode("utf-16")).has_nul
+
+
+@pytest.mark.parametrize("block_size", [1, 1000, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 1_000_000])
+def test_the_head_is_the_first_64_kib_whatever_the_blocks(block_size: int) -> None:
+    content = bytes(range(1, 128)) * 1200
+    check = check_bytes(content, (block_size,))
+    assert check.head == content[:HEAD_BYTES]
+    assert not check.head_is_whole
+    assert check_bytes(content[:HEAD_BYTES], (block_size,)).head_is_whole
+
+
+def test_a_bad_byte_and_a_nul_are_noticed_beyond_the_head() -> None:
+    content = b"x" * 2 * HEAD_BYTES
+    assert check_bytes(content).decodes
+    assert not check_bytes(content + b"\xe9").decodes
+    assert check_bytes(content + b"\0").has_nul
+    assert check_bytes(content + b"\xe9 \0").has_nul
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    check = ByteCheck()
+    block = "Zoë,".encode() * 20_000
+    check.update(block)
+    tracemalloc.start()
+    for _ in range(200):
+        check.update(block)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert check.size == 201 * len(block)
+    assert peak < 5 * len(block)
