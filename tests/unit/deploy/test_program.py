@@ -1,0 +1,114 @@
+"""Programs are real processes here: what they leave behind is what matters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.checkout import CHECKOUT
+from deploy.program import Program, ProgramFailed, free_port, is_free, start
+from deploy.supervisor import Supervised
+
+
+def _never() -> bool:
+    return False
+
+
+def _python(code: str, is_ready: Callable[[], bool] = _never, seconds: float = 60) -> Program:
+    command = [sys.executable, "-c", code]
+    return Program("sample", command, dict(os.environ), is_ready, start_seconds=seconds, stop_seconds=seconds)
+
+
+def _wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, f"not within 20 s: {what}"
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_program_that_ends_before_it_is_ready_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    running = start(_python("print('no disk left'); raise SystemExit(3)"), tmp_path / "log")
+    with pytest.raises(ProgramFailed, match=r"(?s)ended with status 3.*no disk left"):
+        running.wait_until_ready()
+
+
+def test_a_program_that_is_never_ready_is_given_up_after_its_start_seconds(tmp_path: Path) -> None:
+    running = start(_python("import time; time.sleep(60)", seconds=0.3), tmp_path / "log")
+    try:
+        with pytest.raises(ProgramFailed, match="was not ready after"):
+            running.wait_until_ready()
+    finally:
+        running.stop()
+
+
+def test_a_program_that_ignores_its_stop_signal_is_killed_after_its_stop_seconds(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    running = start(_python(code, ready.exists, seconds=3), tmp_path / "log")
+    running.wait_until_ready()
+    running.stop()
+    assert running.process.returncode == -signal.SIGKILL
+
+
+def test_a_program_does_not_outlive_a_starter_that_was_killed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = f"""if True:
+        import os, pathlib, time
+        from deploy.checkout import CHECKOUT
+from deploy.program import Program, start
+        sleep = Program("sleep", ["sleep", "60"], dict(os.environ), lambda: True)
+        running = start(sleep, pathlib.Path({str(tmp_path / "log")!r}))
+        pathlib.Path({str(pid_file)!r}).write_text(str(running.pid))
+        time.sleep(60)
+    """
+    starter = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT)
+    _wait_until(lambda: pid_file.exists() and pid_file.read_text() != "", "the starter has started its program")
+    pid = int(pid_file.read_text())
+    assert _is_alive(pid)
+    starter.kill()
+    starter.wait()
+    _wait_until(lambda: not _is_alive(pid), "the program ended with its starter")
+
+
+def test_what_dies_is_started_again_and_what_keeps_dying_less_and_less_often(tmp_path: Path) -> None:
+    supervised = Supervised(start(_python("raise SystemExit(1)"), tmp_path / "log"))
+    pauses = []
+    for _ in range(4):
+        first = supervised.running
+        _wait_until(first.has_ended, "the program ended")
+        now = first.started_at
+        supervised.look_after(now)
+        assert supervised.restart_at is not None
+        pauses.append(supervised.restart_at - now)
+        supervised.look_after(supervised.restart_at - 0.01)
+        assert supervised.running is first
+        supervised.look_after(supervised.restart_at)
+        assert supervised.running is not first
+    assert pauses == [pytest.approx(pause) for pause in (0.5, 1, 2, 4)]
+    supervised.running.stop()
+
+
+def test_a_taken_port_is_answered_with_another_one() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        assert free_port(taken) != taken
+    assert is_free(taken)
+    assert free_port(taken) == taken
