@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from api_service import openapi
 from api_service.problems import register_problem_handlers
 from api_service.request_log import RequestLog
+from api_service.retention import run_retention
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.database.engine import DATABASE_ERRORS, create_engine
@@ -63,7 +64,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.upload_store = UploadStore(settings.upload_store_url)
     try:
         await _await_schema(app)
+        retention = asyncio.create_task(run_retention(engine, app.state.upload_store, settings), name="retention")
         yield
+        retention.cancel()
+        await asyncio.wait({retention})
     finally:
         await app.state.publisher.close()
         await engine.dispose()

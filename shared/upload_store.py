@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import io
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,17 +136,19 @@ class UploadStore:
         return True
 
     async def list_older_than(self, age: timedelta) -> AsyncIterator[str]:
-        """The keys of what was finished longer ago than that, and in a folder also of what never was."""
+        """The keys of all objects that were finished longer ago than that."""
         before = datetime.now(UTC) - age
-        if self._folder is not None:
-            for key in await asyncio.to_thread(_files_older_than, self._folder, before):
-                yield key
-            return
         with _translated():
-            async for objects in self._store.list():
-                for found in objects:
-                    if found["last_modified"] < before:
-                        yield found["path"]
+            async for found in self._store.list():
+                for each in found:
+                    if each["last_modified"] < before:
+                        yield each["path"]
+
+    async def delete_unfinished_older_than(self, age: timedelta) -> int:
+        """What killed writers left in a folder; their number. On S3 a lifecycle rule of the bucket does this."""
+        if self._folder is None:
+            return 0
+        return await asyncio.to_thread(_delete_unfinished, self._folder, time.time() - age.total_seconds())
 
     async def is_reachable(self) -> bool:
         """Asks for an object that need not exist."""
@@ -211,13 +214,13 @@ def _flush_to_disk(path: Path) -> None:
             os.close(descriptor)
 
 
-def _files_older_than(folder: Path, before: datetime) -> list[str]:
-    # Not the library's listing: it hides the unfinished `key#1` that a killed process leaves.
-    limit = before.timestamp()
-    found = []
+def _delete_unfinished(folder: Path, before: float) -> int:
+    deleted = 0
     with _translated():
-        for path in folder.rglob("*"):
+        # The library writes `key#1`, renames it when it is whole, and hides such names from its listing.
+        for path in folder.rglob("*#*"):
             with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and path.stat().st_mtime < limit:
-                    found.append(path.relative_to(folder).as_posix())
-    return found
+                if path.is_file() and path.stat().st_mtime < before:
+                    path.unlink()
+                    deleted += 1
+    return deleted

@@ -1,0 +1,100 @@
+"""What the API asks the database about uploads and their rejects. Nothing here commits."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database.tables import FINAL_STATES, rejected_rows, row_markers, uploads
+
+# Beyond this a count is not worth its time.
+EXACT_COUNT = 10_000
+# One bad file can have a million rejects; deleting them takes longer than a query may.
+_DELETE_TIMEOUT = "5min"
+
+
+async def insert_upload(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
+    """None when another upload has the idempotency key; waits for one that is about to commit with it."""
+    statement = insert(uploads).values(values).on_conflict_do_nothing(index_elements=["idempotency_key"])
+    return (await connection.execute(statement.returning(*uploads.c))).one_or_none()
+
+
+async def upload_with_key(connection: AsyncConnection, idempotency_key: str) -> Row[Any] | None:
+    return (await connection.execute(select(uploads).where(uploads.c.idempotency_key == idempotency_key))).one_or_none()
+
+
+async def upload_by_id(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
+    return (await connection.execute(select(uploads).where(uploads.c.id == upload_id))).one_or_none()
+
+
+async def list_uploads(
+    connection: AsyncConnection, *, status: str | None, before: int | None, offset: int, limit: int
+) -> Sequence[Row[Any]]:
+    """Newest first; `before` is the sequence number to go on after."""
+    query = select(uploads).order_by(uploads.c.sequence.desc()).offset(offset).limit(limit)
+    if status is not None:
+        query = query.where(uploads.c.status == status)
+    if before is not None:
+        query = query.where(uploads.c.sequence < before)
+    return (await connection.execute(query)).all()
+
+
+async def count_uploads(connection: AsyncConnection, *, status: str | None) -> int:
+    query = select(func.count()).select_from(uploads)
+    if status is not None:
+        query = query.where(uploads.c.status == status)
+    return (await connection.execute(query)).scalar_one()
+
+
+async def cancel_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
+    """Ask its producer to end it. Returns the upload as it is now, asked before or finished too; None = unknown."""
+    statement = (
+        update(uploads)
+        .where(uploads.c.id == upload_id, uploads.c.status.in_(("queued", "running")))
+        .values(status="cancelling", revision=uploads.c.revision + 1)
+        .returning(*uploads.c)
+    )
+    cancelled = (await connection.execute(statement)).one_or_none()
+    return cancelled if cancelled is not None else await upload_by_id(connection, upload_id)
+
+
+async def delete_finished_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
+    """Delete it with its ledger, rejects and markers if it is finished. Returns it as it was; None = unknown."""
+    found = (await connection.execute(select(uploads).where(uploads.c.id == upload_id).with_for_update())).one_or_none()
+    if found is not None and found.status in FINAL_STATES:
+        await connection.execute(select(func.set_config("statement_timeout", _DELETE_TIMEOUT, True)))
+        await connection.execute(delete(row_markers).where(row_markers.c.upload_id == upload_id))
+        await connection.execute(delete(uploads).where(uploads.c.id == upload_id))
+    return found
+
+
+async def list_rejects(
+    connection: AsyncConnection, upload_id: uuid.UUID, *, after_row: int = 0, offset: int = 0, limit: int
+) -> Sequence[Row[Any]]:
+    """In file order, from after the row with that number."""
+    query = (
+        select(rejected_rows)
+        .where(rejected_rows.c.upload_id == upload_id, rejected_rows.c.row_number > after_row)
+        .order_by(rejected_rows.c.row_number)
+        .offset(offset)
+        .limit(limit)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def count_rejects(connection: AsyncConnection, upload_id: uuid.UUID) -> int:
+    """Exact to `EXACT_COUNT`; one more means more."""
+    some = select(rejected_rows.c.row_number).where(rejected_rows.c.upload_id == upload_id).limit(EXACT_COUNT + 1)
+    return (await connection.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
+
+
+async def has_rejects_wider_than(connection: AsyncConnection, upload_id: uuid.UUID, width: int) -> bool:
+    wider = exists().where(
+        rejected_rows.c.upload_id == upload_id, func.jsonb_array_length(rejected_rows.c.cells) > width
+    )
+    return (await connection.execute(select(wider))).scalar_one()

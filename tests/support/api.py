@@ -1,0 +1,64 @@
+"""Runs the API in the test's own event loop, behind a real uvicorn on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from api_service.app import create_app
+from api_service.settings import ApiSettings
+
+START_SECONDS = 20
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ctrl-C belongs to pytest."""
+        yield
+
+
+def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own: Any) -> ApiSettings:
+    """Settings by field name, whatever the environment says."""
+    return ApiSettings.model_validate(
+        {"database_url": database_url, "amqp_url": amqp_url, "upload_store_url": upload_store_url, **own}
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an API that is ready. Raises RuntimeError when it does not start."""
+    config = uvicorn.Config(
+        create_app(settings),
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)  # noqa: ASYNC110 - uvicorn has no event for it
+        if serving.done():
+            raise RuntimeError("the API did not start; its log says why")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            await _wait_until_ready(client)
+            yield client
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def _wait_until_ready(client: httpx2.AsyncClient) -> None:
+    async with asyncio.timeout(START_SECONDS):
+        while (await client.get("/readyz")).status_code not in (200, 404):
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 - it is the answer of a server that is waited for
