@@ -31,7 +31,7 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 class Total(NamedTuple):
     """How many items the whole list has, and whether that is a guess."""
 
-    count: int
+    items: int
     is_estimate: bool = False
 
 
@@ -77,22 +77,35 @@ class Paging:
         if self._key is None:
             return None
         try:
-            return msgspec.convert(self._key, key_type)
+            key: Key = msgspec.convert(self._key, key_type)
         except msgspec.ValidationError:
             raise _invalid_cursor() from None
+        return key
 
-    def listing(self, found: Sequence[Item], keys: Sequence[tuple[Any, ...]], total: Total) -> Listing[Item]:
-        """The envelope for what the query found: up to `limit + 1` items, and the key of each. Sets `Link`."""
+    def listing(
+        self,
+        found: Sequence[Item],
+        keys: Sequence[tuple[Any, ...]],
+        total: Total,
+        *,
+        resume_after: tuple[Any, ...] | None = None,
+    ) -> Listing[Item]:
+        """The envelope for what the query found: up to `limit + 1` items, and the key of each. Sets `Link`.
+
+        A query that gave up before it had as many says after which key to resume.
+        """
         items = list(found[: self.limit])
-        next_cursor = _encode_cursor(self._list_digest(), keys[self.limit - 1]) if len(found) > self.limit else None
-        pages = -(-total.count // self.limit)
+        if len(found) > self.limit:
+            resume_after = keys[self.limit - 1]
+        next_cursor = None if resume_after is None else _encode_cursor(self._list_digest(), resume_after)
+        pages = -(-total.items // self.limit)
         self._response.headers["Link"] = self._links(next_cursor, None if total.is_estimate else pages)
         return Listing(
             data=items,
             page=self.page,
             limit=self.limit,
             size=len(items),
-            total_data=total.count,
+            total_data=total.items,
             total_pages=pages,
             total_is_estimate=total.is_estimate,
             next_cursor=next_cursor,

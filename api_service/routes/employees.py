@@ -1,0 +1,127 @@
+"""The routes under /v1/employees."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
+from api_service.dependencies import Engine
+from api_service.employee_export import export_csv
+from api_service.employee_queries import Employee, PageTooDeep, delete_employee, fetch_employees, list_employees
+from api_service.pagination import BIGINT_MAX, Listing, PagingParameters
+from api_service.problems import Problem, ProblemCode, problem_responses
+from api_service.search_term import parse_search_term
+
+router = APIRouter(prefix="/v1", tags=["employees"])
+
+EmployeeId = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="The employee's id.", examples=[42])]
+SearchText = Annotated[
+    str,
+    Query(
+        alias="searchTerm",
+        description="Part of the name or the email, in any case. One or two characters that begin with a letter or "
+        "digit are looked for at the start of words only. `%`, `_` and `\\` mean themselves.",
+        examples=["asha"],
+    ),
+]
+
+
+class EmployeeKey(NamedTuple):
+    """What a cursor of this list holds."""
+
+    id: int
+
+
+@router.get(
+    "/employees",
+    summary="Employees by id, all or those that a term matches",
+    operation_id="listEmployees",
+    responses=problem_responses(
+        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
+    ),
+)
+async def get_employees(engine: Engine, paging: PagingParameters, search_text: SearchText = "") -> Listing[Employee]:
+    """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
+
+    A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
+    goes on from there.
+    """
+    after = paging.after(EmployeeKey)
+    try:
+        async with engine.connect() as connection:
+            page = await list_employees(
+                connection,
+                parse_search_term(search_text),
+                after=after.id if after else None,
+                offset=paging.offset,
+                limit=paging.limit,
+            )
+    except PageTooDeep:
+        detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
+        raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
+    return paging.listing(
+        page.employees,
+        [EmployeeKey(employee.id) for employee in page.employees],
+        page.total,
+        resume_after=EmployeeKey(page.resume_after) if page.resume_after is not None else None,
+    )
+
+
+@router.get(
+    "/employees.csv",
+    summary="All employees, or those that a term matches, as CSV",
+    operation_id="exportEmployees",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/csv": {}}, "description": "UTF-8, with a header line"},
+        **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
+    },
+)
+async def get_employees_csv(engine: Engine, search_text: SearchText = "") -> StreamingResponse:
+    """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
+    blocks = export_csv(engine, parse_search_term(search_text))
+    # What fails at once fails before the status is sent.
+    header, first_block = await anext(blocks), await anext(blocks, b"")
+
+    async def all_blocks() -> AsyncIterator[bytes]:
+        yield header + first_block
+        async for block in blocks:
+            yield block
+
+    disposition = {"Content-Disposition": 'attachment; filename="employees.csv"'}
+    return StreamingResponse(all_blocks(), media_type="text/csv; charset=utf-8", headers=disposition)
+
+
+@router.get(
+    "/employees/{employee_id}",
+    summary="One employee",
+    operation_id="getEmployee",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
+)
+async def get_employee(engine: Engine, employee_id: EmployeeId) -> Employee:
+    async with engine.connect() as connection:
+        found = await fetch_employees(connection, [employee_id])
+    if not found:
+        raise _unknown_employee()
+    return found[0]
+
+
+@router.delete(
+    "/employees/{employee_id}",
+    summary="Delete one employee",
+    operation_id="deleteEmployee",
+    status_code=204,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
+)
+async def remove_employee(engine: Engine, employee_id: EmployeeId) -> Response:
+    """The counts of the upload that it came from stay as they are."""
+    async with engine.begin() as connection:
+        deleted = await delete_employee(connection, employee_id)
+    if not deleted:
+        raise _unknown_employee()
+    return Response(status_code=204)
+
+
+def _unknown_employee() -> Problem:
+    return Problem(ProblemCode.UNKNOWN_EMPLOYEE, "No employee has this id; the list at /v1/employees has all.")
