@@ -70,8 +70,7 @@ def test_a_program_does_not_outlive_a_starter_that_was_killed(tmp_path: Path) ->
     pid_file = tmp_path / "pid"
     code = f"""if True:
         import os, pathlib, time
-        from deploy.checkout import CHECKOUT
-from deploy.program import Program, start
+        from deploy.program import Program, start
         sleep = Program("sleep", ["sleep", "60"], dict(os.environ), lambda: True)
         running = start(sleep, pathlib.Path({str(tmp_path / "log")!r}))
         pathlib.Path({str(pid_file)!r}).write_text(str(running.pid))
