@@ -6,14 +6,13 @@ The row in `rejected_rows` comes first and is the truth; the letter in the queue
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import text
 
-from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, MALFORMED_KEY, ROW_KEY
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
 from shared.errors import RowCode
 from shared.messages import DeadLetter, encode
 from shared.rows.employee_row import storable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from shared.amqp.publisher import Publisher
 
-MALFORMED_BODY_BYTES = 64 * 1024
 LETTERS_PER_ROUND = 500
 
 
@@ -66,12 +64,6 @@ _MARK_PUBLISHED = text("""
     FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS letter (row_number, attempt)
     WHERE r.upload_id = :upload_id AND r.row_number = letter.row_number AND r.attempt = letter.attempt
 """)
-
-_STORE_MALFORMED = text("""
-    INSERT INTO malformed_messages (id, reason, body) VALUES (:id, :reason, :body) ON CONFLICT DO NOTHING
-""")
-
-_MARK_MALFORMED_PUBLISHED = text("UPDATE malformed_messages SET published_at = now() WHERE id = :id")
 
 
 async def store_rejects(connection: AsyncConnection, upload_id: uuid.UUID, rejects: Sequence[Reject]) -> None:
@@ -141,26 +133,6 @@ async def mark_published(connection: AsyncConnection, letters: Sequence[DeadLett
                 "attempts": [letter.attempt for letter in of_upload],
             },
         )
-
-
-async def dead_letter_malformed(
-    engine: AsyncEngine, publisher: Publisher, body: bytes, *, message_id: str | None, reason: str
-) -> None:
-    """Store and publish a message that is no request. Its id is made from it, so that a redelivery adds nothing."""
-    digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
-    identity = uuid.uuid5(uuid.NAMESPACE_OID, digest)
-    readable = storable([body[:MALFORMED_BODY_BYTES].decode("utf-8", "replace")])[0]
-    async with engine.begin() as connection:
-        await connection.execute(_STORE_MALFORMED, {"id": identity, "reason": reason, "body": readable})
-    await publisher.publish(
-        DEAD_LETTERS_EXCHANGE,
-        MALFORMED_KEY,
-        body,
-        message_id=f"malformed:{identity}",
-        correlation_id=f"malformed:{identity}",
-    )
-    async with engine.begin() as connection:
-        await connection.execute(_MARK_MALFORMED_PUBLISHED, {"id": identity})
 
 
 async def _publish(publisher: Publisher, letter: DeadLetter) -> None:

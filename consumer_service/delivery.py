@@ -22,13 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumer_service import metrics
 from consumer_service.chunk_handler import ChunkHandler
-from consumer_service.dead_letters import dead_letter_malformed, publish_letters
+from consumer_service.dead_letters import publish_letters
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
 from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import REQUESTS_QUEUE
 from shared.errors import MalformedMessage
+from shared.malformed_message import dead_letter_malformed
 from shared.messages import ChunkRequest, decode_request
 from shared.telemetry import describe_error, sqlstate
 

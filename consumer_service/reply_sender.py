@@ -43,7 +43,9 @@ class ReplySender:
         while True:
             reply_to, correlation_id, reply = await self._waiting.get()
             try:
-                await self._publisher.publish(REPLIES_EXCHANGE, reply_to, encode(reply), correlation_id=correlation_id)
+                await self._publisher.publish(
+                    REPLIES_EXCHANGE, reply_to, encode(reply), correlation_id=correlation_id, mandatory=False
+                )
             except BrokerUnavailable:
                 metrics.REPLIES_DROPPED.inc()
             finally:

@@ -49,11 +49,13 @@ class Publisher:
         message_id: str | None = None,
         correlation_id: str | None = None,
         reply_to: str | None = None,
+        mandatory: bool = True,
     ) -> None:
         """Publish and wait for the confirm. Raises `BrokerUnavailable`; the message may or may not have arrived.
 
         `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused
-        while in flight can hang the publish.
+        while in flight can hang the publish. What is `mandatory` must reach a queue: if there is none, the next
+        publish declares the topology anew.
         """
         message = aio_pika.Message(
             body,
@@ -67,7 +69,7 @@ class Publisher:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
                 target = await channel.get_exchange(exchange, ensure=False)
-                await target.publish(message, routing_key, mandatory=True)
+                await target.publish(message, routing_key, mandatory=mandatory)
         except asyncio.CancelledError:
             self._discard(channel)
             raise

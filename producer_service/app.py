@@ -1,0 +1,68 @@
+"""The producer: `uvicorn producer_service.app:create_app --factory`. Its work runs in the lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import FastAPI
+
+from producer_service.dead_chunks import DeadChunks
+from producer_service.dispatcher import Dispatcher
+from producer_service.requester import Requester
+from producer_service.settings import ProducerSettings
+from shared.database.engine import create_engine
+from shared.database.schema_check import check_schema, require_schema
+from shared.failpoints import Failpoints
+from shared.probes import probe_router
+from shared.telemetry import configure_logging
+from shared.upload_store import UploadStore
+
+log = structlog.get_logger(__name__)
+
+POOL_SIZE = 8
+DRAIN_SECONDS = 10
+
+
+def create_app() -> FastAPI:
+    settings = ProducerSettings()
+    configure_logging("producer_service", settings.log_level)
+    engine = create_engine(settings, "rollcall producer", pool_size=POOL_SIZE, pool_timeout_seconds=30)
+    requester = Requester(settings)
+    store = UploadStore(settings.upload_store_url)
+    dispatcher = Dispatcher(engine, store, requester, settings, Failpoints(settings.failpoints))
+    dead_chunks = DeadChunks(engine, settings)
+    subscriptions = (requester.replies, dispatcher.announcements, dead_chunks.subscription)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await require_schema(engine)
+        consuming = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
+        sweeping = asyncio.create_task(dispatcher.sweep(), name="sweep")
+        yield
+        sweeping.cancel()
+        dispatcher.announcements.stop()
+        await dispatcher.stop()
+        for subscription in subscriptions:
+            subscription.stop()
+        await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
+        for task in consuming:
+            task.cancel()
+        await asyncio.gather(sweeping, *consuming, return_exceptions=True)
+        await asyncio.gather(requester.close(), dead_chunks.close())
+        await engine.dispose()
+        log.info("stopped")
+
+    async def broker_answers() -> bool:
+        return all(subscription.is_subscribed for subscription in subscriptions)
+
+    async def database_answers() -> bool:
+        async with engine.connect() as connection:
+            await check_schema(connection)
+        return True
+
+    app = FastAPI(title="Rollcall producer", lifespan=lifespan)
+    app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))
+    return app

@@ -1,0 +1,99 @@
+"""Leases: which producer works on an upload, by the database's clock only.
+
+Each new holder gets a larger fencing number. A holder that was asleep past its lease proves its number before it
+changes the upload's state, and finds that it is no longer the newest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from shared.errors import RollcallError
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class LeaseLost(RollcallError):
+    """Another producer has the upload now: stop without another write."""
+
+
+class Lease(NamedTuple):
+    upload_id: uuid.UUID
+    fence: int
+    # How many holders before this one died in a row without a new entry in the ledger.
+    fruitless: int
+
+
+# A holder that let go, or that comes back to its own upload, has not died of it.
+_ACQUIRE = text("""
+    INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)
+    SELECT id, :owner, 1, now() + make_interval(secs => :seconds), 0, 0
+    FROM uploads WHERE id = :upload_id AND finished_at IS NULL
+    ON CONFLICT (upload_id) DO UPDATE SET
+        owner = excluded.owner,
+        fence = l.fence + 1,
+        expires_at = excluded.expires_at,
+        fruitless = CASE
+            WHEN (SELECT count(*) FROM upload_chunks AS c WHERE c.upload_id = l.upload_id) > l.chunks_at_start THEN 0
+            WHEN l.owner IN ('', excluded.owner) THEN l.fruitless
+            ELSE l.fruitless + 1
+        END,
+        chunks_at_start = (SELECT count(*) FROM upload_chunks AS c WHERE c.upload_id = l.upload_id)
+    WHERE l.expires_at < now()
+    RETURNING fence, fruitless
+""")
+
+_RENEW = text("""
+    UPDATE upload_leases SET expires_at = now() + make_interval(secs => :seconds)
+    WHERE upload_id = :upload_id AND fence = :fence
+""")
+
+_RELEASE = text("""
+    UPDATE upload_leases SET owner = '', expires_at = now() + make_interval(secs => :seconds)
+    WHERE upload_id = :upload_id AND fence = :fence
+""")
+
+_PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR UPDATE")
+
+_DUE = text("""
+    SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
+    WHERE u.finished_at IS NULL AND (l.upload_id IS NULL OR l.expires_at < now())
+    ORDER BY u.sequence LIMIT :limit
+""")
+
+
+async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: str, seconds: float) -> Lease | None:
+    """None when the upload is finished, unknown, or another's."""
+    row = (
+        await connection.execute(_ACQUIRE, {"upload_id": upload_id, "owner": owner, "seconds": seconds})
+    ).one_or_none()
+    return None if row is None else Lease(upload_id, row.fence, row.fruitless)
+
+
+async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) -> None:
+    """Raises `LeaseLost`. A lease that ran out while nobody else wanted it is good again."""
+    renewed = await connection.execute(_RENEW, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": seconds})
+    if renewed.rowcount == 0:
+        raise LeaseLost
+
+
+async def release(connection: AsyncConnection, lease: Lease, *, after_seconds: float = 0) -> None:
+    """Let go, so that anyone can go on `after_seconds` from now."""
+    await connection.execute(_RELEASE, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": after_seconds})
+
+
+async def prove(connection: AsyncConnection, lease: Lease) -> None:
+    """Lock the lease for the rest of the transaction and raise `LeaseLost` unless it is still ours."""
+    fence = (await connection.execute(_PROVE, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    if fence != lease.fence:
+        raise LeaseLost
+
+
+async def due_uploads(connection: AsyncConnection, *, limit: int) -> list[uuid.UUID]:
+    """Unfinished uploads that nobody works on, oldest first."""
+    return list((await connection.execute(_DUE, {"limit": limit})).scalars())

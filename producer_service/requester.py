@@ -1,0 +1,90 @@
+"""Requests out, replies in: publishes chunks to the request queue and hears of them on an exclusive callback queue."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from producer_service import metrics
+from shared.amqp.publisher import Publisher
+from shared.amqp.subscription import Subscription
+from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.errors import MalformedMessage
+from shared.messages import ChunkReply, decode_reply
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+    from shared.settings import SharedSettings
+
+log = structlog.get_logger(__name__)
+
+
+class ReplyListener(Protocol):
+    def on_reply(self, reply: ChunkReply) -> None: ...
+
+    def on_replies_lost(self) -> None:
+        """The callback queue is new: what was answered meanwhile stands in the ledger only."""
+
+
+async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
+    """Exclusive to its connection, and gone with it; a new name each time, since the old one may linger on a
+    half-open connection, and asking for it would close ours (405)."""
+    name = f"callback.{uuid.uuid4().hex}"
+    queue = await channel.declare_queue(name, exclusive=True, durable=False)
+    await queue.bind(REPLIES_EXCHANGE, name)
+    return queue
+
+
+class Requester:
+    """One producer's requests. Replies go to the listener of their upload; any that nobody waits for is dropped."""
+
+    def __init__(self, settings: SharedSettings) -> None:
+        self._publisher = Publisher(settings, "rollcall producer requests")
+        self._listeners: dict[uuid.UUID, ReplyListener] = {}
+        self.replies = Subscription(
+            settings,
+            name="rollcall producer replies",
+            declare_queue=declare_callback_queue,
+            on_message=self._on_message,
+            prefetch=0,
+            no_ack=True,
+        )
+        self.replies.on_subscribed = self._on_subscribed
+
+    def listen(self, upload_id: uuid.UUID, listener: ReplyListener) -> None:
+        self._listeners[upload_id] = listener
+
+    def forget(self, upload_id: uuid.UUID) -> None:
+        self._listeners.pop(upload_id, None)
+
+    async def send(self, body: bytes, *, correlation_id: str) -> None:
+        """Returns when the broker has it. Raises `BrokerUnavailable`: then send it again, which does no harm."""
+        await self._publisher.publish(
+            REQUESTS_EXCHANGE,
+            REQUESTS_QUEUE,
+            body,
+            correlation_id=correlation_id,
+            reply_to=self.replies.queue_name,
+        )
+
+    async def close(self) -> None:
+        await self._publisher.close()
+
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        try:
+            reply = decode_reply(message.body)
+        except MalformedMessage:
+            log.warning("not a reply", message_id=message.message_id)
+            return
+        listener = self._listeners.get(reply.upload_id)
+        if listener is None:
+            metrics.LATE_REPLIES.inc()
+        else:
+            listener.on_reply(reply)
+
+    def _on_subscribed(self) -> None:
+        for listener in self._listeners.values():
+            listener.on_replies_lost()

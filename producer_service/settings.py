@@ -1,0 +1,30 @@
+"""The producer's settings."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import SharedSettings, UploadStoreSettings
+
+
+class ProducerSettings(SharedSettings, UploadStoreSettings):
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_PRODUCER_")
+
+    window_chunks: int = Field(
+        16, ge=1, description="Chunks that may be unanswered at a time, shared by the uploads in progress."
+    )
+    max_uploads: int = Field(32, ge=1, description="Uploads that one producer works on at a time.")
+    lease_seconds: float = Field(15, gt=0, description="How long a dead producer's upload stays its own.")
+    sweep_seconds: float = Field(3, gt=0, description="How often to look for uploads that nobody works on.")
+    progress_seconds: float = Field(0.5, gt=0, description="How often progress is written, and a cancel noticed.")
+    ledger_check_seconds: float = Field(
+        2, gt=0, description="After so long without a reply the ledger is asked what became of the chunks."
+    )
+    republish_seconds: float = Field(
+        60, gt=0, description="A chunk unanswered for so long is published again, then after twice as long, and so on."
+    )
+    fruitless_leases: int = Field(
+        5, ge=1, description="So many leases in a row that died without progress end the upload as `no_progress`."
+    )
+    failpoints: str = Field(
+        "", description="For tests only: JSON that names places in the code and what happens there."
+    )
