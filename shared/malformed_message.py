@@ -1,0 +1,45 @@
+"""Messages that are no requests: stored, published to the dead letters, and so accounted for like a bad row."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, MALFORMED_KEY
+from shared.rows.employee_row import storable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from shared.amqp.publisher import Publisher
+
+MALFORMED_BODY_BYTES = 64 * 1024
+
+_STORE_MALFORMED = text("""
+    INSERT INTO malformed_messages (id, reason, body) VALUES (:id, :reason, :body) ON CONFLICT DO NOTHING
+""")
+
+_MARK_MALFORMED_PUBLISHED = text("UPDATE malformed_messages SET published_at = now() WHERE id = :id")
+
+
+async def dead_letter_malformed(
+    engine: AsyncEngine, publisher: Publisher, body: bytes, *, message_id: str | None, reason: str
+) -> None:
+    """Store and publish a message that is no request. Its id is made from it, so that a redelivery adds nothing."""
+    digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, digest)
+    readable = storable([body[:MALFORMED_BODY_BYTES].decode("utf-8", "replace")])[0]
+    async with engine.begin() as connection:
+        await connection.execute(_STORE_MALFORMED, {"id": identity, "reason": reason, "body": readable})
+    await publisher.publish(
+        DEAD_LETTERS_EXCHANGE,
+        MALFORMED_KEY,
+        body,
+        message_id=f"malformed:{identity}",
+        correlation_id=f"malformed:{identity}",
+    )
+    async with engine.begin() as connection:
+        await connection.execute(_MARK_MALFORMED_PUBLISHED, {"id": identity})
