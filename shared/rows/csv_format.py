@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
-_PERHAPS_ANOTHER_DELIMITER: Final = frozenset({FileCode.MISSING_COLUMNS, FileCode.UNKNOWN_COLUMN})
 _DELIMITER_WORDS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 # A delimiter that every email or mobile contains would cut all rows to pieces.
 _NEVER_DELIMITERS: Final = frozenset("\"' @.+-_=")
@@ -153,8 +152,6 @@ def _choose_delimiter(records: Mapping[str, list[str]], options: FormatOptions) 
             if has_header or len(cells) == len(FIELDS):
                 return judged
         except FileProblem as problem:
-            if problem.code not in _PERHAPS_ANOTHER_DELIMITER:
-                raise
             judged = problem
         if len(cells) > most_cells:
             best, most_cells = judged, len(cells)

@@ -103,6 +103,7 @@ def test_the_stream_is_left_open() -> None:
         ("a,b,c,d\n\n" + 'e,f,g,"h\n\n\n', 4),
         ('a,"b\nb",c,"d\nx\n', 3),
         ('a,"b ""\n"" ""\n"" b",c,"d ""\n', 4),
+        ('a,"b ""\n"" c\n', 2),
         ('a,"', 2),
     ],
 )
@@ -161,6 +162,12 @@ def test_a_long_line_is_not_cut_in_the_midst_of_a_doubled_quote() -> None:
         assert [line_number for line_number, _ in rows(text)] == [2, 4]
 
 
+def test_a_long_line_cut_before_a_quote_inside_a_cell_opens_none() -> None:
+    for shift in range(4):
+        text = "x" * (RECORD_LIMIT + 4094 + shift) + '" nail,b,c,d\na,b,c,d\n'
+        assert [line_number for line_number, _ in rows(text)] == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("stream", "problem"),
     [
@@ -170,7 +177,7 @@ def test_a_long_line_is_not_cut_in_the_midst_of_a_doubled_quote() -> None:
         (LongLine(b'"', 20 << 20), None),
         (LongLine(b'"x', 20 << 20), None),
         (LongLine(b'""x', 20 << 20, b'"'), None),
-        (LongLine(b',"x\n"', 20 << 20), None),
+        (LongLine(b',"x\n"', 20 << 20), UnclosedQuote),
         (LongLine(b",x\n", 2 << 20, b'"'), UnclosedQuote),
         (LongLine(b'x"', 200 << 20), None),
         (LongLine(b"\n", 2 << 20), None),
