@@ -24,8 +24,9 @@ def up(consumers: int) -> Endpoints:
     done = _compose([*command, f"--scale=consumer_service={consumers}"], environment)
     if done.returncode != 0:
         _compose(["ps", "--all"], environment)
-        _compose(["logs", "--tail=15"], environment)
-        sys.exit("The containers did not all become healthy: what they say is above.")
+        if unwell := _unwell():
+            _compose(["logs", "--no-color", "--tail=15", *unwell], environment)
+        sys.exit(f"Not all became healthy ({', '.join(unwell) or 'see above'}): Compose's own words are above.")
     address = "http://127.0.0.1:"
     endpoints = Endpoints(
         mode="compose",
@@ -61,6 +62,20 @@ def _ports() -> dict[str, str]:
         variable: os.environ.get(variable) or _published(service, usual) or str(free_port(usual))
         for variable, (service, usual) in PORTS.items()
     }
+
+
+def _unwell() -> list[str]:
+    """The services of which a container has failed, or is not healthy."""
+    command = ["docker", "compose", "ps", "--all", "--format", "{{.Service}}/{{.State}}/{{.Health}}/{{.ExitCode}}"]
+    listing = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True).stdout.split()
+    states = [line.split("/") for line in listing]
+    return sorted(
+        {
+            service
+            for service, state, health, exit_code in states
+            if (state == "exited" and exit_code != "0") or (state != "exited" and health in ("unhealthy", "starting"))
+        }
+    )
 
 
 def _published(service: str, port: int) -> str | None:
