@@ -1,0 +1,40 @@
+"""The tables of docs/operations.md, as the code would write them."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY
+from pydantic import AliasChoices
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from api_service.problems import FILE_MEANINGS, ProblemCode
+
+
+def settings_rows(settings: type[BaseSettings]) -> list[str]:
+    """One table row a setting, in the class's order."""
+    rows = []
+    for name, field in settings.model_fields.items():
+        alias = field.validation_alias
+        assert not isinstance(alias, AliasChoices)
+        variable = alias if isinstance(alias, str) else f"{settings.model_config['env_prefix']}{name.upper()}"
+        default = (
+            "(needed)" if field.default is PydanticUndefined else f"`{field.default}`" if field.default != "" else ""
+        )
+        rows.append(f"| `{variable}` | {default} | {field.description} |".replace("|  |", "| |"))
+    return rows
+
+
+def problem_rows() -> list[str]:
+    """One table row a code that a request or a file can be refused with."""
+    rows = [f"| `{code.value}` | {code.status} | {code.meaning} |" for code in ProblemCode]
+    return rows + [f"| `{code.value}` | 422 or `failed` | {meaning} |" for code, meaning in FILE_MEANINGS.items()]
+
+
+def metric_rows() -> list[str]:
+    """One table row a metric of ours that the imported services have registered."""
+    rows = {}
+    for metric in REGISTRY.collect():
+        if metric.name.startswith("rollcall_"):
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            rows[name] = f"| `{name}` | {metric.type} | {metric.documentation} |"
+    return [rows[name] for name in sorted(rows)]

@@ -1,0 +1,61 @@
+"""The documents say what the code does: every setting, code and metric, and every file that they point at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import api_service.app
+import consumer_service.metrics
+import producer_service.metrics
+from api_service.settings import ApiSettings
+from consumer_service.settings import ConsumerSettings
+from producer_service.settings import ProducerSettings
+from shared.errors import RowCode
+from tests.support import documentation
+
+CHECKOUT = Path(__file__).parents[2]
+OPERATIONS = (CHECKOUT / "docs" / "operations.md").read_text()
+DOCUMENTS = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md")])
+MEASURED_MODULES = (api_service.app, consumer_service.metrics, producer_service.metrics)
+
+
+@pytest.mark.parametrize("settings", [ApiSettings, ProducerSettings, ConsumerSettings])
+def test_every_setting_is_documented_with_its_default(
+    settings: type[ApiSettings] | type[ProducerSettings] | type[ConsumerSettings],
+) -> None:
+    missing = [row for row in documentation.settings_rows(settings) if row not in OPERATIONS]
+    assert not missing, "put these rows into docs/operations.md:\n" + "\n".join(missing)
+
+
+def test_no_setting_is_documented_that_is_gone() -> None:
+    known = {
+        row.split("`")[1]
+        for settings in (ApiSettings, ProducerSettings, ConsumerSettings)
+        for row in documentation.settings_rows(settings)
+    }
+    assert set(re.findall(r"^\| `(ROLLCALL_\w+)`", OPERATIONS, re.MULTILINE)) == known
+
+
+def test_every_problem_code_is_documented() -> None:
+    missing = [row for row in documentation.problem_rows() if row not in OPERATIONS]
+    assert not missing, "put these rows into docs/operations.md:\n" + "\n".join(missing)
+
+
+def test_every_row_code_is_documented() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| row \|", OPERATIONS, re.MULTILINE)) == {code.value for code in RowCode}
+
+
+def test_every_metric_is_documented() -> None:
+    assert MEASURED_MODULES
+    missing = [row for row in documentation.metric_rows() if row not in OPERATIONS]
+    assert not missing, "put these rows into docs/operations.md:\n" + "\n".join(missing)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", document.read_text())
+    broken = [link for link in links if not (document.parent / link).exists()]
+    assert not broken
