@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ CHECKOUT = Path(__file__).parents[1]
 LOCAL = CHECKOUT / ".local"
 LOGS = LOCAL / "logs"
 ENDPOINTS = LOCAL / "endpoints.json"
+SAMPLE = LOCAL / "sample.csv"  # what `make demo` uploads
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,15 @@ def read_endpoints() -> Endpoints | None:
         return Endpoints(**json.loads(ENDPOINTS.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Makes a second `make up`, `demo`, `down` or `clean` of this checkout wait until the first is through."""
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_ready(service_url: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.checkout import ENDPOINTS, LOCAL, Endpoints, get_json
+from deploy.checkout import ENDPOINTS, LOCAL, SAMPLE, Endpoints, get_json
 from deploy.sample import Sample, write_sample
 from deploy.up import bring_up, parse_arguments
 
@@ -26,12 +26,10 @@ FINAL = ("succeeded", "partially_succeeded", "failed", "cancelled")
 def main() -> None:
     arguments = parse_arguments("Show Rollcall at work, from nothing.")
     endpoints = bring_up(arguments.mode, arguments.consumers)
-    LOCAL.mkdir(exist_ok=True)
-    file = LOCAL / "sample.csv"
-    sample = write_sample(file, ROWS, BAD_SHARE)
+    sample = write_sample(SAMPLE, ROWS, BAD_SHARE)
     say(f"Rollcall is up ({endpoints.mode} mode). Uploading {sample.rows:,} employees, {sample.bad_rows} of them bad:")
     try:
-        upload = upload_file(endpoints.api_url, file)
+        upload = upload_file(endpoints.api_url, SAMPLE)
         upload = watch(f"{endpoints.api_url}/v1/uploads/{upload['id']}")
         show_counts(upload)
         show_employees(endpoints.api_url)

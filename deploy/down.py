@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from deploy import compose_mode, container_engine, local_mode
+from deploy.checkout import alone
 
 
-def main() -> None:
-    drop_data = "--drop-data" in sys.argv[1:]
+def take_down(*, drop_data: bool) -> None:
     has_compose = container_engine.engine_answers() and container_engine.has_compose()
     if has_compose and (drop_data or compose_mode.is_running()):
         compose_mode.down(drop_data=drop_data)
@@ -16,6 +16,11 @@ def main() -> None:
         local_mode.clean()
     else:
         local_mode.down()
+
+
+def main() -> None:
+    with alone():
+        take_down(drop_data="--drop-data" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy import debian_packages, private_servers, virtualenv
-from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, Endpoints, read_endpoints
+from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, SAMPLE, Endpoints, read_endpoints
 from deploy.program import last_lines
 from deploy.supervisor import SERVERS, UPLOADS
 
@@ -92,7 +92,7 @@ def clean() -> None:
         private_servers.remove(SERVERS / server)
     for folder in (SERVERS, UPLOADS, LOGS):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (ENDPOINTS, PID_FILE):
+    for file in (ENDPOINTS, PID_FILE, SAMPLE):
         file.unlink(missing_ok=True)
 
 

@@ -6,13 +6,18 @@ import argparse
 import sys
 
 from deploy import compose_mode, container_engine, local_mode
-from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints
+from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints, alone
 
 
 def bring_up(mode: str, consumers: int) -> Endpoints:
     """`mode` is compose, local or auto: what runs already, else Compose where an engine answers."""
     if consumers < 1:
         sys.exit(f"CONSUMERS is {consumers}, and must be 1 or more.")
+    with alone():
+        return _bring_up(mode, consumers)
+
+
+def _bring_up(mode: str, consumers: int) -> Endpoints:
     if mode == "auto":
         mode = "compose" if _compose_is_possible() and not local_mode.is_running() else "local"
     elif mode == "compose" and not _compose_is_possible():
