@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import time
 from collections.abc import AsyncIterator
 
@@ -16,6 +14,7 @@ from api_service import openapi
 from api_service.problems import register_problem_handlers
 from api_service.request_log import RequestLog
 from api_service.retention import run_retention
+from api_service.routes import dead_letters, employees, operations, uploads
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.database.engine import DATABASE_ERRORS, create_engine
@@ -41,10 +40,9 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.settings = settings
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
-    for name in ("uploads", "employees", "dead_letters", "operations"):
-        module = f"api_service.routes.{name}"
-        if importlib.util.find_spec(module):
-            app.include_router(importlib.import_module(module).router)
+    for routes in (uploads, employees, dead_letters, operations):
+        app.include_router(routes.router)
+    app.include_router(operations.probes(app))
     # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app

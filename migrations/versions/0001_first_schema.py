@@ -54,6 +54,13 @@ def upgrade() -> None:
         sa.Column("discarded_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("malformed_messages_pkey")),
     )
+    op.create_index(
+        "malformed_messages_oldest_idx",
+        "malformed_messages",
+        ["dead_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("discarded_at IS NULL"),
+    )
     op.create_table(
         "row_markers",
         sa.Column("upload_id", sa.UUID(), nullable=False),
@@ -206,6 +213,11 @@ def downgrade() -> None:
     op.drop_index("uploads_finished_idx", table_name="uploads", postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.drop_table("uploads")
     op.drop_table("row_markers")
+    op.drop_index(
+        "malformed_messages_oldest_idx",
+        table_name="malformed_messages",
+        postgresql_where=sa.text("discarded_at IS NULL"),
+    )
     op.drop_table("malformed_messages")
     op.drop_index(
         "employees_search_idx",

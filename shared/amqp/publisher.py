@@ -13,6 +13,8 @@ from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quiet
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aio_pika.abc import AbstractChannel, AbstractConnection
 
     from shared.settings import SharedSettings
@@ -49,6 +51,7 @@ class Publisher:
         message_id: str | None = None,
         correlation_id: str | None = None,
         reply_to: str | None = None,
+        headers: Mapping[str, str] | None = None,
         mandatory: bool = True,
     ) -> None:
         """Publish and wait for the confirm. Raises `BrokerUnavailable`; the message may or may not have arrived.
@@ -64,6 +67,7 @@ class Publisher:
             message_id=message_id or uuid.uuid4().hex,
             correlation_id=correlation_id,
             reply_to=reply_to,
+            headers={**headers} if headers else None,
         )
         channel = await self._open_channel()
         try:

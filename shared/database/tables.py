@@ -185,6 +185,7 @@ malformed_messages = Table(
     _timestamp("dead_at", now=True),
     _timestamp("published_at"),
     _timestamp("discarded_at"),
+    Index("malformed_messages_oldest_idx", "dead_at", "id", postgresql_where=text("discarded_at IS NULL")),
 )
 
 # `upload_sequence` and `row_number` say which row of which upload an employee stands as; together with `by_update`
