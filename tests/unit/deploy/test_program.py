@@ -79,7 +79,9 @@ def test_a_program_does_not_outlive_a_starter_that_was_killed(tmp_path: Path) ->
     starter = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT)
     _wait_until(lambda: pid_file.exists() and pid_file.read_text() != "", "the starter has started its program")
     pid = int(pid_file.read_text())
-    assert _is_alive(pid)
+    _wait_until(
+        lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "the tie is made, and the program itself runs"
+    )
     starter.kill()
     starter.wait()
     _wait_until(lambda: not _is_alive(pid), "the program ended with its starter")
