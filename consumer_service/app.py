@@ -15,6 +15,7 @@ from consumer_service.dead_letters import publish_forgotten_letters
 from consumer_service.delivery import Deliveries
 from consumer_service.reply_sender import ReplySender
 from consumer_service.settings import ConsumerSettings
+from consumer_service.single_handler import forget_old_outcomes
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
@@ -78,6 +79,7 @@ async def _sweep(engine: AsyncEngine, publisher: Publisher, older_than_seconds: 
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             published = await publish_forgotten_letters(engine, publisher, older_than_seconds=older_than_seconds)
+            await forget_old_outcomes(engine)
         except (SQLAlchemyError, OSError, BrokerUnavailable) as error:
             log.warning("sweep put off", **describe_error(error))
         else:

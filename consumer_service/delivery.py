@@ -14,7 +14,8 @@ import asyncio
 import random
 import time
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlalchemy import text
@@ -25,26 +26,35 @@ from consumer_service.chunk_handler import ChunkHandler
 from consumer_service.dead_letters import publish_letters
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
+from consumer_service.single_handler import SingleHandler
 from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import REQUESTS_QUEUE
 from shared.errors import MalformedMessage
 from shared.malformed_message import dead_letter_malformed
-from shared.messages import ChunkRequest, decode_request
+from shared.messages import (
+    ChunkRequest,
+    EmployeeRequest,
+    RedriveRequest,
+    RequestReply,
+    TextRequest,
+    decode_request,
+)
 from shared.telemetry import describe_error, sqlstate
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from consumer_service.chunk_handler import Handled
     from consumer_service.reply_sender import ReplySender
     from consumer_service.settings import ConsumerSettings
     from shared.amqp.publisher import Publisher
     from shared.failpoints import Failpoints
-    from shared.messages import DeadLetter, RedriveRequest, Request
+    from shared.messages import DeadLetter, EmployeeOutcome, Request
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # Serialization failure, deadlock, lock timeout: another transaction was faster. Worth another try at once.
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
@@ -72,6 +82,7 @@ class Deliveries:
         self._consumer = uuid.uuid4()
         self._chunks = ChunkHandler(engine, settings, failpoints, self._consumer)
         self._redrives = RedriveHandler(engine, settings, failpoints, self._consumer)
+        self._singles = SingleHandler(engine, failpoints)
         self._holds = 0
         self._resuming: asyncio.Task[None] | None = None
         self.subscription = Subscription(
@@ -101,31 +112,26 @@ class Deliveries:
 
     async def _work(self, request: Request, message: AbstractIncomingMessage) -> None:
         careful = _delivery_number(message) >= self._settings.careful_from_delivery
-        if isinstance(request, ChunkRequest):
-            handled = await self._handle_chunk(request, careful=careful)
-            await self._publish(handled.letters)
-            self._failpoints.hit("consumer.before_reply")
-            self._replies.send(message.reply_to, message.correlation_id, handled.reply)
-            self._failpoints.hit("consumer.after_reply")
-            metrics.count_rows(handled.reply)
-        else:
-            await self._publish(await self._redrive(request, careful=careful))
+        match request:
+            case ChunkRequest():
+                await self._work_on_chunk(request, message, careful=careful)
+            case RedriveRequest():
+                await self._publish(await _through_conflicts(lambda: self._redrives.handle(request, careful=careful)))
+            case TextRequest():
+                self._answer(message, f"Consumer processed {request.text}")
+            case EmployeeRequest():
+                self._answer(message, await _through_conflicts(lambda: self._singles.handle(request)))
 
-    async def _handle_chunk(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
-        for attempt in range(1, CONFLICT_TRIES + 1):
-            try:
-                return await self._chunks.handle(chunk, careful=careful)
-            except SQLAlchemyError as error:
-                await _wait_out_conflict(error, attempt)
-        raise AssertionError("unreachable: the last conflict is raised")
+    async def _work_on_chunk(self, chunk: ChunkRequest, message: AbstractIncomingMessage, *, careful: bool) -> None:
+        handled = await _through_conflicts(lambda: self._chunks.handle(chunk, careful=careful))
+        await self._publish(handled.letters)
+        self._failpoints.hit("consumer.before_reply")
+        self._replies.send(message.reply_to, message.correlation_id, handled.reply)
+        self._failpoints.hit("consumer.after_reply")
+        metrics.count_rows(handled.reply)
 
-    async def _redrive(self, request: RedriveRequest, *, careful: bool) -> list[DeadLetter]:
-        for attempt in range(1, CONFLICT_TRIES + 1):
-            try:
-                return await self._redrives.handle(request, careful=careful)
-            except SQLAlchemyError as error:
-                await _wait_out_conflict(error, attempt)
-        raise AssertionError("unreachable: the last conflict is raised")
+    def _answer(self, message: AbstractIncomingMessage, response: str | EmployeeOutcome) -> None:
+        self._replies.send(message.reply_to, message.correlation_id, RequestReply(response=response))
 
     async def _publish(self, letters: list[DeadLetter]) -> None:
         """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
@@ -197,8 +203,14 @@ def _delivery_number(message: AbstractIncomingMessage) -> int:
     return (returned if isinstance(returned, int) else 0) + 1
 
 
-async def _wait_out_conflict(error: SQLAlchemyError, attempt: int) -> None:
-    if sqlstate(error) not in CONFLICTS or attempt == CONFLICT_TRIES:
-        raise error
-    metrics.CONFLICTS.inc()
-    await asyncio.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - jitter
+async def _through_conflicts(work: Callable[[], Awaitable[T]]) -> T:
+    """The work's result, tried again while other transactions are in its way. Raises the last of its errors."""
+    for attempt in range(1, CONFLICT_TRIES):
+        try:
+            return await work()
+        except SQLAlchemyError as error:
+            if sqlstate(error) not in CONFLICTS:
+                raise
+            metrics.CONFLICTS.inc()
+            await asyncio.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311 - jitter
+    return await work()

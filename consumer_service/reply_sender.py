@@ -14,11 +14,11 @@ from shared.messages import encode
 
 if TYPE_CHECKING:
     from shared.amqp.publisher import Publisher
-    from shared.messages import ChunkReply
+    from shared.messages import Reply
 
 log = structlog.get_logger(__name__)
 
-WAITING_LIMIT = 64
+WAITING_LIMIT = 1000
 
 
 class ReplySender:
@@ -29,9 +29,9 @@ class ReplySender:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._waiting: asyncio.Queue[tuple[str, str | None, ChunkReply]] = asyncio.Queue(WAITING_LIMIT)
+        self._waiting: asyncio.Queue[tuple[str, str | None, Reply]] = asyncio.Queue(WAITING_LIMIT)
 
-    def send(self, reply_to: str | None, correlation_id: str | None, reply: ChunkReply) -> None:
+    def send(self, reply_to: str | None, correlation_id: str | None, reply: Reply) -> None:
         if reply_to is None:
             return
         try:

@@ -11,8 +11,10 @@ from fastapi import FastAPI
 
 from producer_service.dead_chunks import DeadChunks
 from producer_service.dispatcher import Dispatcher
+from producer_service.request_routes import register_problem_handler, request_router
 from producer_service.requester import Requester
 from producer_service.settings import ProducerSettings
+from producer_service.single_requests import SingleRequests
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
 from shared.failpoints import Failpoints
@@ -34,6 +36,7 @@ def create_app() -> FastAPI:
     store = UploadStore(settings.upload_store_url)
     dispatcher = Dispatcher(engine, store, requester, settings, Failpoints(settings.failpoints))
     dead_chunks = DeadChunks(engine, settings)
+    singles = SingleRequests(requester, timeout_seconds=settings.request_timeout_seconds)
     subscriptions = (requester.replies, dispatcher.announcements, dead_chunks.subscription)
 
     @contextlib.asynccontextmanager
@@ -64,5 +67,7 @@ def create_app() -> FastAPI:
         return True
 
     app = FastAPI(title="Rollcall producer", lifespan=lifespan)
+    register_problem_handler(app)
+    app.include_router(request_router(singles))
     app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))
     return app

@@ -19,7 +19,7 @@ from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_
 from shared.database import ledger
 from shared.errors import MalformedMessage
 from shared.malformed_message import dead_letter_malformed
-from shared.messages import ChunkRequest, decode_request
+from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, decode_request
 from shared.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 3
+NEVER_ANSWERED = "a single request that came back too often to be tried again"
 
 _IS_RUNNING = text("SELECT status = 'running' FROM uploads WHERE id = :upload_id")
 _STANDS_AT_ATTEMPT = text("""
@@ -80,6 +81,12 @@ class DeadChunks:
         except MalformedMessage as error:
             await dead_letter_malformed(
                 self._engine, self._publisher, message.body, message_id=message.message_id, reason=str(error)
+            )
+            return "malformed"
+        if isinstance(request, TextRequest | EmployeeRequest):
+            # Whoever asked was told long ago that there is no answer; people can see here what no consumer survived.
+            await dead_letter_malformed(
+                self._engine, self._publisher, message.body, message_id=message.message_id, reason=NEVER_ANSWERED
             )
             return "malformed"
         if not await self._is_wanted(request):

@@ -12,7 +12,7 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.errors import MalformedMessage
-from shared.messages import ChunkReply, decode_reply
+from shared.messages import ChunkReply, RequestReply, decode_reply
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
@@ -27,6 +27,12 @@ class ReplyListener(Protocol):
 
     def on_replies_lost(self) -> None:
         """The callback queue is new: what was answered meanwhile stands in the ledger only."""
+
+
+class SingleListener(Protocol):
+    def on_reply(self, correlation_id: str | None, reply: RequestReply) -> None: ...
+
+    def on_replies_lost(self) -> None: ...
 
 
 async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
@@ -44,6 +50,7 @@ class Requester:
     def __init__(self, settings: SharedSettings) -> None:
         self._publisher = Publisher(settings, "rollcall producer requests")
         self._listeners: dict[uuid.UUID, ReplyListener] = {}
+        self._singles: SingleListener | None = None
         self.replies = Subscription(
             settings,
             name="rollcall producer replies",
@@ -53,6 +60,9 @@ class Requester:
             no_ack=True,
         )
         self.replies.on_subscribed = self._on_subscribed
+
+    def answer_singles_with(self, listener: SingleListener) -> None:
+        self._singles = listener
 
     def listen(self, upload_id: uuid.UUID, listener: ReplyListener) -> None:
         self._listeners[upload_id] = listener
@@ -79,6 +89,10 @@ class Requester:
         except MalformedMessage:
             log.warning("not a reply", message_id=message.message_id)
             return
+        if isinstance(reply, RequestReply):
+            if self._singles is not None:
+                self._singles.on_reply(message.correlation_id, reply)
+            return
         listener = self._listeners.get(reply.upload_id)
         if listener is None:
             metrics.LATE_REPLIES.inc()
@@ -86,5 +100,7 @@ class Requester:
             listener.on_reply(reply)
 
     def _on_subscribed(self) -> None:
+        if self._singles is not None:
+            self._singles.on_replies_lost()
         for listener in self._listeners.values():
             listener.on_replies_lost()

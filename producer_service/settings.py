@@ -25,6 +25,7 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
     fruitless_leases: int = Field(
         5, ge=1, description="So many leases in a row that died without progress end the upload as `no_progress`."
     )
+    request_timeout_seconds: float = Field(30, gt=0, description="How long `POST /v1/requests` waits for its answers.")
     failpoints: str = Field(
         "", description="For tests only: JSON that names places in the code and what happens there."
     )

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from shared.errors import MalformedMessage
-from shared.rows.employee_row import Layout
+from shared.rows.employee_row import FIELDS, Layout
 
 OnDuplicate = Literal["skip", "update", "reject"]
 
@@ -41,7 +41,20 @@ class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", t
     rows: list[tuple[int, int]]
 
 
-Request = ChunkRequest | RedriveRequest
+class TextRequest(msgspec.Struct, frozen=True, kw_only=True, tag="text", tag_field="kind"):
+    """A text to be answered; known by the message's correlation id."""
+
+    text: str
+
+
+class EmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
+    """One employee, as raw cells in the order of `FIELDS`, to be inserted and answered with its outcome."""
+
+    correlation_id: uuid.UUID
+    cells: list[str]
+
+
+Request = ChunkRequest | RedriveRequest | TextRequest | EmployeeRequest
 
 
 class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +78,24 @@ class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", t
     counts: ChunkCounts = ChunkCounts()
 
 
+class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one employee; a rejection says why."""
+
+    outcome: Literal["inserted", "duplicate", "rejected"]
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+
+class RequestReply(msgspec.Struct, frozen=True, kw_only=True, tag="request_reply", tag_field="kind"):
+    """The answer to the request with the same correlation id."""
+
+    response: str | EmployeeOutcome
+
+
+Reply = ChunkReply | RequestReply
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
     """One rejected row as people find it in `employees.dead-letters`; its message id is `upload:row:attempt`."""
 
@@ -84,7 +115,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", t
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-_reply_decoder = msgspec.json.Decoder(ChunkReply)
+_reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _announcement_decoder = msgspec.json.Decoder(UploadAnnounced)
 
 
@@ -102,10 +133,12 @@ def decode_request(body: bytes) -> Request:
         not request.rows or len(request.rows) != len(request.line_numbers) or request.first_row < 1
     ):
         raise MalformedMessage("not a request: a chunk needs rows, a line number for each, and a first row from 1")
+    if isinstance(request, EmployeeRequest) and len(request.cells) != len(FIELDS):
+        raise MalformedMessage("not a request: an employee has four cells")
     return request
 
 
-def decode_reply(body: bytes) -> ChunkReply:
+def decode_reply(body: bytes) -> Reply:
     try:
         return _reply_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

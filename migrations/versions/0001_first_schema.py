@@ -62,6 +62,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("discarded_at IS NULL"),
     )
     op.create_table(
+        "request_outcomes",
+        sa.Column("correlation_id", sa.UUID(), nullable=False),
+        sa.Column("outcome", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("correlation_id", name=op.f("request_outcomes_pkey")),
+    )
+    op.create_index("request_outcomes_answered_idx", "request_outcomes", ["answered_at"], unique=False)
+    op.create_table(
         "row_markers",
         sa.Column("upload_id", sa.UUID(), nullable=False),
         sa.Column("row_number", sa.BigInteger(), nullable=False),
@@ -212,6 +220,8 @@ def downgrade() -> None:
     op.drop_index("uploads_newest_idx", table_name="uploads")
     op.drop_index("uploads_finished_idx", table_name="uploads", postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.drop_table("uploads")
+    op.drop_index("request_outcomes_answered_idx", table_name="request_outcomes")
+    op.drop_table("request_outcomes")
     op.drop_table("row_markers")
     op.drop_index(
         "malformed_messages_oldest_idx",

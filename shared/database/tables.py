@@ -188,6 +188,16 @@ malformed_messages = Table(
     Index("malformed_messages_oldest_idx", "dead_at", "id", postgresql_where=text("discarded_at IS NULL")),
 )
 
+# What became of an employee that came as a request of its own: a redelivery answers the same. Kept for a day.
+request_outcomes = Table(
+    "request_outcomes",
+    metadata,
+    Column("correlation_id", UUID, primary_key=True),
+    Column("outcome", JSONB, nullable=False),
+    _timestamp("answered_at", now=True),
+    Index("request_outcomes_answered_idx", "answered_at"),
+)
+
 # `upload_sequence` and `row_number` say which row of which upload an employee stands as; together with `by_update`
 # they guard every conflict, so that the order of deliveries cannot show (P4).
 employees = Table(

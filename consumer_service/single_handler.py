@@ -1,0 +1,93 @@
+"""One employee that came as a request of its own: inserted once, answered the same however often it is delivered."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from sqlalchemy import text
+
+from consumer_service.employee_writer import NumberedEmployee, write_employees
+from consumer_service.row_writer import blames_a_row
+from shared.database.tables import TOTAL_SLOTS
+from shared.errors import RowCode
+from shared.messages import EmployeeOutcome
+from shared.rows.employee_row import FIELDS, Layout, RowFault
+from shared.telemetry import describe_error
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from shared.failpoints import Failpoints
+    from shared.messages import EmployeeRequest
+
+log = structlog.get_logger(__name__)
+
+# No upload has the sequence 0: such an employee gives way to any `update`, and displaces nothing.
+NO_UPLOAD = 0
+
+_LAYOUT = Layout(len(FIELDS), tuple((index,) for index in range(len(FIELDS))))
+
+_KNOWN = text("SELECT CAST(outcome AS text) FROM request_outcomes WHERE correlation_id = :correlation_id")
+
+# A concurrent delivery of the same request waits here for the first to commit, and then finds its outcome.
+_CLAIM = text("""
+    INSERT INTO request_outcomes (correlation_id, outcome) VALUES (:correlation_id, '{}')
+    ON CONFLICT DO NOTHING RETURNING correlation_id
+""")
+
+_KEEP = text("""
+    UPDATE request_outcomes SET outcome = CAST(:outcome AS jsonb) WHERE correlation_id = :correlation_id
+""")
+
+_COUNT = text("UPDATE employee_totals SET total = total + 1 WHERE slot = :slot")
+
+_FORGET = text("DELETE FROM request_outcomes WHERE answered_at < now() - interval '1 day'")
+
+
+class SingleHandler:
+    def __init__(self, engine: AsyncEngine, failpoints: Failpoints) -> None:
+        self._engine = engine
+        self._check_row = failpoints.row_check()
+
+    async def handle(self, request: EmployeeRequest) -> EmployeeOutcome:
+        """The outcome, from now or from an earlier delivery. What the row itself causes is its rejection."""
+        try:
+            return await self._transact(request)
+        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+            if not blames_a_row(error):
+                raise
+            log.warning("an employee made its request fail", **describe_error(error))
+        return EmployeeOutcome(
+            outcome="rejected", code=RowCode.INTERNAL_ERROR, message="Rollcall failed on this employee alone."
+        )
+
+    async def _transact(self, request: EmployeeRequest) -> EmployeeOutcome:
+        key = {"correlation_id": request.correlation_id}
+        async with self._engine.begin() as connection:
+            if (await connection.execute(_CLAIM, key)).one_or_none() is None:
+                known = (await connection.execute(_KNOWN, key)).scalar_one()
+                return msgspec.json.decode(known, type=EmployeeOutcome)
+            outcome = await self._insert(connection, request.cells)
+            await connection.execute(_KEEP, key | {"outcome": msgspec.json.encode(outcome).decode()})
+        return outcome
+
+    async def _insert(self, connection: AsyncConnection, cells: list[str]) -> EmployeeOutcome:
+        checked = self._check_row(cells, _LAYOUT)
+        if isinstance(checked, RowFault):
+            return EmployeeOutcome(outcome="rejected", code=checked.code, field=checked.field, message=checked.message)
+        row = NumberedEmployee(0, checked)
+        written = await write_employees(connection, [row], sequence=NO_UPLOAD, on_duplicate="skip")
+        if not written.inserted:
+            return EmployeeOutcome(outcome="duplicate")
+        slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
+        await connection.execute(_COUNT, {"slot": slot})
+        return EmployeeOutcome(outcome="inserted")
+
+
+async def forget_old_outcomes(engine: AsyncEngine) -> None:
+    """Drop what was answered more than a day ago: no broker redelivers so late."""
+    async with engine.begin() as connection:
+        await connection.execute(_FORGET)

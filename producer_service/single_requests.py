@@ -1,0 +1,107 @@
+"""Request and response: each message goes out as its own durable request, and its answer is awaited.
+
+An answer is known by its correlation id, so none can be mixed up. When the callback queue is lost, what is unanswered
+is sent again with the new one; the consumer answers a repeated request the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from shared.amqp.connection import BrokerUnavailable
+from shared.messages import EmployeeRequest, TextRequest, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from producer_service.requester import Requester
+    from shared.messages import EmployeeOutcome, RequestReply
+
+log = structlog.get_logger(__name__)
+
+BROKER_RETRY_SECONDS = 0.2
+
+
+class Answer(NamedTuple):
+    """`response` is None when the deadline came first."""
+
+    correlation_id: uuid.UUID
+    response: str | EmployeeOutcome | None
+    latency_seconds: float
+
+
+class SingleRequests:
+    def __init__(self, requester: Requester, *, timeout_seconds: float) -> None:
+        self._requester = requester
+        self._timeout_seconds = timeout_seconds
+        self._waiting: dict[uuid.UUID, _Waiting] = {}
+        requester.answer_singles_with(self)
+
+    async def ask_all(self, messages: Sequence[str | list[str]]) -> list[Answer]:
+        """Ask everything at once, texts and employees' cells; the answers in the same order, by the deadline."""
+        asked = [_Waiting(message) for message in messages]
+        for waiting in asked:
+            self._waiting[waiting.correlation_id] = waiting
+        senders = [asyncio.create_task(self._send(waiting)) for waiting in asked]
+        try:
+            await asyncio.wait([waiting.answered for waiting in asked], timeout=self._timeout_seconds)
+        finally:
+            for sender in senders:
+                sender.cancel()
+            for waiting in asked:
+                del self._waiting[waiting.correlation_id]
+        return [waiting.answer() for waiting in asked]
+
+    def on_reply(self, correlation_id: str | None, reply: RequestReply) -> None:
+        try:
+            waiting = self._waiting.get(uuid.UUID(correlation_id or ""))
+        except ValueError:
+            return
+        if waiting is not None:
+            waiting.take(reply)
+
+    def on_replies_lost(self) -> None:
+        for waiting in self._waiting.values():
+            waiting.resend.set()
+
+    async def _send(self, waiting: _Waiting) -> None:
+        """Once, and again whenever the callback queue is new, until it is answered."""
+        while True:
+            waiting.resend.clear()
+            try:
+                await self._requester.send(waiting.body, correlation_id=str(waiting.correlation_id))
+            except BrokerUnavailable:
+                await asyncio.sleep(BROKER_RETRY_SECONDS)
+            else:
+                await waiting.resend.wait()
+
+
+class _Waiting:
+    """One message that is asked and not answered."""
+
+    def __init__(self, message: str | list[str]) -> None:
+        self.correlation_id = uuid.uuid4()
+        self.answered: asyncio.Future[RequestReply] = asyncio.get_running_loop().create_future()
+        self.resend = asyncio.Event()
+        self._asked_at = time.perf_counter()
+        self._answered_at = self._asked_at
+        self.body = encode(
+            TextRequest(text=message)
+            if isinstance(message, str)
+            else EmployeeRequest(correlation_id=self.correlation_id, cells=message)
+        )
+
+    def take(self, reply: RequestReply) -> None:
+        if not self.answered.done():
+            self._answered_at = time.perf_counter()
+            self.answered.set_result(reply)
+
+    def answer(self) -> Answer:
+        if not self.answered.done():
+            return Answer(self.correlation_id, None, time.perf_counter() - self._asked_at)
+        return Answer(self.correlation_id, self.answered.result().response, self._answered_at - self._asked_at)
