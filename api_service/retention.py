@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.settings import ApiSettings
 from shared.database.engine import DATABASE_ERRORS
@@ -132,5 +132,5 @@ async def _delete_unknown(engine: AsyncEngine, store: UploadStore, ids: Iterable
     return len(unknown)
 
 
-def _ago(age: timedelta) -> ColumnElement[object]:
+def _ago(age: timedelta) -> ColumnElement[datetime]:
     return func.now() - literal(age, Interval)

@@ -69,8 +69,9 @@ class Intake:
             async with self._store.writing(str(upload_id)) as writer:
                 received = await self._receive(self._paced(stream), reader, writer)
                 csv_format = judge_format(received.check, received.options.format)
-        except (Problem, StoreFull, StoreUnavailable):
-            await _linger(stream)
+        except (Problem, StoreFull, StoreUnavailable) as refusal:
+            if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
+                await _linger(stream)
             raise
         return await self._accept(upload_id, received, csv_format, idempotency_key)
 

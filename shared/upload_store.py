@@ -40,14 +40,7 @@ _RETRY_TIMEOUT: Final = timedelta(seconds=20)
 _REQUEST_TIMEOUT: Final = timedelta(seconds=30)
 
 # How the operating system, and stores that speak S3, say that there is no room.
-_FULL: Final = (
-    "No space left",
-    "Disk quota exceeded",
-    "InsufficientStorage",
-    "StorageFull",
-    "QuotaExceeded",
-    "507",
-)
+_FULL: Final = ("No space left", "Disk quota exceeded", "507 Insufficient", "StorageFull", "QuotaExceeded")
 
 
 class ObjectMissing(RollcallError):
@@ -81,7 +74,11 @@ class UploadStore:
                 parts.netloc,
                 prefix=parts.path.strip("/") or None,
                 retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
-                client_options={"timeout": _REQUEST_TIMEOUT},
+                client_options={
+                    "timeout": _REQUEST_TIMEOUT,
+                    # Who gives an address without TLS means it.
+                    "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+                },
             )
         else:
             raise ValueError(f"an upload store is file:///folder or s3://bucket/prefix, not {parts.scheme}://")
@@ -100,7 +97,7 @@ class UploadStore:
             with contextlib.suppress(BaseError, OSError):
                 await file.__aexit__(type(error), error, error.__traceback__)
             raise
-        with _translated():
+        with _translated(missing=StoreUnavailable):
             await file.close()
             if self._folder is not None:
                 await asyncio.to_thread(_flush_to_disk, self._folder / key)
@@ -151,8 +148,10 @@ class UploadStore:
         return await asyncio.to_thread(_delete_unfinished, self._folder, time.time() - age.total_seconds())
 
     async def is_reachable(self) -> bool:
-        """Asks for an object that need not exist."""
-        await self.exists("reachable")
+        """True, or raises `StoreUnavailable`; whether there is room is not asked."""
+        with _translated(missing=StoreUnavailable):
+            async for _ in self._store.list(chunk_size=1):
+                break
         return True
 
 
@@ -164,7 +163,7 @@ class ObjectWriter:
 
     async def write(self, block: bytes) -> None:
         """Waits while as many parts are on their way as may be. Raises `StoreFull`, `StoreUnavailable`."""
-        with _translated():
+        with _translated(missing=StoreUnavailable):
             await self._file.write(block)
 
 
@@ -192,12 +191,15 @@ class _RawStoredFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the library's errors into ours. Their text stays out: it names folders, buckets and hosts."""
+def _translated(*, missing: type[RollcallError] = ObjectMissing) -> Iterator[None]:
+    """Turn the library's errors into ours. Their text stays out: it names folders, buckets and hosts.
+
+    Not found where nothing is looked for means that the bucket or folder itself is not there.
+    """
     try:
         yield
     except FileNotFoundError as error:
-        raise ObjectMissing("no such object") from error
+        raise missing("no such object") from error
     except (BaseError, OSError) as error:
         if any(sign in str(error) for sign in _FULL):
             raise StoreFull("the upload store is full") from error

@@ -12,6 +12,7 @@ import uvicorn
 
 from api_service.app import create_app
 from api_service.settings import ApiSettings
+from tests.support.waiting import eventually
 
 START_SECONDS = 20
 
@@ -32,7 +33,7 @@ def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own:
 
 @contextlib.asynccontextmanager
 async def running_api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an API that is ready. Raises RuntimeError when it does not start."""
+    """A client of an API that is ready."""
     config = uvicorn.Config(
         create_app(settings),
         host="127.0.0.1",
@@ -44,21 +45,15 @@ async def running_api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(START_SECONDS):
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.01)  # noqa: ASYNC110 - uvicorn has no event for it
-        if serving.done():
-            raise RuntimeError("the API did not start; its log says why")
+        await eventually(lambda: server.started, seconds=START_SECONDS)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await _wait_until_ready(client)
+            await eventually(lambda: _is_ready(client), seconds=START_SECONDS)
             yield client
     finally:
         server.should_exit = True
         await serving
 
 
-async def _wait_until_ready(client: httpx2.AsyncClient) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while (await client.get("/readyz")).status_code not in (200, 404):
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - it is the answer of a server that is waited for
+async def _is_ready(client: httpx2.AsyncClient) -> bool:
+    return (await client.get("/readyz")).status_code in (200, 404)

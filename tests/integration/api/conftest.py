@@ -1,0 +1,33 @@
+"""Fixtures for the tests of the API's addresses: the API itself, and what it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx2
+import pytest
+
+from api_service.settings import ApiSettings
+from tests.support.api import api_settings, running_api
+
+
+@pytest.fixture
+def settings(database_url: str, amqp_url: str, upload_store_url: str) -> ApiSettings:
+    """With small limits; a test that needs others overrides this fixture or copies it with an update."""
+    return api_settings(database_url, amqp_url, upload_store_url, max_upload_bytes=1024 * 1024)
+
+
+@pytest.fixture
+async def api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a running API."""
+    async with running_api(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the API's database, to look at and to prepare."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()

@@ -1,0 +1,50 @@
+"""An S3 in this process, and one that only fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+from moto.server import ThreadedMotoServer
+
+BUCKET = "rollcall-tests"
+
+
+@contextlib.contextmanager
+def running_s3() -> Iterator[str]:
+    """The endpoint of an S3 that has the bucket `BUCKET`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    httpx2.put(f"http://{host}:{port}/{BUCKET}").raise_for_status()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextlib.asynccontextmanager
+async def full_s3() -> AsyncIterator[str]:
+    """The endpoint of an S3 that answers everything as MinIO does when its disks are full."""
+    body = b"<Error><Code>XMinioStorageFull</Code></Error>"
+    head = f"HTTP/1.1 507 Insufficient Storage\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def use_s3(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Give stores that are made from now on an endpoint and credentials, as an operator does."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

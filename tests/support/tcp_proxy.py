@@ -1,0 +1,59 @@
+"""A TCP proxy between a service and a server, to take the server away and give it back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+
+class TcpProxy:
+    """`url` is the server's, through the proxy."""
+
+    def __init__(self, server_url: str) -> None:
+        self._server_url = urlsplit(server_url)
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._listener: asyncio.Server | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        credentials = self._server_url.netloc.rpartition("@")[0]
+        return urlunsplit(self._server_url._replace(netloc=f"{credentials}@127.0.0.1:{self._port}"))
+
+    async def open(self) -> None:
+        """Let connections through, on the same port as before."""
+        self._listener = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
+        self._port = self._listener.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Close every connection and refuse new ones."""
+        if self._listener is not None:
+            self._listener.close()
+        for writer in list(self._connections):
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
+        self._connections |= {writer, back}
+        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        self._connections -= {writer, back}
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while block := await source.read(65536):
+            target.write(block)
+            await target.drain()
+    target.close()
+
+
+@contextlib.asynccontextmanager
+async def tcp_proxy(server_url: str) -> AsyncIterator[TcpProxy]:
+    proxy = TcpProxy(server_url)
+    await proxy.open()
+    try:
+        yield proxy
+    finally:
+        proxy.cut()
