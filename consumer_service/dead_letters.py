@@ -36,12 +36,14 @@ class Reject(NamedTuple):
     cells: Sequence[str]
 
 
+# A conflict is a delivery of the same chunk that was faster: its ledger entry, which is looked at next, decides.
 _STORE = text("""
     INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)
     SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb)
     FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
                 CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
          AS reject (row_number, line_number, code, field, message, cells)
+    ON CONFLICT DO NOTHING
 """)
 
 _UNPUBLISHED_OF_RANGE = text("""
