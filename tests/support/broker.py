@@ -1,0 +1,171 @@
+"""The test's own view of its virtual host: what waits in a queue, who consumes it, and messages put there by hand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+import aio_pika
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+
+from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_QUEUE, declare_topology
+from shared.messages import ChunkReply, ChunkRequest, RedriveRequest, decode_reply, decode_request, encode
+from tests.support.servers import Servers, management
+from tests.support.waiting import eventually
+
+
+class QueueState(NamedTuple):
+    ready: int
+    consumers: int
+
+
+class Broker:
+    """One connection, a new channel for each question: asking for a queue that is gone closes the channel."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    async def state(self, queue: str) -> QueueState:
+        """Exact, unlike the statistics of the management API. Raises ChannelNotFoundEntity."""
+        channel = await self._connection.channel()
+        declared = (await channel.declare_queue(queue, passive=True)).declaration_result
+        await channel.close()
+        return QueueState(declared.message_count or 0, declared.consumer_count or 0)
+
+    async def has_ready(self, queue: str, count: int) -> bool:
+        return (await self.state(queue)).ready == count
+
+    async def take_all(self, queue: str) -> list[AbstractIncomingMessage]:
+        """Empty the queue."""
+        channel = await self._connection.channel()
+        source = await channel.get_queue(queue, ensure=False)
+        taken = []
+        while (message := await source.get(no_ack=True, fail=False)) is not None:
+            taken.append(message)
+        await channel.close()
+        return taken
+
+    async def take(self, queue: str, count: int) -> list[AbstractIncomingMessage]:
+        """Wait until so many messages are there, and empty the queue."""
+        await eventually(lambda: self.has_ready(queue, count))
+        return await self.take_all(queue)
+
+    async def request(
+        self, request: ChunkRequest | RedriveRequest | bytes, *, reply_to: str | None = None, message_id: str = "hand"
+    ) -> None:
+        """Put a request on the request queue."""
+        await self.publish(
+            REQUESTS_QUEUE,
+            request if isinstance(request, bytes) else encode(request),
+            reply_to=reply_to,
+            message_id=message_id,
+        )
+
+    async def publish(
+        self,
+        queue: str,
+        body: bytes,
+        *,
+        reply_to: str | None = None,
+        message_id: str = "hand",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        channel = await self._connection.channel()
+        await declare_topology(channel)
+        message = aio_pika.Message(
+            body,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=message_id,
+            correlation_id=f"correlation of {message_id}",
+            reply_to=reply_to,
+            headers={**headers} if headers else None,
+        )
+        await channel.default_exchange.publish(message, queue)
+        await channel.close()
+
+    async def callback_queue(self) -> AbstractQueue:
+        channel = await self._connection.channel()
+        await declare_topology(channel)
+        queue = await channel.declare_queue(exclusive=True, durable=False)
+        await queue.bind(REPLIES_EXCHANGE, queue.name)
+        return queue
+
+    async def next_reply(self, queue: AbstractQueue) -> ChunkReply:
+        messages: list[AbstractIncomingMessage] = []
+
+        async def arrived() -> bool:
+            message = await queue.get(no_ack=True, fail=False)
+            if message is not None:
+                messages.append(message)
+            return bool(messages)
+
+        await eventually(arrived)
+        reply = decode_reply(messages[0].body)
+        assert isinstance(reply, ChunkReply)
+        return reply
+
+    async def delete_queue(self, queue: str) -> None:
+        channel = await self._connection.channel()
+        await channel.queue_delete(queue)
+        await channel.close()
+
+    @contextlib.asynccontextmanager
+    async def answering_requests(self, answer: Answer, *, prefetch: int = 0) -> AsyncIterator[None]:
+        """A consumer of the test's own on the request queue; `answer` gets each chunk, and its reply is sent."""
+        channel = await self._connection.channel()
+        await declare_topology(channel)
+        await channel.set_qos(prefetch_count=prefetch)
+        replies = await channel.get_exchange(REPLIES_EXCHANGE, ensure=False)
+
+        async def on_message(message: AbstractIncomingMessage) -> None:
+            request = decode_request(message.body)
+            assert isinstance(request, ChunkRequest)
+            reply = await answer(request)
+            if reply is not None and message.reply_to is not None:
+                await replies.publish(aio_pika.Message(encode(reply)), message.reply_to, mandatory=False)
+            await message.ack()
+
+        queue = await channel.get_queue(REQUESTS_QUEUE, ensure=False)
+        tag = await queue.consume(on_message)
+        try:
+            yield
+        finally:
+            await queue.cancel(tag)
+            await channel.close()
+
+
+Answer = Callable[[ChunkRequest], Awaitable[ChunkReply | None]]
+
+
+@contextlib.asynccontextmanager
+async def open_broker(amqp_url: str) -> AsyncIterator[Broker]:
+    """With the topology declared."""
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        await declare_topology(channel)
+        await channel.close()
+        yield Broker(connection)
+
+
+async def close_connections_named(servers: Servers, amqp_url: str, name: str) -> int:
+    """Make the broker close the connections of the virtual host that carry this name; how many it closed."""
+    vhost = amqp_url.rpartition("/")[2]
+    closed = 0
+    async with management(servers) as api:
+        # The list of connections is gathered every few seconds: a new one is not there yet.
+        found: list[str] = []
+
+        async def listed() -> bool:
+            connections = (await api.get(f"/api/vhosts/{vhost}/connections")).raise_for_status().json()
+            found[:] = [
+                connection["name"]
+                for connection in connections
+                if connection.get("client_properties", {}).get("connection_name") == name
+            ]
+            return bool(found)
+
+        await eventually(listed)
+        for connection in found:
+            closed += (await api.delete(f"/api/connections/{connection}")).is_success
+    return closed

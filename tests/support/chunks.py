@@ -1,0 +1,39 @@
+"""Chunks of employees as a producer sends them, made by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from shared.messages import ChunkRequest
+from shared.rows.employee_row import Layout
+
+LAYOUT = Layout(4, ((0,), (1,), (2,), (3,)))
+CHUNK_BYTES = 100
+
+
+def row(email: str, *, name: str = "Asha Rao", mobile: str = "9876543210") -> list[str]:
+    return [name, "Initech", mobile, email]
+
+
+def rows(count: int, *, start: int = 1) -> list[list[str]]:
+    """Valid rows, each with an email of its own."""
+    return [row(f"person{number}@example.com") for number in range(start, start + count)]
+
+
+BAD_EMAIL = row("nobody")
+
+
+def chunk(
+    upload_id: uuid.UUID, cells: Sequence[list[str]], *, first_row: int = 1, faults: dict[int, str] | None = None
+) -> ChunkRequest:
+    """The header stands on line 1, and each row on one line."""
+    return ChunkRequest(
+        upload_id=upload_id,
+        first_row=first_row,
+        layout=LAYOUT,
+        byte_count=CHUNK_BYTES,
+        line_numbers=[first_row + index + 1 for index in range(len(cells))],
+        rows=list(cells),
+        faults=faults or {},
+    )

@@ -1,0 +1,66 @@
+"""What the pipeline left in the database, as tests ask for it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+import asyncpg
+
+
+class Counts(NamedTuple):
+    rows: int
+    inserted: int
+    updated: int
+    duplicates: int
+    rejected: int
+
+
+async def employees(database: asyncpg.Connection, domain: str = "") -> dict[str, tuple[str, str, str, str]]:
+    """The four fields by email in lower case; only emails that end in `domain`."""
+    found = await database.fetch(
+        "SELECT employee_name, company_name, mobile_no, email FROM employees WHERE right(email, $2) = $1",
+        domain,
+        len(domain),
+    )
+    by_email = {each["email"].lower(): (each[0], each[1], each[2], each[3]) for each in found}
+    assert len(by_email) == len(found), "two employees share an email"
+    return by_email
+
+
+async def ledger_counts(database: asyncpg.Connection, upload_id: uuid.UUID) -> Counts:
+    """Summed over the upload's chunks."""
+    sums = await database.fetchrow(
+        "SELECT sum(row_count), sum(inserted), sum(updated), sum(duplicates), sum(rejected) FROM upload_chunks"
+        " WHERE upload_id = $1",
+        upload_id,
+    )
+    assert sums is not None
+    return Counts(*(int(each or 0) for each in sums))
+
+
+async def counted_employees(database: asyncpg.Connection) -> tuple[int, int]:
+    """What the counters say, and what is there."""
+    row = await database.fetchrow("SELECT (SELECT sum(total) FROM employee_totals), (SELECT count(*) FROM employees)")
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+async def rejects(database: asyncpg.Connection, upload_id: uuid.UUID) -> list[asyncpg.Record]:
+    """In file order."""
+    return await database.fetch("SELECT * FROM rejected_rows WHERE upload_id = $1 ORDER BY row_number", upload_id)
+
+
+async def codes(database: asyncpg.Connection, upload_id: uuid.UUID) -> dict[int, str]:
+    """The code of each rejected row."""
+    return {each["row_number"]: each["code"] for each in await rejects(database, upload_id)}
+
+
+async def upload(database: asyncpg.Connection, upload_id: uuid.UUID) -> asyncpg.Record:
+    found = await database.fetchrow("SELECT * FROM uploads WHERE id = $1", upload_id)
+    assert found is not None
+    return found
+
+
+async def status(database: asyncpg.Connection, upload_id: uuid.UUID) -> str:
+    return str(await database.fetchval("SELECT status FROM uploads WHERE id = $1", upload_id))
