@@ -32,8 +32,8 @@ def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own:
 
 
 @contextlib.asynccontextmanager
-async def running_api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an API that is ready."""
+async def running_api(settings: ApiSettings, *, until: str = "/readyz") -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an API, once that probe of it succeeds."""
     config = uvicorn.Config(
         create_app(settings),
         host="127.0.0.1",
@@ -48,12 +48,12 @@ async def running_api(settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient
         await eventually(lambda: server.started, seconds=START_SECONDS)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await eventually(lambda: _is_ready(client), seconds=START_SECONDS)
+            await eventually(lambda: _succeeds(client, until), seconds=START_SECONDS)
             yield client
     finally:
         server.should_exit = True
         await serving
 
 
-async def _is_ready(client: httpx2.AsyncClient) -> bool:
-    return (await client.get("/readyz")).status_code in (200, 404)
+async def _succeeds(client: httpx2.AsyncClient, probe: str) -> bool:
+    return (await client.get(probe)).status_code == 200

@@ -39,8 +39,9 @@ def stored_files(upload_store_url: str) -> list[Path]:
 
 async def insert_upload(database: asyncpg.Connection, **columns: Any) -> uuid.UUID:
     """An upload that is in no store."""
+    upload_id = uuid.uuid4()
     values = {
-        "id": uuid.uuid4(),
+        "id": upload_id,
         "on_duplicate": "skip",
         "filename": "employees.csv",
         "object_key": str(uuid.uuid4()),
@@ -58,7 +59,7 @@ async def insert_upload(database: asyncpg.Connection, **columns: Any) -> uuid.UU
     names = ", ".join(values)
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     await database.execute(f"INSERT INTO uploads ({names}) VALUES ({places})", *values.values())
-    return values["id"]
+    return upload_id
 
 
 async def insert_rejects(

@@ -115,7 +115,7 @@ async def test_a_store_without_room_is_said(
 ) -> None:
     async with full_s3() as endpoint:
         use_s3(monkeypatch, endpoint)
-        async with running_api(with_settings(settings, upload_store_url=f"s3://{BUCKET}")) as api:
+        async with running_api(with_settings(settings, upload_store_url=f"s3://{BUCKET}"), until="/livez") as api:
             assert_problem(await send(api), 507, "storage_full")
     assert await database.fetchval("SELECT count(*) FROM uploads") == 0
 
@@ -124,7 +124,7 @@ async def test_a_store_that_does_not_answer_is_said(
     settings: ApiSettings, monkeypatch: pytest.MonkeyPatch, database: asyncpg.Connection, unused_tcp_port: int
 ) -> None:
     use_s3(monkeypatch, f"http://127.0.0.1:{unused_tcp_port}")
-    async with running_api(with_settings(settings, upload_store_url=f"s3://{BUCKET}")) as api:
+    async with running_api(with_settings(settings, upload_store_url=f"s3://{BUCKET}"), until="/livez") as api:
         assert_problem(await send(api), 503, "storage_unavailable")
     assert await database.fetchval("SELECT count(*) FROM uploads") == 0
 

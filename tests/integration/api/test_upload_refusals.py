@@ -76,7 +76,7 @@ async def test_each_missing_column_is_named(api: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize(("field", "value"), [("onDuplicate", "merge"), ("header", "maybe")])
 async def test_a_field_with_another_value_is_refused(api: httpx2.AsyncClient, field: str, value: str) -> None:
-    body = problem(await send(api, **{field: value}), 422, "invalid_request")
+    body = problem(await send(api, SMALL_CSV, **{field: value}), 422, "invalid_request")
     assert body["errors"][0]["location"] == f"body.{field}"
     assert value not in str(body["errors"])
 
