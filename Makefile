@@ -32,7 +32,7 @@ test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 lint: venv ## Check style, layout and the layers between packages
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 types: venv ## Check the types
 	@$(VENV) -m mypy

@@ -28,7 +28,11 @@ from deploy.program import last_lines
 CHECKOUT = Path(__file__).parents[2]
 RUNS = CHECKOUT / ".local" / "test"
 # The keeper tidies up itself, without a container of testcontainers' own that would; and nothing but loopback.
-TESTCONTAINERS_ENVIRONMENT = {"TESTCONTAINERS_RYUK_DISABLED": "true", "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1"}
+TESTCONTAINERS_ENVIRONMENT = {
+    "TESTCONTAINERS_RYUK_DISABLED": "true",
+    "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
+    "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
+}
 START_SECONDS = 300  # the private servers may have to be installed first
 
 
