@@ -34,13 +34,13 @@ _UNMARK = text("""
     DELETE FROM row_markers WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
 """)
 
+# Two sets of rows: what one statement has updated it cannot delete.
 _FORGET = text("""
-    WITH mine AS (
-        UPDATE row_markers SET consumers = array_remove(consumers, CAST(:consumer AS uuid))
-        WHERE consumers @> ARRAY[CAST(:consumer AS uuid)] RETURNING upload_id, row_number, consumers
+    WITH alone AS (
+        DELETE FROM row_markers WHERE consumers = ARRAY[CAST(:consumer AS uuid)]
     )
-    DELETE FROM row_markers AS m USING mine
-    WHERE m.upload_id = mine.upload_id AND m.row_number = mine.row_number AND mine.consumers = '{}'
+    UPDATE row_markers SET consumers = array_remove(consumers, CAST(:consumer AS uuid))
+    WHERE consumers @> ARRAY[CAST(:consumer AS uuid)] AND consumers <> ARRAY[CAST(:consumer AS uuid)]
 """)
 
 
