@@ -1,0 +1,70 @@
+"""What the API says of the system and of itself."""
+
+from __future__ import annotations
+
+import asyncpg
+import httpx2
+from pydantic import SecretStr
+
+from api_service.settings import ApiSettings
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.database.schema_check import REQUIRED_REVISION
+from tests.support.api import running_api
+from tests.support.broker import Broker
+from tests.support.tcp_proxy import tcp_proxy
+from tests.support.uploads import insert_upload
+
+NO_BROKER = SecretStr("amqp://127.0.0.1:1/none")
+
+
+async def test_status_shows_queues_uploads_and_versions(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, broker: Broker
+) -> None:
+    for status in ("running", "running", "failed"):
+        await insert_upload(database, status=status)
+    await broker.publish(DEAD_LETTERS_QUEUE, b"{}")
+    async with broker.answering_requests(lambda _: never()):
+        body = (await api.get("/v1/status")).json()
+    assert body["broker"] == "available"
+    assert body["queues"] == {
+        UPLOADS_QUEUE: {"messages": 0, "consumers": 0},
+        REQUESTS_QUEUE: {"messages": 0, "consumers": 1},
+        DEAD_LETTERS_QUEUE: {"messages": 1, "consumers": 0},
+        DEAD_CHUNKS_QUEUE: {"messages": 0, "consumers": 0},
+    }
+    assert {state: count for state, count in body["uploads"].items() if count} == {"running": 2, "failed": 1}
+    assert body["versions"]["schema"] == REQUIRED_REVISION
+    assert all(body["versions"].values())
+
+
+async def never() -> None:
+    raise AssertionError("nothing was requested")
+
+
+async def test_status_answers_without_a_broker(settings: ApiSettings) -> None:
+    async with running_api(settings.model_copy(update={"amqp_url": NO_BROKER})) as api:
+        body = (await api.get("/v1/status")).json()
+    assert body["broker"] == "unavailable"
+    assert set(body["queues"]) == {UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE}
+    assert all(queue == {"messages": None, "consumers": None} for queue in body["queues"].values())
+    assert body["versions"]["rabbitmq"] is None
+
+
+async def test_the_api_is_ready_without_a_broker_and_says_so(settings: ApiSettings) -> None:
+    async with running_api(settings.model_copy(update={"amqp_url": NO_BROKER})) as api:
+        answer = await api.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {"database": "ok", "uploadStore": "ok", "broker": "failed"}
+
+
+async def test_the_api_is_not_ready_without_its_database_but_alive(settings: ApiSettings, database_url: str) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        elsewhere = settings.model_copy(update={"database_url": SecretStr(proxy.url)})
+        async with running_api(elsewhere) as api:
+            proxy.cut()
+            answer = await api.get("/readyz")
+            assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "failed")
+            assert (await api.get("/livez")).status_code == 200
+            answer = await api.get("/v1/status")
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
