@@ -1,0 +1,144 @@
+"""Compares what became of a file with the reference, row by row: lost, doubled, altered, unexpected.
+
+Each function answers with sentences, one a difference, and none at all when everything is as it has to be.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from tests.support.reference import FIELDS, Employee, Expected, Rejected, drop_apostrophe
+
+Json = dict[str, Any]
+
+SHOWN: Final = 20
+REPORT_COLUMNS: Final = ["row_number", "line_number", "error_code", "error_field", "error_message"]
+PLAIN_PHONE: Final = re.compile(r"\+[0-9(][0-9 ().-]*")
+
+
+async def table_differences(database: asyncpg.Connection, expected: Expected) -> list[str]:
+    """All four fields of every employee, in constant memory beside the reference's own."""
+    differences: list[str] = []
+    seen: set[str] = set()
+    async with database.transaction():
+        query = "SELECT row_number, employee_name, company_name, mobile_no, email FROM employees"
+        async for record in database.cursor(query, prefetch=5000):
+            found = Employee(*record)
+            key = found.email.lower()
+            wanted = expected.employees.get(key)
+            if wanted is None:
+                differences.append(f"unexpected in the table: row {found.row_number}")
+            elif key in seen:
+                differences.append(f"doubled in the table: row {wanted.row_number}")
+            elif found[1:] != wanted[1:]:
+                fields = [name for name in FIELDS if getattr(found, name) != getattr(wanted, name)]
+                differences.append(f"altered in the table: row {wanted.row_number}, {', '.join(fields)}")
+            seen.add(key)
+    lost = sorted(employee.row_number for key, employee in expected.employees.items() if key not in seen)
+    differences += [f"lost from the table: row {row_number}" for row_number in lost]
+    total = await database.fetchval("SELECT sum(total)::bigint FROM employee_totals")
+    counted = await database.fetchval("SELECT count(*) FROM employees")
+    if total != counted:
+        differences.append(f"counted as {total} employees: there are {counted}")
+    return _shortened(differences)
+
+
+def count_differences(upload: Json, expected: Expected) -> list[str]:
+    """The finished upload as the API shows it; P1 first."""
+    outcomes = ("inserted", "updated", "duplicates", "rejected", "unprocessed")
+    wanted: Json = {
+        "status": "partially_succeeded" if expected.rejects else "succeeded",
+        "rowsRead": expected.rows_read,
+        "rowsDone": expected.rows_read,
+        "inserted": expected.inserted,
+        "updated": expected.updated,
+        "duplicates": expected.duplicates,
+        "rejected": len(expected.rejects),
+        "rejectedBy": expected.rejected_by,
+        "unprocessed": 0,
+        "progress": 1.0,
+        "problem": None,
+    }
+    differences = [f"{name}: {upload[name]}, not {value}" for name, value in wanted.items() if upload[name] != value]
+    if upload["rowsRead"] != sum(upload[name] for name in outcomes):
+        differences.insert(0, "unaccounted: the outcomes do not add up to rowsRead")
+    return differences
+
+
+def report_differences(report: str, expected: Expected) -> list[str]:
+    """`rejects.csv`: exactly the rejects, in file order, with all their cells, and nothing that runs as a formula."""
+    header, *lines = csv.reader(io.StringIO(report, newline=""))
+    surplus = ["surplus_cells"] if "surplus_cells" in header else []
+    if header != [*expected.columns, *surplus, *REPORT_COLUMNS]:
+        return [f"columns of the report: {header}"]
+    width = len(expected.columns)
+    differences = []
+    for line, wanted in itertools.zip_longest(lines, expected.rejects):
+        if line is None:
+            differences.append(f"lost from the report: row {wanted.row_number}")
+        elif wanted is None:
+            differences.append(f"unexpected in the report: row {line[-5]}")
+        elif (line[-5], line[-4], line[-3]) != (str(wanted.row_number), str(wanted.line_number), wanted.code):
+            differences.append(f"in the report row {line[-5]}, line {line[-4]}, {line[-3]} instead of {_place(wanted)}")
+        elif not line[-1] or any(_runs_as_a_formula(cell) for cell in line):
+            differences.append(f"unexplained or unsafe in the report: row {wanted.row_number}")
+        elif not _are_cells_of(wanted, _cells_of(line, width, bool(surplus)), width):
+            differences.append(f"altered in the report: row {wanted.row_number}")
+    return _shortened(differences)
+
+
+def letter_differences(letters: Iterable[Json], expected: Expected, *, may_repeat: bool) -> list[str]:
+    """One upload's messages in the dead-letter queue. After a crash a letter may stand there twice (`may_repeat`)."""
+    differences = []
+    wanted = {reject.row_number: reject for reject in expected.rejects}
+    found: Counter[int] = Counter()
+    for letter in letters:
+        row_number = letter["rowNumber"]
+        found[row_number] += 1
+        reject = wanted.get(row_number)
+        if reject is None:
+            differences.append(f"unexpected in the dead letters: row {row_number}, {letter['code']}")
+        elif (letter["lineNumber"], letter["code"]) != (reject.line_number, reject.code):
+            place = f"line {letter['lineNumber']}, {letter['code']}"
+            differences.append(f"in the dead letters row {row_number}, {place} instead of {_place(reject)}")
+        elif not letter["message"] or not _are_cells_of(reject, letter["cells"], 0):
+            differences.append(f"altered in the dead letters: row {row_number}")
+    differences += [f"lost from the dead letters: row {number}" for number in sorted(wanted.keys() - found.keys())]
+    if not may_repeat:
+        differences += [f"doubled in the dead letters: row {number}" for number, times in found.items() if times > 1]
+    return _shortened(differences)
+
+
+def _cells_of(line: Sequence[str], width: int, has_surplus: bool) -> list[str]:
+    cells = list(line[:width])
+    if has_surplus and line[width]:
+        cells += next(csv.reader([drop_apostrophe(line[width])]))
+    return [drop_apostrophe(cell) for cell in cells]
+
+
+def _are_cells_of(reject: Rejected, cells: Sequence[str], width: int) -> bool:
+    """`width`: how many cells a short row is filled up to. Of a row that is too long only the beginning is kept."""
+    if reject.code == "row_too_long":
+        return all(whole.startswith(kept) for whole, kept in zip(reject.cells, cells, strict=False))
+    return list(cells) == [*reject.cells, *[""] * (width - len(reject.cells))]
+
+
+def _runs_as_a_formula(cell: str) -> bool:
+    return cell[:1] in ("=", "+", "-", "@") and not PLAIN_PHONE.fullmatch(cell)
+
+
+def _place(reject: Rejected) -> str:
+    return f"row {reject.row_number}, line {reject.line_number}, {reject.code}"
+
+
+def _shortened(differences: list[str]) -> list[str]:
+    more = len(differences) - SHOWN
+    return [*differences[:SHOWN], f"and {more} more"] if more > 0 else differences

@@ -1,0 +1,155 @@
+"""Writes a file of everything that a real one has: clean rows, odd ones, repeated emails, and rows bad in every way.
+
+The same seed gives the same file. What is to become of it is for `tests.support.reference` to say, not for this.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from shared.errors import RowCode
+
+HEADER: Final = "employee_name,company_name,mobile_no,email,badge\n"
+LINES_A_WRITE: Final = 10_000
+# A record may have 256 Ki characters; these are rare, or a large file would consist of them.
+TOO_LONG_CHARACTERS: Final = 270_000
+TOO_LONG_EVERY: Final = 200
+ODD_SHARE: Final = 0.03
+BLANK_SHARE: Final = 0.005
+
+_FIRST: Final = ("Aiko", "Bjørn", "Chiara", "Dmitri", "Eun-ji", "Fatoumata", "Gül", "Håkon", "Ifeoma", "Søren", "李娜")
+_LAST: Final = (
+    "Achterberg",
+    "Boateng",
+    "Castellanos",
+    "D'Angelo",
+    "Evangelidis",
+    "Fjeldstad",
+    "Gutiérrez",
+    "Hlongwane",
+)
+_FIRMS: Final = ("Pelican Freight", "Quarry & Daughters", "Tidewater Labs", "Moonrakers", "Żubr Steel", "Cobalt Yard")
+
+
+class Person(NamedTuple):
+    """A row's cells, as they may stand unquoted in a file."""
+
+    name: str
+    company: str
+    mobile: str
+    email: str
+    badge: str
+
+
+def _person(number: int) -> Person:
+    """A function of the number alone, so that any row can be repeated without having been kept."""
+    return Person(
+        f"{_FIRST[number % 11]} {_LAST[number // 11 % 8]} {number:x}",
+        f"{_FIRMS[number // 7 % 6]} {number % 97}",
+        f"+{30 + number % 60} {number * 7919 % 1_000_000_007:010d}",
+        f"{_LAST[number // 11 % 8].encode('ascii', 'ignore').decode()}.{number}@firm{number % 97}.example",
+        f"B{number}",
+    )
+
+
+def _line(person: Person) -> str:
+    return ",".join(person) + "\n"
+
+
+# Accepted, but not as plainly as the rest.
+_ODD: Final[tuple[Callable[[Person], str], ...]] = (
+    lambda p: f'{p.name},"{p.company}\nSecond Floor",{p.mobile},{p.email},{p.badge}\n',
+    lambda p: f'"{p.name}","{p.company}, ""The"" Works",{p.mobile},{p.email},"{p.badge}"\r\n',
+    lambda p: f"  {p.name}\t,{p.company}   Ltd ,({p.mobile[1:3]}) {p.mobile[4:7]}.{p.mobile[7:]}, {p.email} ,\n",
+    lambda p: f"{p.name},{p.company},{p.mobile},{p.email},{p.badge},,\n",
+    lambda p: f"{p.name},'={p.company},{p.mobile},{p.email},'@{p.badge}\n",
+    lambda p: f'{p.name},"\r\n{p.company}\r\n\r\n",{p.mobile},{p.email},"a\nb"\n',
+)
+
+_BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
+    RowCode.WRONG_COLUMN_COUNT: (
+        lambda p: f"{p.name},{p.company},{p.mobile},{p.email}\n",
+        lambda p: f"{p.name},{p.company},{p.mobile},{p.email},{p.badge},one,=two\n",
+        lambda p: f"{p.name}\n",
+    ),
+    RowCode.ROW_TOO_LONG: (lambda p: f"{p.name},{'x' * TOO_LONG_CHARACTERS},{p.mobile},{p.email},{p.badge}\n",),
+    RowCode.MISSING_VALUE: (
+        lambda p: f"{p.name},,{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f'" \n ",{p.company},{p.mobile},no email either,{p.badge}\n',
+        lambda _: ",,,,\n",
+        lambda p: f"{p.name},{p.company},{p.mobile},,'={p.badge}\n",
+    ),
+    RowCode.VALUE_TOO_LONG: (
+        lambda p: f"{p.name}{' of Old' * 40},{p.company},{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f'{p.name},"{p.company}{", Ltd" * 50}",{p.mobile},{p.email},{p.badge}\n',
+        lambda p: f"{p.name},{p.company},{p.mobile},{p.email}{'.example' * 32},{p.badge}\n",
+    ),
+    RowCode.CONTROL_CHARACTER: (
+        lambda p: f"{p.name}\a,{p.company},{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f'{p.name},{p.company},"{p.mobile}\x1b",{p.email},"two\nlines"\n',
+    ),
+    RowCode.UNREADABLE_CHARACTER: (lambda p: f"{p.name},{p.company} \ufffd,{p.mobile},{p.email},{p.badge}\n",),
+    RowCode.INVALID_MOBILE: (
+        lambda p: f"{p.name},{p.company},12345,{p.email},{p.badge}\n",
+        lambda p: f'{p.name},"{p.company}\nAnnexe",{p.mobile} ext 4,{p.email},{p.badge}\n',
+        lambda p: f"{p.name},{p.company},-{p.mobile},{p.email},{p.badge}\n",
+    ),
+    RowCode.SPREADSHEET_DAMAGE: (
+        lambda p: f"{p.name},{p.company},9.19E+11,{p.email},{p.badge}\n",
+        lambda p: f'{p.name},{p.company},"9,19E+11",{p.email},{p.badge}\n',
+    ),
+    RowCode.INVALID_EMAIL: (
+        lambda p: f"{p.name},{p.company},{p.mobile},{p.email} at home,{p.badge}\n",
+        lambda p: f"=1+1,{p.company},{p.mobile},{p.name},{p.badge}\n",
+        lambda p: f"{p.name},{p.company},{p.mobile},{p.email.partition('@')[0]}@localhost,{p.badge}\n",
+        lambda p: f"{p.name},{p.company},{p.mobile},{'l' * 65}{p.email},{p.badge}\n",
+    ),
+}
+
+
+def write_mixed_file(
+    path: Path, rows: int, *, bad_share: float = 0.01, duplicate_share: float = 0.05, seed: int = 1
+) -> None:
+    """Write so many rows; about these shares of them are bad or have an earlier row's email. A million take seconds."""
+    lines = _lines(rows, bad_share, duplicate_share, random.Random(seed))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(HEADER)
+        while batch := "".join(islice(lines, LINES_A_WRITE)):
+            file.write(batch)
+
+
+def _lines(rows: int, bad_share: float, duplicate_share: float, chance: random.Random) -> Iterator[str]:
+    bad = _bad_kinds()
+    odd = cycle(_ODD)
+    for number in range(1, rows + 1):
+        draw = chance.random()
+        if draw < bad_share:
+            yield next(bad)(_person(number))
+        elif draw < bad_share + duplicate_share and number > 1:
+            yield _line(_repeated(number, chance))
+        elif draw > 1 - ODD_SHARE:
+            yield next(odd)(_person(number))
+        elif draw > 1 - ODD_SHARE - BLANK_SHARE:
+            yield chance.choice(("\n", " \t \n", "\r\n\n")) + _line(_person(number))
+        else:
+            yield _line(_person(number))
+
+
+def _bad_kinds() -> Iterator[Callable[[Person], str]]:
+    """Every kind in turn, so that a file of a few hundred bad rows has them all."""
+    too_long = _BAD[RowCode.ROW_TOO_LONG][0]
+    kinds = cycle([kind for code, kinds in _BAD.items() if code is not RowCode.ROW_TOO_LONG for kind in kinds])
+    while True:
+        yield too_long
+        yield from islice(kinds, TOO_LONG_EVERY)
+
+
+def _repeated(number: int, chance: random.Random) -> Person:
+    """A new person with the email of an earlier row: a near one (the same chunk) or any; spelt as it was, or not."""
+    earliest = max(1, number - 20) if chance.random() < 0.5 else 1
+    email = _person(chance.randrange(earliest, number)).email
+    return _person(number)._replace(email=chance.choice((email, email.upper(), email.lower(), email.title())))

@@ -1,0 +1,200 @@
+"""What is to become of a file: one thread reads it top to bottom, and shares no code with the services.
+
+Written from the rules in words (docs/architecture.md), with `csv` and plain string operations. It knows UTF-8 files
+with commas, a header of the fields' own names, and extra columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+FIELDS: Final = ("employee_name", "company_name", "mobile_no", "email")
+RECORD_CHARACTERS: Final = 256 * 1024
+LOCAL_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + ".!#$%&'*+/=?^_`{|}~-")
+WHITE_SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
+JOINERS: Final = "\u200c\u200d"
+
+Mode = Literal["skip", "update", "reject"]
+
+# A field of `csv`'s own limit is shorter than a record may be.
+csv.field_size_limit(1 << 22)
+
+
+class Employee(NamedTuple):
+    """One row of the table; `row_number` is that of the file's row it stands as, 0 = of an earlier file."""
+
+    row_number: int
+    employee_name: str
+    company_name: str
+    mobile_no: str
+    email: str
+
+
+class Rejected(NamedTuple):
+    row_number: int
+    line_number: int
+    code: str
+    cells: tuple[str, ...]
+
+
+@dataclass
+class Expected:
+    """The table (by lower-case email) and an upload's counts and rejects, as they have to be in the end."""
+
+    columns: list[str]
+    employees: dict[str, Employee]
+    rows_read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    duplicates: int = 0
+    rejects: list[Rejected] = field(default_factory=list)
+
+    @property
+    def rejected_by(self) -> dict[str, int]:
+        return dict(Counter(reject.code for reject in self.rejects))
+
+    def reject_instead(self, row_number: int, code: str, line_number: int, cells: Sequence[str]) -> None:
+        """A row that the file does not explain: a failpoint made it a reject. It must have been the only one inserted
+        with its email."""
+        (key,) = [key for key, employee in self.employees.items() if employee.row_number == row_number]
+        del self.employees[key]
+        self.inserted -= 1
+        self.rejects.append(Rejected(row_number, line_number, code, tuple(cells)))
+        self.rejects.sort()
+
+
+def read_top_to_bottom(path: Path, mode: Mode = "skip", before: Mapping[str, Employee] | None = None) -> Expected:
+    """`before` is the table as an earlier file left it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        records = _records(file)
+        columns = next(records)[1]
+        places = [columns.index(name) for name in FIELDS]
+        table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
+        expected = Expected(columns, table)
+        for line_number, cells, size in records:
+            _take(expected, mode, line_number, cells, size, places)
+    return expected
+
+
+def _take(expected: Expected, mode: Mode, line_number: int, cells: list[str], size: int, places: Sequence[int]) -> None:
+    expected.rows_read += 1
+    row_number = expected.rows_read
+    cells = [drop_apostrophe(cell) for cell in cells]
+    outcome = "row_too_long" if size > RECORD_CHARACTERS else _judge(cells, len(expected.columns), places)
+    if isinstance(outcome, str):
+        expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
+        return
+    key = outcome[3].lower()
+    known = expected.employees.get(key)
+    employee = Employee(row_number, *outcome)
+    if known is None:
+        expected.employees[key] = employee
+        expected.inserted += 1
+    elif mode == "reject":
+        expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
+    elif mode == "skip":
+        expected.duplicates += 1
+    else:
+        # Of the rows with one email the last is the one that counts, so the others are its duplicates.
+        if known.row_number:
+            expected.duplicates += 1
+        else:
+            expected.updated += 1
+        expected.employees[key] = employee
+
+
+def drop_apostrophe(cell: str) -> str:
+    """What a report puts in front of a formula is not part of the value."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+
+
+def _records(file: Iterator[str]) -> Iterator[tuple[int, list[str], int]]:
+    """The line each record starts on, its cells, its length in characters. Lines of white space alone are none."""
+    text = ""
+
+    def lines() -> Iterator[str]:
+        nonlocal text
+        for line in file:
+            text += line
+            yield line
+
+    reader = csv.reader(lines())
+    starts_on = 1
+    for cells in reader:
+        if not text.isspace():
+            yield starts_on, cells, len(text)
+        starts_on = reader.line_num + 1
+        text = ""
+
+
+def _judge(cells: list[str], width: int, places: Sequence[int]) -> tuple[str, str, str, str] | str:
+    """The four clean values, or the code of the first thing that is wrong."""
+    if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+        return "wrong_column_count"
+    clean = []
+    for name, place in zip(FIELDS, places, strict=True):
+        value = " ".join(cells[place].split()).strip(" " + JOINERS)
+        if not value:
+            return "missing_value"
+        if fault := _character_fault(cells[place]) or _field_fault(name, value):
+            return fault
+        clean.append(_digits(value) if name == "mobile_no" else value)
+    employee_name, company_name, mobile_no, email = clean
+    return employee_name, company_name, mobile_no, email
+
+
+def _character_fault(cell: str) -> str | None:
+    if cell.isascii() and cell.isprintable():
+        return None
+    for character in cell:
+        category = unicodedata.category(character)
+        if category in ("Cc", "Cf") and character not in WHITE_SPACE_CONTROLS and character not in JOINERS:
+            return "control_character"
+        if character == "\ufffd" or category == "Cs":
+            return "unreadable_character"
+    return None
+
+
+def _field_fault(name: str, value: str) -> str | None:
+    match name:
+        case "mobile_no":
+            if re.fullmatch(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+", value):
+                return "spreadsheet_damage"
+            digits = _digits(value).removeprefix("+")
+            return None if digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15 else "invalid_mobile"
+        case "email":
+            if len(value) > 254:
+                return "value_too_long"
+            return None if _is_email(value) else "invalid_email"
+        case _:
+            return "value_too_long" if len(value) > 200 else None
+
+
+def _digits(mobile: str) -> str:
+    return "".join(character for character in mobile if character not in " .-()")
+
+
+def _is_email(value: str) -> bool:
+    local, _, domain = value.rpartition("@")
+    labels = domain.split(".")
+    return (
+        1 <= len(local) <= 64
+        and LOCAL_CHARACTERS.issuperset(local)
+        and len(labels) >= 2
+        and all(
+            1 <= len(label) <= 63
+            and label.isascii()
+            and label.replace("-", "a").isalnum()
+            and not label.startswith("-")
+            and not label.endswith("-")
+            for label in labels
+        )
+    )

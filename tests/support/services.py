@@ -1,0 +1,180 @@
+"""The three services as real processes, started as operators do, to be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from deploy.checkout import is_ready
+from deploy.program import Program, RunningProgram, free_port, last_lines, start
+from tests.support.servers import CHECKOUT
+from tests.support.waiting import eventually
+
+Kind = Literal["api_service", "producer_service", "consumer_service"]
+
+# Faster than an operator would have it, so that what takes over does so soon.
+QUICK: Final = {
+    "ROLLCALL_PRODUCER_SWEEP_SECONDS": "0.5",
+    "ROLLCALL_PRODUCER_LEASE_SECONDS": "3",
+    "ROLLCALL_PRODUCER_PROGRESS_SECONDS": "0.1",
+    "ROLLCALL_PRODUCER_LEDGER_CHECK_SECONDS": "1",
+}
+GRACE_SECONDS: Final = 20
+
+
+class Backends(NamedTuple):
+    """What every service is pointed to."""
+
+    database_url: str
+    amqp_url: str
+    upload_store_url: str
+
+    def as_environment(self) -> dict[str, str]:
+        return {
+            "ROLLCALL_DATABASE_URL": self.database_url,
+            "ROLLCALL_AMQP_URL": self.amqp_url,
+            "ROLLCALL_UPLOAD_STORE_URL": self.upload_store_url,
+        }
+
+
+class Service:
+    """One process on a port of its own, which it keeps when it is started again."""
+
+    def __init__(self, name: str, kind: Kind, port: int, logs: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.kind = kind
+        self.environment = environment
+        # As a container's `restart: unless-stopped`: it comes back whenever it dies.
+        self.comes_back = False
+        self.deaths = 0
+        self.log = logs / f"{name}.log"
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._running: RunningProgram | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._running is not None
+        return self._running.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._running is not None and not self._running.has_ended()
+
+    def start(self) -> None:
+        serve = ["-m", "uvicorn", f"{self.kind}.app:create_app", "--factory", "--host", "127.0.0.1"]
+        grace = ["--no-access-log", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
+        program = Program(
+            name=self.name,
+            command=[sys.executable, *serve, "--port", str(self.port), *grace],
+            environment=self.environment,
+            is_ready=lambda: is_ready(self.url),
+            working_folder=CHECKOUT,
+        )
+        self._running = start(program, self.log)
+
+    async def until_ready(self) -> None:
+        assert self._running is not None
+        await asyncio.to_thread(self._running.wait_until_ready)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To a process that is gone already, nothing."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    async def ended(self, *, seconds: float = GRACE_SECONDS) -> int:
+        """Wait for its end; its exit status."""
+        running = self._running
+        assert running is not None
+        await eventually(running.has_ended, seconds=seconds)
+        return int(running.process.returncode)
+
+    async def terminate(self) -> int:
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    def revive_if_dead(self) -> None:
+        if self.comes_back and not self.is_alive:
+            self.deaths += 1
+            self.start()
+
+
+class Services:
+    """All processes of one test; `async with` it, and none is left, whatever happens."""
+
+    def __init__(self, backends: Backends, logs: Path, **environment: str) -> None:
+        self._logs = logs
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
+        self._environment = {**inherited, **QUICK, **backends.as_environment(), **environment}
+        self._looking_after: asyncio.Task[None] | None = None
+        self._api_port = free_port()
+        self.api_url = f"http://127.0.0.1:{self._api_port}"
+        self.all: list[Service] = []
+
+    async def __aenter__(self) -> Services:
+        self._looking_after = asyncio.create_task(self._look_after())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._looking_after is not None
+        self._looking_after.cancel()
+        for service in self.all:
+            service.kill()
+        for service in self.all:
+            await service.ended()
+
+    def launch(self, kind: Kind, *, comes_back: bool = False, **environment: str) -> Service:
+        """Start one without waiting for it. `environment` is its alone."""
+        name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
+        port = self._api_port if kind == "api_service" else free_port()
+        service = Service(name, kind, port, self._logs, {**self._environment, **environment})
+        service.comes_back = comes_back
+        self.all.append(service)
+        service.start()
+        return service
+
+    async def start(self, kind: Kind, *, comes_back: bool = False, **environment: str) -> Service:
+        service = self.launch(kind, comes_back=comes_back, **environment)
+        await service.until_ready()
+        return service
+
+    async def start_all(self, *, consumers: int = 2, producers: int = 1) -> None:
+        """An API and so many of the others, at once."""
+        kinds: list[Kind] = ["api_service", *["producer_service"] * producers, *["consumer_service"] * consumers]
+        await asyncio.gather(*(self.start(kind) for kind in kinds))
+
+    def of(self, kind: Kind) -> list[Service]:
+        return [service for service in self.all if service.kind == kind]
+
+    @property
+    def api(self) -> Service:
+        return self.of("api_service")[0]
+
+    @property
+    def producer(self) -> Service:
+        return self.of("producer_service")[0]
+
+    @property
+    def consumer(self) -> Service:
+        return self.of("consumer_service")[0]
+
+    def last_lines(self) -> str:
+        """The end of every log, for a test that fails."""
+        return "\n\n".join(f"{service.name}:\n{last_lines(service.log, 8)}" for service in self.all)
+
+    def logs(self) -> str:
+        return "".join(service.log.read_text() for service in self.all)
+
+    async def _look_after(self) -> None:
+        while True:
+            for service in self.all:
+                service.revive_if_dead()
+            await asyncio.sleep(0.1)

@@ -1,0 +1,132 @@
+"""Rollcall as its users meet it: upload a file, follow it to its end, and hold everything there is to the reference."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import asyncpg
+import httpx2
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from tests.support.broker import Broker
+from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
+from tests.support.reference import Expected, Mode
+from tests.support.services import Services
+from tests.support.waiting import eventually
+
+Json = dict[str, Any]
+
+FINAL_STATES = ("succeeded", "partially_succeeded", "failed", "cancelled")
+UPLOAD = "/v1/employee-data-upload"
+
+
+class System:
+    def __init__(
+        self,
+        services: Services,
+        client: httpx2.AsyncClient,
+        broker: Broker,
+        amqp_url: str,
+        database: asyncpg.Connection,
+    ) -> None:
+        self.services = services
+        self.client = client
+        self.broker = broker
+        self.database = database
+        self._amqp_url = amqp_url
+        self._letters: dict[str, list[Json]] = defaultdict(list)
+
+    async def upload(self, file: Path, mode: Mode = "skip") -> str:
+        """Its id; the answer was a 202."""
+        with file.open("rb") as content:
+            answer = await self.client.post(
+                UPLOAD, files={"employee_data": (file.name, content)}, data={"onDuplicate": mode}
+            )
+        assert answer.status_code == 202, answer.text
+        upload_id: str = answer.json()["id"]
+        return upload_id
+
+    async def state(self, upload_id: str) -> Json:
+        upload: Json = (await self.client.get(f"/v1/uploads/{upload_id}")).raise_for_status().json()
+        return upload
+
+    async def until_rows_done(self, upload_id: str, rows: int, *, seconds: float = 60) -> None:
+        """Wait until an upload is so far, and make sure that it is not finished yet."""
+
+        async def so_far() -> bool:
+            return int((await self.state(upload_id))["rowsDone"]) >= rows
+
+        await eventually(so_far, seconds=seconds)
+        status = (await self.state(upload_id))["status"]
+        assert status not in FINAL_STATES, "it was finished before the test could disturb it"
+
+    async def until_finished(self, upload_id: str, *, seconds: float = 90) -> Json:
+        """The finished upload. An API that is being started again meanwhile is waited for."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        upload: Json = {}
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                upload = await self.state(upload_id)
+            except (httpx2.TransportError, httpx2.HTTPStatusError):
+                await asyncio.sleep(0.2)
+                continue
+            if upload["status"] in FINAL_STATES:
+                return upload
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"not finished after {seconds} s: {upload}\n{self.services.last_lines()}")
+
+    async def until_drained(self) -> None:
+        """Every queue but the dead letters is empty, and what is in hand is acknowledged."""
+
+        async def drained() -> bool:
+            for queue in (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE):
+                if (await self.broker.state(queue)).ready:
+                    return False
+            return True
+
+        await eventually(drained, seconds=30)
+
+    async def differences(self, upload: Json, expected: Expected, *, after_crash: bool = False) -> list[str]:
+        """Counts, table, report and dead letters against the reference. Takes the letters out of the queue."""
+        await self.until_drained()
+        await self.until_letters_are_out()
+        report = await self.client.get(f"/v1/uploads/{upload['id']}/rejects.csv")
+        return [
+            *count_differences(upload, expected),
+            *await table_differences(self.database, expected),
+            *report_differences(report.raise_for_status().text, expected),
+            *letter_differences(await self.letters(upload["id"]), expected, may_repeat=after_crash),
+        ]
+
+    async def until_letters_are_out(self) -> None:
+        """A chunk's letters follow its commit, so the last may come after the upload's end."""
+
+        async def all_out() -> bool:
+            waiting = "SELECT count(*) FROM rejected_rows WHERE published_at IS NULL AND discarded_at IS NULL"
+            return bool(await self.database.fetchval(waiting) == 0)
+
+        await eventually(all_out, seconds=30)
+
+    async def letters(self, upload_id: str) -> list[Json]:
+        """All of an upload's that the queue held, now or when it was last emptied."""
+        count = (await self.broker.state(DEAD_LETTERS_QUEUE)).ready
+        taken: list[AbstractIncomingMessage] = []
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            taken.append(message)
+
+        async with await aio_pika.connect(self._amqp_url) as connection:
+            queue = await (await connection.channel()).get_queue(DEAD_LETTERS_QUEUE, ensure=False)
+            await queue.consume(take, no_ack=True)
+            await eventually(lambda: len(taken) >= count)
+        for message in taken:
+            letter = json.loads(message.body)
+            assert message.message_id == f"{letter['uploadId']}:{letter['rowNumber']}:{letter['attempt']}"
+            self._letters[letter["uploadId"]].append(letter)
+        return self._letters[upload_id]
