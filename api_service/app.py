@@ -62,7 +62,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.upload_store = UploadStore(settings.upload_store_url)
     try:
         await _await_schema(app)
-        retention = asyncio.create_task(run_retention(engine, app.state.upload_store, settings), name="retention")
+        retention = asyncio.create_task(
+            run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
+        )
         yield
         retention.cancel()
         await asyncio.wait({retention})

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api_service.dead_letter_rotation import Letter, MalformedLetter, RowLetter, letter_id
 from api_service.json_model import JsonModel
 from api_service.pagination import Total
-from shared.database.tables import rejected_rows
+from shared.database.tables import malformed_messages, rejected_rows
 
 MALFORMED_CODE: Final = "malformed_message"
 EXACT_LETTERS: Final = 100_000
@@ -146,6 +146,15 @@ async def list_letters(connection: AsyncConnection, *, after: LetterKey | None, 
 async def count_rows(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
     counted = await connection.execute(select(func.count()).where(*_conditions(matching, until)))
     return int(counted.scalar_one())
+
+
+async def count_live(connection: AsyncConnection) -> int:
+    """How many letters the queue should have when every one of them has been published once."""
+    live = [
+        select(func.count()).where(table.c.discarded_at.is_(None)).scalar_subquery()
+        for table in (rejected_rows, malformed_messages)
+    ]
+    return int((await connection.execute(select(live[0] + live[1]))).scalar_one())
 
 
 async def rows_after(

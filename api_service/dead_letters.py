@@ -23,6 +23,7 @@ from api_service.dead_letter_queries import (
     LetterFilter,
     LetterKey,
     LiveRow,
+    count_live,
     count_rows,
     current_time,
     discard_malformed,
@@ -32,7 +33,9 @@ from api_service.dead_letter_queries import (
 )
 from api_service.dead_letter_rotation import Letter, open_rotation
 from api_service.problems import Problem, ProblemCode
-from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from api_service.queue_depths import read_depth
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.messages import RedriveRequest, encode
 
 if TYPE_CHECKING:
@@ -102,6 +105,27 @@ async def delete_letters(
         await rotation.run(keep)
     log.info("dead letters deleted", rows=removed)
     return removed
+
+
+async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings: SharedSettings) -> bool:
+    """Drop letters whose rows are deleted, purged or discarded. False if by their number there are none.
+
+    Raises `BrokerUnavailable`, and `dead_letters_busy`.
+    """
+    async with _alone(engine) as connection:
+        depth = await read_depth(settings, DEAD_LETTERS_QUEUE)
+        if depth is None:
+            raise BrokerUnavailable("the broker does not say how many dead letters it has")
+        if depth <= await count_live(connection):
+            return False
+        async with open_rotation(settings, publisher) as rotation:
+
+            async def keep(letters: Sequence[Letter]) -> set[Letter]:
+                live, malformed = await live_among(connection, letters)
+                return malformed | {row.letter for row in live}
+
+            await rotation.run(keep)
+    return True
 
 
 async def _publish_requests(publisher: Publisher, rows: Sequence[LiveRow]) -> None:

@@ -1,4 +1,4 @@
-"""Deletes what is past its time: stored files, rejects, and files that no upload knows."""
+"""Deletes what is past its time: stored files, rejects with their dead letters, and files that no upload knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import structlog
 from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.dead_letters import drop_stale_letters
+from api_service.problems import Problem
 from api_service.settings import ApiSettings
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.tables import malformed_messages, rejected_rows, uploads
 from shared.telemetry import describe_error
@@ -33,16 +37,16 @@ class Purged(NamedTuple):
     orphans: int
 
 
-async def run_retention(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> None:
+async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publisher, settings: ApiSettings) -> None:
     """For ever; what fails is tried again at the next turn."""
     while True:
         try:
             purged = await purge(engine, store, settings)
-        except (*DATABASE_ERRORS, StoreUnavailable, StoreFull) as error:
+            if purged is not None:
+                # Also those of uploads that were deleted on request since the last turn.
+                await drop_stale_letters(engine, publisher, settings)
+        except (*DATABASE_ERRORS, StoreUnavailable, StoreFull, BrokerUnavailable, Problem) as error:
             log.warning("retention failed", **describe_error(error))
-        else:
-            if purged is not None and any(purged):
-                log.info("retention", **purged._asdict())
         await asyncio.sleep(settings.retention_interval_seconds)
 
 
@@ -51,11 +55,14 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
     async with _only_one(engine) as is_mine:
         if not is_mine:
             return None
-        return Purged(
+        purged = Purged(
             await _purge_files(engine, store, timedelta(days=settings.file_retention_days)),
             await _purge_rejects(engine, timedelta(days=settings.reject_retention_days)),
             await _purge_orphans(engine, store, timedelta(hours=settings.orphan_retention_hours)),
         )
+    if any(purged):
+        log.info("purged", **purged._asdict())
+    return purged
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +75,8 @@ async def _only_one(engine: AsyncEngine) -> AsyncIterator[bool]:
             yield is_mine
         finally:
             if is_mine:
-                await connection.execute(select(func.pg_advisory_unlock(ADVISORY_LOCK)))
+                # Not unlocked but closed: back in the pool, a connection that kept the lock would lock everybody out.
+                await connection.invalidate()
 
 
 async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
 
 # These log whole frames and bodies at DEBUG, and each reconnect twice at INFO.
-CHATTY_LOGGERS = {"aio_pika": logging.WARNING, "aiormq": logging.ERROR, "asyncio": logging.WARNING}
+CHATTY_LOGGERS = {
+    "aio_pika": logging.WARNING,
+    "aiormq": logging.ERROR,
+    "asyncio": logging.WARNING,
+    "python_multipart": logging.ERROR,
+}
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:

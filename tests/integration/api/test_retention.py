@@ -14,8 +14,12 @@ import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.dead_letters import drop_stale_letters
+from api_service.queue_depths import read_depth
 from api_service.retention import ADVISORY_LOCK, purge
 from api_service.settings import ApiSettings
+from shared.amqp.publisher import Publisher
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_KEY
 from shared.database.engine import create_engine
 from shared.upload_store import UploadStore
 from tests.support.api import running_api
@@ -100,6 +104,29 @@ async def _is_gone(api: httpx2.AsyncClient, upload_id: str) -> bool:
     return answer.status_code == 410 and answer.json()["code"] == "file_gone"
 
 
+async def test_dead_letters_of_deleted_uploads_leave_the_queue_and_others_stay(
+    settings: ApiSettings, database: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    deleted = await insert_upload(database, status="failed", finished_at=LATELY)
+    kept = await insert_upload(database, status="failed", finished_at=LATELY)
+    publisher = Publisher(settings, "test")
+    for upload_id in (deleted, kept):
+        await insert_rejects(database, upload_id, [(1, ["a"]), (2, ["b"])])
+        for row in (1, 2):
+            identity = f"{upload_id}:{row}:1"
+            await publisher.publish(DEAD_LETTERS_EXCHANGE, ROW_KEY, b"{}", message_id=identity, correlation_id=identity)
+    assert not await drop_stale_letters(engine, publisher, settings)
+    async with running_api(settings.model_copy(update={"retention_interval_seconds": 0.1})) as api:
+        assert (await api.delete(f"/v1/uploads/{deleted}")).status_code == 204
+        await eventually(lambda: _depth_is(settings, 2))
+    assert not await drop_stale_letters(engine, publisher, settings)
+    await publisher.close()
+
+
+async def _depth_is(settings: ApiSettings, expected: int) -> bool:
+    return await read_depth(settings, DEAD_LETTERS_QUEUE) == expected
+
+
 async def test_files_that_no_upload_knows_are_swept_after_their_time(
     engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
 ) -> None:
@@ -139,7 +166,9 @@ async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
         await database.execute("LOCK rejected_rows")
         turn = asyncio.create_task(purge(engine, store, settings))
         await eventually(lambda: _somebody_waits(database))
+        # Three times what a transaction may idle.
         await asyncio.sleep(0.3)
+        assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1
     assert await turn == (1, 2, 0)
     await engine.dispose()
 
