@@ -1,0 +1,20 @@
+"""`make bench`: measures on servers of its own, side by side in one run. Bounded, and only on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from benchmarks import ingest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the uploaded file (1000000)")
+    parser.add_argument("--consumers", type=int, default=2, help="consumer processes (2)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turns (3)")
+    arguments = parser.parse_args()
+    asyncio.run(ingest.measure(rows=arguments.rows, consumers=arguments.consumers, rounds=arguments.rounds))
+
+
+main()
