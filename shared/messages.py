@@ -1,7 +1,8 @@
 """What travels through RabbitMQ: every message body, as JSON, with its kind in the field `kind`."""
 
+import re
 import uuid
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -9,6 +10,11 @@ from shared.errors import MalformedMessage
 from shared.rows.employee_row import FIELDS, Layout
 
 OnDuplicate = Literal["skip", "update", "reject"]
+
+# What the tables can hold: a number beyond it would fail in the database, each time it is delivered.
+Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class UploadAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
@@ -26,10 +32,10 @@ class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_f
     """
 
     upload_id: uuid.UUID
-    first_row: int
+    first_row: Position
     layout: Layout
-    byte_count: int
-    line_numbers: list[int]
+    byte_count: ByteCount
+    line_numbers: list[Position]
     rows: list[list[str]]
     faults: dict[int, str] = {}
 
@@ -38,7 +44,7 @@ class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", t
     """Rejected rows of one upload to be tried again: pairs of row number and the attempt that was rejected."""
 
     upload_id: uuid.UUID
-    rows: list[tuple[int, int]]
+    rows: list[tuple[Position, Attempt]]
 
 
 class TextRequest(msgspec.Struct, frozen=True, kw_only=True, tag="text", tag_field="kind"):
@@ -128,11 +134,9 @@ def decode_request(body: bytes) -> Request:
     try:
         request = _request_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"not a request: {error}") from None
-    if isinstance(request, ChunkRequest) and (
-        not request.rows or len(request.rows) != len(request.line_numbers) or request.first_row < 1
-    ):
-        raise MalformedMessage("not a request: a chunk needs rows, a line number for each, and a first row from 1")
+        raise MalformedMessage(f"not a request: {_without_values(error)}") from None
+    if isinstance(request, ChunkRequest) and not 0 < len(request.rows) == len(request.line_numbers):
+        raise MalformedMessage("not a request: a chunk needs rows, and a line number for each")
     if isinstance(request, EmployeeRequest) and len(request.cells) != len(FIELDS):
         raise MalformedMessage("not a request: an employee has four cells")
     return request
@@ -142,11 +146,16 @@ def decode_reply(body: bytes) -> Reply:
     try:
         return _reply_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"not a reply: {error}") from None
+        raise MalformedMessage(f"not a reply: {_without_values(error)}") from None
 
 
 def decode_announcement(body: bytes) -> UploadAnnounced:
     try:
         return _announcement_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessage(f"not an announcement: {error}") from None
+        raise MalformedMessage(f"not an announcement: {_without_values(error)}") from None
+
+
+def _without_values(error: Exception) -> str:
+    """Types and places stand in backticks; only what came out of the body is in quotes."""
+    return re.sub(r"'.*'", "…", str(error), flags=re.DOTALL)
