@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -45,7 +46,7 @@ async def test_rejected_rows_are_published_once_and_marked(
             await broker.request(chunk(upload_id, cells))
         messages = await broker.take(DEAD_LETTERS_QUEUE, 3)
 
-    letters = sorted(map(_letter, messages), key=lambda letter: int(letter["rowNumber"]))
+    letters = sorted(map(_letter, messages), key=lambda letter: letter["rowNumber"])
     assert [(letter["rowNumber"], letter["lineNumber"], letter["code"]) for letter in letters] == [
         (3, 4, "invalid_email"),
         (4, 5, "spreadsheet_damage"),
@@ -154,6 +155,6 @@ async def test_forgotten_letters_stay_for_the_next_sweep_while_the_broker_is_awa
     assert await publish_forgotten_letters(engine, publisher, older_than_seconds=60) == 1
 
 
-def _letter(message: AbstractIncomingMessage) -> dict[str, object]:
-    letter: dict[str, object] = msgspec.json.decode(message.body)
+def _letter(message: AbstractIncomingMessage) -> dict[str, Any]:
+    letter: dict[str, Any] = msgspec.json.decode(message.body)
     return letter

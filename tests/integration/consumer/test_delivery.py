@@ -75,8 +75,7 @@ async def test_reply_to_a_callback_queue_that_is_gone_does_no_harm(
         b"\xff\xfe not text",
         b"{}",
         b'{"kind": "chunk"}',
-        b'{"kind": "chunk_reply", "upload_id": "6f3f1c9e-2f51-4b9f-93a9-0e7a4a9c0b4e", "first_row": 1, '
-        b'"outcome": "done"}',
+        b'{"kind": "upload_announced", "upload_id": "6f3f1c9e-2f51-4b9f-93a9-0e7a4a9c0b4e"}',
         b"null \x00",
     ],
 )

@@ -1,0 +1,136 @@
+"""What travels: every message comes back as it went, and what is none of them is refused without quoting it."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import MalformedMessage
+from shared.messages import (
+    ChunkCounts,
+    ChunkReply,
+    ChunkRequest,
+    DeadLetter,
+    RedriveRequest,
+    UploadAnnounced,
+    decode_announcement,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from shared.rows.employee_row import Layout
+
+ID = uuid.UUID("6f3f1c9e-2f51-4b9f-93a9-0e7a4a9c0b4e")
+CHUNK = ChunkRequest(
+    upload_id=ID,
+    first_row=3,
+    layout=Layout(5, ((0, 1), (2,), (3,), (4,))),
+    byte_count=99,
+    line_numbers=[4, 6],
+    rows=[["a", "b"], ["ü\n", '"']],
+    faults={1: "row_too_long"},
+)
+SECRET = "asha.rao@example.com"
+
+
+@pytest.mark.parametrize("request_", [CHUNK, RedriveRequest(upload_id=ID, rows=[(1, 1), (5, 2)])])
+def test_request_comes_back_as_it_went(request_: ChunkRequest | RedriveRequest) -> None:
+    assert decode_request(encode(request_)) == request_
+
+
+def test_reply_and_announcement_come_back_as_they_went() -> None:
+    counts = ChunkCounts(inserted=1, rejected=2, rejected_by={"invalid_email": 2})
+    reply = ChunkReply(upload_id=ID, first_row=1, outcome="done", row_count=3, byte_count=9, counts=counts)
+
+    assert decode_reply(encode(reply)) == reply
+    assert decode_announcement(encode(UploadAnnounced(upload_id=ID))) == UploadAnnounced(upload_id=ID)
+
+
+def test_message_says_its_kind_in_its_body() -> None:
+    assert msgspec.json.decode(encode(CHUNK))["kind"] == "chunk"
+    assert msgspec.json.decode(encode(RedriveRequest(upload_id=ID, rows=[])))["kind"] == "redrive"
+
+
+def test_dead_letter_is_written_for_people_and_named_by_upload_row_and_attempt() -> None:
+    letter = DeadLetter(
+        upload_id=ID,
+        row_number=7,
+        line_number=9,
+        attempt=2,
+        code="invalid_email",
+        field="email",
+        message="No.",
+        cells=[],
+    )
+
+    assert letter.message_id == f"{ID}:7:2"
+    assert msgspec.json.decode(encode(letter)) == {
+        "kind": "dead_letter",
+        "uploadId": str(ID),
+        "rowNumber": 7,
+        "lineNumber": 9,
+        "attempt": 2,
+        "code": "invalid_email",
+        "field": "email",
+        "message": "No.",
+        "cells": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": []},
+        {"line_numbers": [4]},
+        {"first_row": 0},
+        {"rows": [["a"]]},
+        {"first_row": 2**63},
+        {"line_numbers": [4, 10**30]},
+        {"byte_count": -1},
+    ],
+)
+def test_chunk_that_does_not_account_for_its_rows_is_malformed(change: dict[str, object]) -> None:
+    body = msgspec.json.encode(msgspec.to_builtins(CHUNK) | change)
+
+    with pytest.raises(MalformedMessage):
+        decode_request(body)
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (2**63, 1), (1, 2**31), (1, -1)])
+def test_redrive_of_what_no_table_can_hold_is_malformed(pair: tuple[int, int]) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_request(encode(RedriveRequest(upload_id=ID, rows=[pair])))
+
+
+@given(body=st.binary(max_size=60))
+def test_any_bytes_are_malformed_and_raise_nothing_else(body: bytes) -> None:
+    for decode in (decode_request, decode_reply, decode_announcement):
+        with pytest.raises(MalformedMessage):
+            decode(body)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"upload_id": SECRET},
+        {"first_row": SECRET},
+        {"rows": SECRET},
+        {"rows": [[SECRET, 1]]},
+        {"kind": SECRET},
+        {"faults": {SECRET: SECRET}},
+        {SECRET: SECRET, "first_row": "x"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_reason_for_a_malformed_message_quotes_nothing_out_of_it(change: dict[str, object]) -> None:
+    body = msgspec.json.encode(msgspec.to_builtins(CHUNK) | change)
+
+    with pytest.raises(MalformedMessage) as raised:
+        decode_request(body)
+
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
