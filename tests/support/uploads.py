@@ -71,3 +71,10 @@ async def insert_rejects(
         " VALUES ($1, $2, $3, 'invalid_email', 'email', 'email must look like name@example.com.', $4)",
         [(upload_id, number, number + 1, json.dumps(list(cells))) for number, cells in rows],
     )
+
+
+async def count_locks(database: asyncpg.Connection, condition: str) -> int:
+    """Locks in this test's database alone: the server is shared with others."""
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    count: int = await database.fetchval(f"SELECT count(*) FROM pg_locks WHERE {here} AND {condition}")
+    return count

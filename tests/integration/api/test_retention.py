@@ -23,7 +23,7 @@ from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_
 from shared.database.engine import create_engine
 from shared.upload_store import UploadStore
 from tests.support.api import running_api
-from tests.support.uploads import insert_rejects, insert_upload, send, stored_files
+from tests.support.uploads import count_locks, insert_rejects, insert_upload, send, stored_files
 from tests.support.waiting import eventually
 
 NOW = datetime.now(UTC)
@@ -168,10 +168,10 @@ async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
         await eventually(lambda: _somebody_waits(database))
         # Three times what a transaction may idle.
         await asyncio.sleep(0.3)
-        assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1
+        assert await count_locks(database, "locktype = 'advisory'") == 1
     assert await turn == (1, 2, 0)
     await engine.dispose()
 
 
 async def _somebody_waits(database: asyncpg.Connection) -> bool:
-    return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    return await count_locks(database, "NOT granted") > 0

@@ -14,7 +14,7 @@ from api_service.settings import ApiSettings
 from tests.support.api import running_api
 from tests.support.s3 import BUCKET, full_s3, use_s3
 from tests.support.tcp_proxy import tcp_proxy
-from tests.support.uploads import send, stored_files
+from tests.support.uploads import count_locks, send, stored_files
 from tests.support.waiting import eventually
 
 
@@ -107,7 +107,7 @@ async def test_a_pool_that_is_used_up_is_database_busy(settings: ApiSettings, da
 
 
 async def _is_waiting_for_a_lock(database: asyncpg.Connection) -> bool:
-    return bool(await database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    return await count_locks(database, "NOT granted") > 0
 
 
 async def test_a_store_without_room_is_said(
