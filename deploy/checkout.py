@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).parents[1]
-LOCAL = CHECKOUT / ".local"
+# Elsewhere for whoever wants a second system beside the one of this checkout.
+LOCAL = Path(os.environ.get("ROLLCALL_LOCAL_FOLDER") or CHECKOUT / ".local").resolve()
 LOGS = LOCAL / "logs"
 ENDPOINTS = LOCAL / "endpoints.json"
 SAMPLE = LOCAL / "sample.csv"  # what `make demo` uploads
@@ -34,7 +36,7 @@ class Endpoints:
     fingerprint: str | None = None  # local mode: what the running processes were started from
 
     def write(self) -> None:
-        LOCAL.mkdir(exist_ok=True)
+        LOCAL.mkdir(parents=True, exist_ok=True)
         ENDPOINTS.touch(mode=0o600)
         ENDPOINTS.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
@@ -52,7 +54,7 @@ def read_endpoints() -> Endpoints | None:
 @contextmanager
 def alone() -> Iterator[None]:
     """Makes a second `make up`, `demo`, `down` or `clean` of this checkout wait until the first is through."""
-    LOCAL.mkdir(exist_ok=True)
+    LOCAL.mkdir(parents=True, exist_ok=True)
     with (LOCAL / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -54,7 +54,8 @@ def ensure_installed() -> None:
         if not _sudo_needs_no_password():
             raise ServersMissing(
                 "PostgreSQL and RabbitMQ are not installed. One command does it, without starting either:\n"
-                f"    sudo sh {os.path.relpath(INSTALL_SCRIPT)}"
+                f"    sudo sh {os.path.relpath(INSTALL_SCRIPT)}\n"
+                "(A Docker engine that answers to you, with Compose v2, would do as well.)"
             )
         command = ["sudo", "-n", *command]
     print("Installing Debian's postgresql and rabbitmq-server (about a minute) ...", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import sys
 import time
 import urllib.parse
@@ -164,7 +165,7 @@ def _explain(error: OSError) -> str:
 
 
 def _from_here(path: Path) -> str:
-    return str(path.relative_to(LOCAL.parent))
+    return os.path.relpath(path)
 
 
 def say(text: str = "") -> None:

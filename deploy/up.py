@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from deploy import compose_mode, container_engine, local_mode
-from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints, alone
+from deploy.checkout import ENDPOINTS, Endpoints, alone
 
 
 def bring_up(mode: str, consumers: int) -> Endpoints:
@@ -42,7 +43,7 @@ def main() -> None:
     print(f"Rollcall is up ({endpoints.mode} mode)")
     print(f"  API         {endpoints.api_url}   (documentation: {endpoints.api_url}/docs)")
     print(f"  producer    {endpoints.producer_url}")
-    print(f"  RabbitMQ    {endpoints.management_url}   (user and password: {ENDPOINTS.relative_to(CHECKOUT)})")
+    print(f"  RabbitMQ    {endpoints.management_url}   (user and password: {os.path.relpath(ENDPOINTS)})")
 
 
 if __name__ == "__main__":
