@@ -4,22 +4,43 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final, Literal, NamedTuple
 
 import asyncpg
 import httpx2
 import pytest
 
 from tests.support.broker import open_broker
+from tests.support.mixed_file import write_mixed_file
+from tests.support.reference import Expected, read_top_to_bottom
 from tests.support.services import Backends, Services
 from tests.support.system import System
+
+# So that small files have many.
+SMALL_CHUNKS: Final = {"ROLLCALL_API_CHUNK_ROWS": "100"}
+
+
+class MixedUpload(NamedTuple):
+    """A file of 6,000 rows to be uploaded in `update` mode, where the order of rows matters most."""
+
+    file: Path
+    expected: Expected
+    mode: Literal["update"] = "update"
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> MixedUpload:
+    """60 chunks with bad rows of every kind, and repeated emails within and across chunks."""
+    file = tmp_path_factory.mktemp("mixed") / "mixed.csv"
+    write_mixed_file(file, 6_000, bad_share=0.01, duplicate_share=0.05)
+    return MixedUpload(file, read_top_to_bottom(file, "update"))
 
 
 @pytest.fixture
 async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
     """None is started yet; all are killed in the end."""
     backends = Backends(database_url, amqp_url, upload_store_url)
-    # Small chunks, so that small files have many.
-    async with Services(backends, tmp_path / "logs", ROLLCALL_API_CHUNK_ROWS="100") as services:
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services:
         yield services
 
 

@@ -45,8 +45,8 @@ class Person(NamedTuple):
     badge: str
 
 
-def _person(number: int) -> Person:
-    """A function of the number alone, so that any row can be repeated without having been kept."""
+def person(number: int) -> Person:
+    """Who a row is about: a function of its number alone, so that any can be repeated without having been kept."""
     return Person(
         f"{_FIRST[number % 11]} {_LAST[number // 11 % 8]} {number:x}",
         f"{_FIRMS[number // 7 % 6]} {number % 97}",
@@ -128,15 +128,15 @@ def _lines(rows: int, bad_share: float, duplicate_share: float, chance: random.R
     for number in range(1, rows + 1):
         draw = chance.random()
         if draw < bad_share:
-            yield next(bad)(_person(number))
+            yield next(bad)(person(number))
         elif draw < bad_share + duplicate_share and number > 1:
             yield _line(_repeated(number, chance))
         elif draw > 1 - ODD_SHARE:
-            yield next(odd)(_person(number))
+            yield next(odd)(person(number))
         elif draw > 1 - ODD_SHARE - BLANK_SHARE:
-            yield chance.choice(("\n", " \t \n", "\r\n\n")) + _line(_person(number))
+            yield chance.choice(("\n", " \t \n", "\r\n\n")) + _line(person(number))
         else:
-            yield _line(_person(number))
+            yield _line(person(number))
 
 
 def _bad_kinds() -> Iterator[Callable[[Person], str]]:
@@ -151,5 +151,5 @@ def _bad_kinds() -> Iterator[Callable[[Person], str]]:
 def _repeated(number: int, chance: random.Random) -> Person:
     """A new person with the email of an earlier row: a near one (the same chunk) or any; spelt as it was, or not."""
     earliest = max(1, number - 20) if chance.random() < 0.5 else 1
-    email = _person(chance.randrange(earliest, number)).email
-    return _person(number)._replace(email=chance.choice((email, email.upper(), email.lower(), email.title())))
+    email = person(chance.randrange(earliest, number)).email
+    return person(number)._replace(email=chance.choice((email, email.upper(), email.lower(), email.title())))

@@ -61,37 +61,35 @@ class Expected:
     def rejected_by(self) -> dict[str, int]:
         return dict(Counter(reject.code for reject in self.rejects))
 
-    def reject_instead(self, row_number: int, code: str, line_number: int, cells: Sequence[str]) -> None:
-        """A row that the file does not explain: a failpoint made it a reject. It must have been the only one inserted
-        with its email."""
-        (key,) = [key for key, employee in self.employees.items() if employee.row_number == row_number]
-        del self.employees[key]
-        self.inserted -= 1
-        self.rejects.append(Rejected(row_number, line_number, code, tuple(cells)))
-        self.rejects.sort()
 
-
-def read_top_to_bottom(path: Path, mode: Mode = "skip", before: Mapping[str, Employee] | None = None) -> Expected:
-    """`before` is the table as an earlier file left it."""
+def read_top_to_bottom(
+    path: Path,
+    mode: Mode = "skip",
+    before: Mapping[str, Employee] | None = None,
+    failing_rows: Mapping[int, str] | None = None,
+) -> Expected:
+    """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
+    the file does not show."""
     with path.open(encoding="utf-8", newline="") as file:
         records = _records(file)
         columns = next(records)[1]
         places = [columns.index(name) for name in FIELDS]
         table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
         expected = Expected(columns, table)
-        for line_number, cells, size in records:
-            _take(expected, mode, line_number, cells, size, places)
+        failing = failing_rows or {}
+        for row_number, (line_number, raw_cells, size) in enumerate(records, 1):
+            expected.rows_read = row_number
+            cells = [drop_apostrophe(cell) for cell in raw_cells]
+            outcome = failing.get(row_number) or _judge(cells, size, len(columns), places)
+            if isinstance(outcome, str):
+                expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
+            elif not _write(expected, mode, row_number, outcome):
+                expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
     return expected
 
 
-def _take(expected: Expected, mode: Mode, line_number: int, cells: list[str], size: int, places: Sequence[int]) -> None:
-    expected.rows_read += 1
-    row_number = expected.rows_read
-    cells = [drop_apostrophe(cell) for cell in cells]
-    outcome = "row_too_long" if size > RECORD_CHARACTERS else _judge(cells, len(expected.columns), places)
-    if isinstance(outcome, str):
-        expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
-        return
+def _write(expected: Expected, mode: Mode, row_number: int, outcome: tuple[str, str, str, str]) -> bool:
+    """False: this mode rejects it."""
     key = outcome[3].lower()
     known = expected.employees.get(key)
     employee = Employee(row_number, *outcome)
@@ -99,7 +97,7 @@ def _take(expected: Expected, mode: Mode, line_number: int, cells: list[str], si
         expected.employees[key] = employee
         expected.inserted += 1
     elif mode == "reject":
-        expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
+        return False
     elif mode == "skip":
         expected.duplicates += 1
     else:
@@ -109,6 +107,7 @@ def _take(expected: Expected, mode: Mode, line_number: int, cells: list[str], si
         else:
             expected.updated += 1
         expected.employees[key] = employee
+    return True
 
 
 def drop_apostrophe(cell: str) -> str:
@@ -135,8 +134,10 @@ def _records(file: Iterator[str]) -> Iterator[tuple[int, list[str], int]]:
         text = ""
 
 
-def _judge(cells: list[str], width: int, places: Sequence[int]) -> tuple[str, str, str, str] | str:
+def _judge(cells: list[str], size: int, width: int, places: Sequence[int]) -> tuple[str, str, str, str] | str:
     """The four clean values, or the code of the first thing that is wrong."""
+    if size > RECORD_CHARACTERS:
+        return "row_too_long"
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         return "wrong_column_count"
     clean = []

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -101,6 +102,12 @@ class Service:
         self.signal(signal.SIGTERM)
         return await self.ended()
 
+    async def restart(self, changed: Mapping[str, str] | None = None) -> None:
+        """Start it again, with these variables changed; it has ended."""
+        self.environment.update(changed or {})
+        self.start()
+        await self.until_ready()
+
     def revive_if_dead(self) -> None:
         if self.comes_back and not self.is_alive:
             self.deaths += 1
@@ -110,7 +117,7 @@ class Service:
 class Services:
     """All processes of one test; `async with` it, and none is left, whatever happens."""
 
-    def __init__(self, backends: Backends, logs: Path, **environment: str) -> None:
+    def __init__(self, backends: Backends, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
         self._environment = {**inherited, **QUICK, **backends.as_environment(), **environment}
@@ -131,25 +138,28 @@ class Services:
         for service in self.all:
             await service.ended()
 
-    def launch(self, kind: Kind, *, comes_back: bool = False, **environment: str) -> Service:
-        """Start one without waiting for it. `environment` is its alone."""
+    def launch(self, kind: Kind, own: Mapping[str, str] | None = None, *, comes_back: bool = False) -> Service:
+        """Start one without waiting for it. `own` is the environment that it does not share."""
         name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
         port = self._api_port if kind == "api_service" else free_port()
-        service = Service(name, kind, port, self._logs, {**self._environment, **environment})
+        service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})})
         service.comes_back = comes_back
         self.all.append(service)
         service.start()
         return service
 
-    async def start(self, kind: Kind, *, comes_back: bool = False, **environment: str) -> Service:
-        service = self.launch(kind, comes_back=comes_back, **environment)
+    async def start(self, kind: Kind, own: Mapping[str, str] | None = None) -> Service:
+        service = self.launch(kind, own)
         await service.until_ready()
         return service
 
     async def start_all(self, *, consumers: int = 2, producers: int = 1) -> None:
         """An API and so many of the others, at once."""
-        kinds: list[Kind] = ["api_service", *["producer_service"] * producers, *["consumer_service"] * consumers]
-        await asyncio.gather(*(self.start(kind) for kind in kinds))
+        await asyncio.gather(
+            self.start("api_service"),
+            *(self.start("producer_service") for _ in range(producers)),
+            *(self.start("consumer_service") for _ in range(consumers)),
+        )
 
     def of(self, kind: Kind) -> list[Service]:
         return [service for service in self.all if service.kind == kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,10 @@ class System:
 
         await eventually(drained, seconds=30)
 
-    async def differences(self, upload: Json, expected: Expected, *, after_crash: bool = False) -> list[str]:
-        """Counts, table, report and dead letters against the reference. Takes the letters out of the queue."""
+    async def differences(
+        self, upload: Json, expected: Expected, *, after_crash: bool = False, keep_letters: bool = False
+    ) -> list[str]:
+        """Counts, table, report and dead letters against the reference. The letters leave the queue, unless kept."""
         await self.until_drained()
         await self.until_letters_are_out()
         report = await self.client.get(f"/v1/uploads/{upload['id']}/rejects.csv")
@@ -101,7 +104,7 @@ class System:
             *count_differences(upload, expected),
             *await table_differences(self.database, expected),
             *report_differences(report.raise_for_status().text, expected),
-            *letter_differences(await self.letters(upload["id"]), expected, may_repeat=after_crash),
+            *letter_differences(await self.letters(upload["id"], keep=keep_letters), expected, may_repeat=after_crash),
         ]
 
     async def until_letters_are_out(self) -> None:
@@ -113,8 +116,8 @@ class System:
 
         await eventually(all_out, seconds=30)
 
-    async def letters(self, upload_id: str) -> list[Json]:
-        """All of an upload's that the queue held, now or when it was last emptied."""
+    async def letters(self, upload_id: str, *, keep: bool = False) -> list[Json]:
+        """All of an upload's that the queue held, now or when it was last emptied, which it is unless they are kept."""
         count = (await self.broker.state(DEAD_LETTERS_QUEUE)).ready
         taken: list[AbstractIncomingMessage] = []
 
@@ -123,10 +126,11 @@ class System:
 
         async with await aio_pika.connect(self._amqp_url) as connection:
             queue = await (await connection.channel()).get_queue(DEAD_LETTERS_QUEUE, ensure=False)
-            await queue.consume(take, no_ack=True)
+            await queue.consume(take, no_ack=not keep)
             await eventually(lambda: len(taken) >= count)
+        letters = self._letters if not keep else deepcopy(self._letters)
         for message in taken:
             letter = json.loads(message.body)
             assert message.message_id == f"{letter['uploadId']}:{letter['rowNumber']}:{letter['attempt']}"
-            self._letters[letter["uploadId"]].append(letter)
-        return self._letters[upload_id]
+            letters[letter["uploadId"]].append(letter)
+        return letters[upload_id]

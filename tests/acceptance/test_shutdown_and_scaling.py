@@ -1,0 +1,97 @@
+"""Services that are stopped, scaled or put to sleep by those who run them, in the midst of an upload."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.acceptance.conftest import MixedUpload
+from tests.support.failpoint_settings import slow_consumer
+from tests.support.services import Kind, Services
+from tests.support.system import System
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("kind", ["api_service", "producer_service", "consumer_service"])
+async def test_sigterm_under_load_ends_a_service_well_and_the_upload_ends_after_its_restart(
+    kind: Kind, services: Services, system: System, mixed: MixedUpload
+) -> None:
+    services.launch("consumer_service", slow_consumer(0.05))
+    services.launch("producer_service")
+    await services.start("api_service")
+    upload_id = await system.upload(mixed.file, mixed.mode)
+    await system.until_rows_done(upload_id, 500)
+
+    (service,) = services.of(kind)
+    assert await service.terminate() == 0
+    await service.restart()
+
+    upload = await system.until_finished(upload_id)
+    # It drained: nothing was left for a redelivery to repeat.
+    assert await system.differences(upload, mixed.expected) == []
+
+
+async def test_consumers_scaled_from_one_to_four_and_back_lose_nothing(
+    services: Services, system: System, mixed: MixedUpload
+) -> None:
+    first = services.launch("consumer_service", slow_consumer(0.1))
+    services.launch("producer_service")
+    await services.start("api_service")
+    upload_id = await system.upload(mixed.file, mixed.mode)
+
+    await system.until_rows_done(upload_id, 500)
+    more = [services.launch("consumer_service", slow_consumer(0.1)) for _ in range(3)]
+    for service in more:
+        await service.until_ready()
+    await system.until_rows_done(upload_id, 2_000)
+    assert [await service.terminate() for service in [first, *more[:2]]] == [0, 0, 0]
+
+    upload = await system.until_finished(upload_id)
+    assert await system.differences(upload, mixed.expected) == []
+
+
+async def test_producer_that_slept_past_its_lease_cannot_disturb_the_one_that_took_over(
+    services: Services, system: System, mixed: MixedUpload
+) -> None:
+    services.launch("consumer_service", slow_consumer(0.15))
+    sleeper = services.launch("producer_service")
+    await services.start("api_service")
+    upload_id = await system.upload(mixed.file, mixed.mode)
+    await system.until_rows_done(upload_id, 500)
+
+    async def was_taken_over() -> bool:
+        fence = await system.database.fetchval("SELECT fence FROM upload_leases WHERE upload_id = $1", upload_id)
+        return bool(fence == 2)
+
+    sleeper.signal(signal.SIGSTOP)
+    services.launch("producer_service")
+    await eventually(was_taken_over, seconds=30)
+    sleeper.signal(signal.SIGCONT)
+
+    upload = await system.until_finished(upload_id)
+    assert await system.differences(upload, mixed.expected) == []
+
+
+async def test_cancelled_upload_keeps_what_was_committed_and_counts_the_rest_as_unprocessed(
+    services: Services, system: System, mixed: MixedUpload
+) -> None:
+    services.launch("consumer_service", slow_consumer(0.05))
+    services.launch("producer_service")
+    await services.start("api_service")
+    upload_id = await system.upload(mixed.file, mixed.mode)
+    await system.until_rows_done(upload_id, 500)
+
+    assert (await system.client.post(f"/v1/uploads/{upload_id}/cancel")).status_code == 202
+    upload = await system.until_finished(upload_id)
+
+    assert upload["status"] == "cancelled"
+    assert upload["rowsRead"] == mixed.expected.rows_read
+    assert upload["unprocessed"] > 0
+    done = upload["inserted"] + upload["updated"] + upload["duplicates"] + upload["rejected"]
+    assert upload["rowsRead"] == done + upload["unprocessed"]
+    await system.until_drained()
+    await system.until_letters_are_out()
+    assert await system.database.fetchval("SELECT count(*) FROM employees") == upload["inserted"]
+    assert len(await system.letters(upload_id)) == upload["rejected"]
+    assert await system.state(upload_id) == upload
