@@ -106,7 +106,10 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
 async def start(connection: AsyncConnection, lease: Lease) -> str:
     """The status from now on: `running`, or `cancelling`. Raises `LeaseLost`."""
     await leases.prove(connection, lease)
-    status: str = (await connection.execute(_START, {"upload_id": lease.upload_id})).scalar_one()
+    status: str | None = (await connection.execute(_START, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    if status is None:
+        # The lease was taken in the moment that another producer finished.
+        raise leases.LeaseLost
     return status
 
 
@@ -135,6 +138,9 @@ async def finish(
     totals = await ledger.totals(connection, lease.upload_id)
     if rows_read is None:
         rows_read = totals.row_count
+    elif problem is not None:
+        # An earlier producer may have read further in a file that is gone or changed by now.
+        rows_read = max(rows_read, totals.row_count)
     final = _final_state(status, totals, rows_read, problem)
     await connection.execute(
         _FINISH,
