@@ -12,6 +12,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -97,12 +98,7 @@ async def delete_letters(
             removed += await discard_rows(connection, rows)
         if matching.upload_id is None and matching.code in (None, MALFORMED_CODE):
             removed += await discard_malformed(connection, until=until)
-
-        async def keep(letters: Sequence[Letter]) -> set[Letter]:
-            live, malformed = await live_among(connection, letters)
-            return malformed | {row.letter for row in live}
-
-        await rotation.run(keep)
+        await rotation.run(partial(_live_letters, connection))
     log.info("dead letters deleted", rows=removed)
     return removed
 
@@ -112,20 +108,21 @@ async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings
 
     Raises `BrokerUnavailable`, and `dead_letters_busy`.
     """
-    async with _alone(engine) as connection:
-        depth = await read_depth(settings, DEAD_LETTERS_QUEUE)
-        if depth is None:
-            raise BrokerUnavailable("the broker does not say how many dead letters it has")
+    depth = await read_depth(settings, DEAD_LETTERS_QUEUE)
+    if depth is None:
+        raise BrokerUnavailable("the broker does not say how many dead letters it has")
+    # Asked before the lock is taken: with nothing to do it must not stand in anybody's way.
+    async with engine.connect() as connection:
         if depth <= await count_live(connection):
             return False
-        async with open_rotation(settings, publisher) as rotation:
-
-            async def keep(letters: Sequence[Letter]) -> set[Letter]:
-                live, malformed = await live_among(connection, letters)
-                return malformed | {row.letter for row in live}
-
-            await rotation.run(keep)
+    async with _alone(engine) as connection, open_rotation(settings, publisher) as rotation:
+        await rotation.run(partial(_live_letters, connection))
     return True
+
+
+async def _live_letters(connection: AsyncConnection, letters: Sequence[Letter]) -> set[Letter]:
+    live, malformed = await live_among(connection, letters)
+    return malformed | {row.letter for row in live}
 
 
 async def _publish_requests(publisher: Publisher, rows: Sequence[LiveRow]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -43,7 +44,9 @@ class DeadLetters:
             f" dead_at, published_at) VALUES ($1, $2, $3, $4, 'email', '{MESSAGE}', $5, $6, $7, now())",
             records,
         )
-        return [await self.publish_row(upload_id, number, code=code, attempt=attempt) for number in row_numbers]
+        return await asyncio.gather(
+            *(self.publish_row(upload_id, number, code=code, attempt=attempt) for number in row_numbers)
+        )
 
     async def publish_row(
         self, upload_id: uuid.UUID, row_number: int, *, code: str = "invalid_email", attempt: int = 1

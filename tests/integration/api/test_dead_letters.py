@@ -40,8 +40,24 @@ async def upload_id(database: asyncpg.Connection) -> uuid.UUID:
     return await insert_upload(database, status="partially_succeeded")
 
 
+async def redrive(api: httpx2.AsyncClient, **order: Any) -> httpx2.Response:
+    return await _when_free(api, "POST", REDRIVE, order)
+
+
 async def delete(api: httpx2.AsyncClient, **matching: Any) -> httpx2.Response:
-    return await api.request("DELETE", LETTERS, json=matching)
+    return await _when_free(api, "DELETE", LETTERS, matching)
+
+
+async def _when_free(api: httpx2.AsyncClient, method: str, path: str, order: dict[str, Any]) -> httpx2.Response:
+    """An API that has just started looks for stale letters itself."""
+    answers: list[httpx2.Response] = []
+
+    async def answered() -> bool:
+        answers.append(await api.request(method, path, json=order or None))
+        return answers[-1].status_code != 409
+
+    await eventually(answered)
+    return answers[-1]
 
 
 async def listed(api: httpx2.AsyncClient) -> list[str]:
@@ -94,7 +110,7 @@ async def test_a_redrive_of_everything_empties_the_queue_of_rows(
     await letters.add_rows(upload_id, [1, 2])
     malformed_id = await letters.add_malformed()
     await letters.add_rows(upload_id, [4], attempt=2)
-    answer = await api.post(REDRIVE)
+    answer = await redrive(api)
     assert answer.json() == {"redriven": 3, "left": 0}
     assert await redriven_rows(broker, 1) == [(upload_id, [(1, 1), (2, 1), (4, 2)])]
     assert await letters.take(1) == [malformed_id]
@@ -104,7 +120,7 @@ async def test_a_redrive_takes_the_oldest_and_leaves_the_others_in_order(
     api: httpx2.AsyncClient, letters: DeadLetters, broker: Broker, upload_id: uuid.UUID
 ) -> None:
     others = await insert_others(letters, upload_id)
-    answer = await api.post(REDRIVE, json={"limit": 2})
+    answer = await redrive(api, limit=2)
     assert answer.json() == {"redriven": 2, "left": 4}
     assert await redriven_rows(broker, 1) == [(upload_id, [(9, 1), (8, 1)])]
     assert await letters.take(5) == others
@@ -125,7 +141,7 @@ async def test_a_redrive_can_be_for_one_upload_and_one_code(
     [kept_code] = await letters.add_rows(upload_id, [1], code="invalid_mobile")
     await letters.add_rows(upload_id, [2], code="invalid_email")
     [kept_upload] = await letters.add_rows(other_id, [2], code="invalid_email")
-    answer = await api.post(REDRIVE, json={"uploadId": str(upload_id), "code": "invalid_email"})
+    answer = await redrive(api, uploadId=str(upload_id), code="invalid_email")
     assert answer.json() == {"redriven": 1, "left": 0}
     assert await redriven_rows(broker, 1) == [(upload_id, [(2, 1)])]
     assert await letters.take(2) == [kept_code, kept_upload]
@@ -137,7 +153,7 @@ async def test_many_rows_go_back_in_requests_of_five_hundred_by_upload(
     other_id = await insert_upload(database)
     await letters.add_rows(upload_id, range(1, 1101))
     await letters.add_rows(other_id, [1])
-    assert (await api.post(REDRIVE, json={"uploadId": None})).json() == {"redriven": 1101, "left": 0}
+    assert (await redrive(api, uploadId=None)).json() == {"redriven": 1101, "left": 0}
     redriven = await redriven_rows(broker, 4)
     assert [(each, len(rows)) for each, rows in redriven] == [
         (upload_id, 500),
@@ -151,7 +167,7 @@ async def test_many_rows_go_back_in_requests_of_five_hundred_by_upload(
 async def test_a_rotation_keeps_order_drops_second_copies_and_what_no_row_stands_for(
     api: httpx2.AsyncClient, letters: DeadLetters, broker: Broker, database: asyncpg.Connection, upload_id: uuid.UUID
 ) -> None:
-    kept = await letters.add_rows(upload_id, range(1, 1301))
+    kept = await letters.add_rows(upload_id, range(1, 621))
     await letters.publish_row(upload_id, 7)
     await letters.publish_row(upload_id, 8, attempt=2)
     await letters.publish_row(uuid.uuid4(), 1)
@@ -159,7 +175,7 @@ async def test_a_rotation_keeps_order_drops_second_copies_and_what_no_row_stands
     discarded = await letters.add_rows(upload_id, [2000], code="invalid_mobile")
     answer = await delete(api, code="invalid_mobile")
     assert answer.json() == {"removed": 1}
-    assert await letters.take(1301) == [*kept, "correlation of by hand"]
+    assert await letters.take(621) == [*kept, "correlation of by hand"]
     assert discarded == [f"{upload_id}:2000:1"]
 
 
@@ -174,7 +190,7 @@ async def test_deleted_rows_leave_the_dead_letters_and_stay_in_the_report(
     assert await letters.take(1) == [malformed_id]
     report = (await api.get(f"/v1/uploads/{upload_id}/rejects")).json()
     assert [reject["rowNumber"] for reject in report["data"]] == [1, 2]
-    assert (await api.post(REDRIVE)).json() == {"redriven": 0, "left": 0}
+    assert (await redrive(api)).json() == {"redriven": 0, "left": 0}
     assert await broker.take_all(REQUESTS_QUEUE) == []
 
 
@@ -193,7 +209,7 @@ async def test_deleting_without_a_filter_deletes_everything(
 ) -> None:
     await letters.add_rows(upload_id, [1, 2])
     await letters.add_malformed()
-    assert (await api.delete(LETTERS)).json() == {"removed": 3}
+    assert (await delete(api)).json() == {"removed": 3}
     assert (await listed(api), await letters.take(0)) == ([], [])
 
 
@@ -226,7 +242,7 @@ async def test_a_redriven_row_that_succeeds_leaves_dead_letters_and_report(
     await add_rejected_row(database, letters, upload_id, '["Asha", "Initech", "9876543210", "asha@example.com"]')
     consuming = consumer_settings(settings.database_url.get_secret_value(), settings.amqp_url.get_secret_value())
     async with running_consumer(engine, consuming):
-        assert (await api.post(REDRIVE)).json() == {"redriven": 1, "left": 0}
+        assert (await redrive(api)).json() == {"redriven": 1, "left": 0}
 
         async def gone() -> bool:
             return await listed(api) == []
@@ -249,7 +265,7 @@ async def test_a_redriven_row_that_fails_again_is_dead_again_once(
     await add_rejected_row(database, letters, upload_id, '["Asha", "Initech", "9876543210", "still no email"]')
     consuming = consumer_settings(settings.database_url.get_secret_value(), settings.amqp_url.get_secret_value())
     async with running_consumer(engine, consuming):
-        assert (await api.post(REDRIVE)).json() == {"redriven": 1, "left": 0}
+        assert (await redrive(api)).json() == {"redriven": 1, "left": 0}
 
         async def dead_again() -> bool:
             return await listed(api) == [f"{upload_id}:1:2"]
@@ -264,14 +280,14 @@ async def test_one_change_at_a_time(
 ) -> None:
     [kept] = await letters.add_rows(upload_id, [1])
     await database.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
-    for answer in (await api.post(REDRIVE), await delete(api)):
+    for answer in (await api.post(REDRIVE), await api.delete(LETTERS)):
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert (answer.status_code, answer.json()["code"]) == (409, "dead_letters_busy")
     assert await listed(api) == [kept]
     await database.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
     # And again and again: no connection goes back to the pool with the lock.
     for _ in range(12):
-        assert (await api.post(REDRIVE, json={"limit": 1})).status_code == 200
+        assert (await redrive(api, limit=1)).status_code == 200
 
 
 async def test_without_a_broker_nothing_changes_and_the_list_is_still_there(
@@ -283,7 +299,7 @@ async def test_without_a_broker_nothing_changes_and_the_list_is_still_there(
         running_api(settings.model_copy(update={"amqp_url": SecretStr(proxy.url)})) as api,
     ):
         proxy.cut()
-        for answer in (await api.post(REDRIVE), await delete(api)):
+        for answer in (await api.post(REDRIVE), await api.delete(LETTERS)):
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert (answer.status_code, answer.json()["code"]) == (503, "broker_unavailable")
             assert int(answer.headers["Retry-After"]) > 0
@@ -307,7 +323,7 @@ async def test_an_order_that_is_not_understood_changes_nothing(
     api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID, order: dict[str, Any], culprit: str
 ) -> None:
     kept = await letters.add_rows(upload_id, [1])
-    for answer in (await api.post(REDRIVE, json=order), await delete(api, **order)):
+    for answer in (await redrive(api, **order), await delete(api, **order)):
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
         assert culprit in {error["location"] for error in answer.json()["errors"]} | {"body.code"}
     assert (await listed(api), await letters.take(1)) == (kept, kept)
