@@ -21,7 +21,7 @@ from consumer_service.row_results import RawRow, count
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
 from shared.database.ledger import LedgerEntry, entries_among, insert_entry
 from shared.database.tables import TOTAL_SLOTS
-from shared.errors import RollcallError
+from shared.errors import RollcallError, RowCode
 from shared.messages import ChunkReply, DeadLetter
 from shared.telemetry import describe_error
 
@@ -153,7 +153,7 @@ def _last_row(chunk: ChunkRequest) -> int:
 
 def _raw_rows(chunk: ChunkRequest) -> list[RawRow]:
     return [
-        RawRow(chunk.first_row + index, line_number, cells, chunk.faults.get(index))
+        RawRow(chunk.first_row + index, line_number, cells, RowCode(chunk.faults[index]) if index in chunk.faults else None)
         for index, (line_number, cells) in enumerate(zip(chunk.line_numbers, chunk.rows, strict=True))
     ]
 

@@ -188,7 +188,7 @@ async def _lock_rows(
             row.row_number,
             row.line_number,
             msgspec.json.decode(row.cells, type=list[str]),
-            row.code if row.code == RowCode.ROW_TOO_LONG else None,
+            RowCode.ROW_TOO_LONG if row.code == RowCode.ROW_TOO_LONG else None,
         )
         for row in locked
     ]

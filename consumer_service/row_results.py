@@ -32,7 +32,7 @@ class RawRow(NamedTuple):
     row_number: int
     line_number: int
     cells: Sequence[str]
-    fault: str | None = None
+    fault: RowCode | None = None
 
 
 def check_rows(
@@ -43,7 +43,7 @@ def check_rows(
     rejects: list[Reject] = []
     for row in rows:
         if row.fault is not None:
-            rejects.append(reject(row, RowCode(row.fault)))
+            rejects.append(reject(row, row.fault))
             continue
         checked = check_row(row.cells, layout)
         if isinstance(checked, RowFault):

@@ -11,6 +11,9 @@ from shared.rows.employee_row import FIELDS, Layout
 
 OnDuplicate = Literal["skip", "update", "reject"]
 
+# What the reader itself refuses a row with; everything else is the consumer's to find.
+ReaderFault = Literal["row_too_long"]
+
 # What the tables can hold: a number beyond it would fail in the database, each time it is delivered.
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -37,7 +40,7 @@ class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_f
     byte_count: ByteCount
     line_numbers: list[Position]
     rows: list[list[str]]
-    faults: dict[int, str] = {}
+    faults: dict[int, ReaderFault] = {}
 
 
 class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
@@ -137,9 +140,18 @@ def decode_request(body: bytes) -> Request:
         raise MalformedMessage(f"not a request: {_without_values(error)}") from None
     if isinstance(request, ChunkRequest) and not 0 < len(request.rows) == len(request.line_numbers):
         raise MalformedMessage("not a request: a chunk needs rows, and a line number for each")
+    if isinstance(request, ChunkRequest) and not _fits(request.layout):
+        raise MalformedMessage("not a request: the layout names columns that there are not")
     if isinstance(request, EmployeeRequest) and len(request.cells) != len(FIELDS):
         raise MalformedMessage("not a request: an employee has four cells")
     return request
+
+
+def _fits(layout: Layout) -> bool:
+    """A layout that does not fit makes every row fail, which looks like our fault and would be tried for ever."""
+    return len(layout.fields) == len(FIELDS) and all(
+        indices and all(0 <= index < layout.width for index in indices) for indices in layout.fields
+    )
 
 
 def decode_reply(body: bytes) -> Reply:

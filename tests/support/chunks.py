@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from shared.messages import ChunkRequest
+from shared.messages import ChunkRequest, ReaderFault
 from shared.rows.employee_row import Layout
 
 LAYOUT = Layout(4, ((0,), (1,), (2,), (3,)))
@@ -25,7 +25,11 @@ BAD_EMAIL = row("nobody")
 
 
 def chunk(
-    upload_id: uuid.UUID, cells: Sequence[list[str]], *, first_row: int = 1, faults: dict[int, str] | None = None
+    upload_id: uuid.UUID,
+    cells: Sequence[list[str]],
+    *,
+    first_row: int = 1,
+    faults: dict[int, ReaderFault] | None = None,
 ) -> ChunkRequest:
     """The header stands on line 1, and each row on one line."""
     return ChunkRequest(

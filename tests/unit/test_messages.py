@@ -134,3 +134,14 @@ def test_reason_for_a_malformed_message_quotes_nothing_out_of_it(change: dict[st
 
     assert SECRET not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [((0,), (1,), (2,)), ((0,), (1,), (2,), ()), ((0,), (1,), (2,), (5,)), ((0,), (1,), (2,), (-1,))],
+    ids=["three fields", "a field without columns", "a column past the last", "a column before the first"],
+)
+def test_chunk_whose_layout_does_not_fit_is_malformed(fields: tuple[tuple[int, ...], ...]) -> None:
+    body = encode(msgspec.structs.replace(CHUNK, layout=Layout(5, fields)))
+    with pytest.raises(MalformedMessage, match="layout"):
+        decode_request(body)
