@@ -84,6 +84,17 @@ class Broker:
         await channel.default_exchange.publish(message, queue)
         await channel.close()
 
+    async def return_until_dead(self, queue: str, times: int) -> None:
+        """Take the one message in the queue and give it back, so often."""
+        channel = await self._connection.channel()
+        source = await channel.get_queue(queue, ensure=False)
+        for _ in range(times):
+            await eventually(lambda: self.has_ready(queue, 1))
+            message = await source.get()
+            assert message is not None
+            await message.reject(requeue=True)
+        await channel.close()
+
     async def callback_queue(self) -> AbstractQueue:
         channel = await self._connection.channel()
         await declare_topology(channel)
