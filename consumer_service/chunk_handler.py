@@ -152,8 +152,9 @@ def _last_row(chunk: ChunkRequest) -> int:
 
 
 def _raw_rows(chunk: ChunkRequest) -> list[RawRow]:
+    faults = {index: RowCode(fault) for index, fault in chunk.faults.items()}
     return [
-        RawRow(chunk.first_row + index, line_number, cells, RowCode(chunk.faults[index]) if index in chunk.faults else None)
+        RawRow(chunk.first_row + index, line_number, cells, faults.get(index))
         for index, (line_number, cells) in enumerate(zip(chunk.line_numbers, chunk.rows, strict=True))
     ]
 
