@@ -16,7 +16,6 @@ from tests.support.reference import read_top_to_bottom
 from tests.support.servers import Servers, management
 from tests.support.services import Backends, Services
 from tests.support.system import System
-from tests.support.waiting import eventually
 
 USER = "acceptance"
 
@@ -35,9 +34,8 @@ async def services(
     parts = urlsplit(amqp_url)
     own_url = urlunsplit(parts._replace(netloc=f"{user}:{user}@{parts.hostname}:{parts.port}"))
     environment = {**SMALL_CHUNKS, "ROLLCALL_PRODUCER_REPUBLISH_SECONDS": "3"}
-    async with Services(
-        Backends(database_url, own_url, upload_store_url), tmp_path / "logs", **environment
-    ) as services:
+    backends = Backends(database_url, own_url, upload_store_url)
+    async with Services(backends, tmp_path / "logs", environment) as services:
         yield services
     async with management(servers) as api:
         await api.delete(f"/api/users/{user}")
@@ -46,8 +44,7 @@ async def services(
 async def test_upload_survives_that_all_connections_are_closed_again_and_again(
     services: Services, system: System, servers: Servers, amqp_url: str, mixed: MixedUpload
 ) -> None:
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.1))
+    consumers = [services.launch("consumer_service", slow_consumer(0.1)) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
@@ -60,7 +57,9 @@ async def test_upload_survives_that_all_connections_are_closed_again_and_again(
 
     upload = await system.until_finished(upload_id)
     assert await system.differences(upload, mixed.expected, after_crash=True) == []
-    await _until_consumed_by(2, system)
+    await system.until_consumed_by(2)
+    for consumer in consumers:
+        assert "broker lost" in consumer.log.read_text()
 
 
 async def test_request_queue_that_is_deleted_is_declared_and_consumed_again(
@@ -77,7 +76,7 @@ async def test_request_queue_that_is_deleted_is_declared_and_consumed_again(
 
     upload = await system.until_finished(upload_id)
     assert await system.differences(upload, mixed.expected, after_crash=True) == []
-    await _until_consumed_by(2, system)
+    await system.until_consumed_by(2)
 
 
 async def test_message_that_is_no_request_is_dead_lettered_with_a_reason_and_holds_up_nothing(
@@ -98,10 +97,3 @@ async def test_message_that_is_no_request_is_dead_lettered_with_a_reason_and_hol
     assert listed["code"] == "malformed_message"
     assert listed["message"].startswith("not a request")
     assert await system.differences(upload, read_top_to_bottom(file)) == []
-
-
-async def _until_consumed_by(consumers: int, system: System) -> None:
-    async def consumed() -> bool:
-        return (await system.broker.state(REQUESTS_QUEUE)).consumers == consumers
-
-    await eventually(consumed)

@@ -22,7 +22,7 @@ async def test_logs_of_a_run_with_every_kind_of_failure_hold_no_employee_and_no_
     services: Services, system: System, mixed: MixedUpload, tmp_path: Path
 ) -> None:
     # A database that refuses one row, and quotes it whole in the detail of its error.
-    picked = person(PICKED_ROW).email.lower()
+    picked = person(PICKED_ROW).email.lower().replace("'", "''")
     await system.database.execute(f"ALTER TABLE employees ADD CONSTRAINT picky CHECK (lower(email) <> '{picked}')")
     doomed = services.launch("consumer_service", killing_consumer("consumer.inside_transaction", after=3))
     services.launch("producer_service")

@@ -67,6 +67,11 @@ class Service:
     def is_alive(self) -> bool:
         return self._running is not None and not self._running.has_ended()
 
+    def peak_memory_mib(self) -> float:
+        """The most resident memory that this process has had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def start(self) -> None:
         serve = ["-m", "uvicorn", f"{self.kind}.app:create_app", "--factory", "--host", "127.0.0.1"]
         grace = ["--no-access-log", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
@@ -98,9 +103,11 @@ class Service:
         await eventually(running.has_ended, seconds=seconds)
         return int(running.process.returncode)
 
-    async def terminate(self) -> int:
+    async def terminate(self) -> None:
+        """SIGTERM, and make sure that it drained: uvicorn shuts down, and then ends by the signal that it was sent."""
         self.signal(signal.SIGTERM)
-        return await self.ended()
+        assert await self.ended() in (0, -signal.SIGTERM)
+        assert "Finished server process" in last_lines(self.log, 3)
 
     async def restart(self, changed: Mapping[str, str] | None = None) -> None:
         """Start it again, with these variables changed; it has ended."""

@@ -61,11 +61,13 @@ class System:
         """Wait until an upload is so far, and make sure that it is not finished yet."""
 
         async def so_far() -> bool:
-            return int((await self.state(upload_id))["rowsDone"]) >= rows
+            # Not through the API, which may be away.
+            query = "SELECT rows_done FROM uploads WHERE id = $1"
+            return bool(await self.database.fetchval(query, upload_id) >= rows)
 
         await eventually(so_far, seconds=seconds)
-        status = (await self.state(upload_id))["status"]
-        assert status not in FINAL_STATES, "it was finished before the test could disturb it"
+        finished = "SELECT finished_at IS NOT NULL FROM uploads WHERE id = $1"
+        assert not await self.database.fetchval(finished, upload_id), "finished before the test could disturb it"
 
     async def until_finished(self, upload_id: str, *, seconds: float = 90) -> Json:
         """The finished upload. An API that is being started again meanwhile is waited for."""
@@ -81,6 +83,12 @@ class System:
                 return upload
             await asyncio.sleep(0.05)
         raise AssertionError(f"not finished after {seconds} s: {upload}\n{self.services.last_lines()}")
+
+    async def until_consumed_by(self, consumers: int) -> None:
+        async def consumed() -> bool:
+            return (await self.broker.state(REQUESTS_QUEUE)).consumers == consumers
+
+        await eventually(consumed, seconds=60)
 
     async def until_drained(self) -> None:
         """Every queue but the dead letters is empty, and what is in hand is acknowledged."""
