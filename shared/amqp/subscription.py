@@ -80,7 +80,7 @@ class Subscription:
     def pause(self) -> None:
         """Stop consuming until `resume()`. The connection closes, so what is unacknowledged goes back, once."""
         self._allowed.clear()
-        self._interrupt.set()
+        self._let_go()
 
     def resume(self) -> None:
         self._allowed.set()
@@ -89,7 +89,7 @@ class Subscription:
         """Take no more messages; `run()` returns when the one in hand is settled."""
         self._stopping = True
         self._allowed.set()
-        self._interrupt.set()
+        self._let_go()
 
     async def run(self) -> None:
         worker = asyncio.create_task(self._work(), name=f"{self._name} worker")
@@ -155,8 +155,14 @@ class Subscription:
         if self.on_subscribed is not None:
             self.on_subscribed()
 
+    def _let_go(self) -> None:
+        self._interrupt.set()
+        self._forget_waiting()
+
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        self._inbox.put_nowait(message)
+        # What still arrives while we let go is not begun either.
+        if not self._interrupt.is_set():
+            self._inbox.put_nowait(message)
 
     def _forget_waiting(self) -> None:
         """Drop what was delivered and not begun: the broker delivers it again when the connection closes."""
