@@ -1,0 +1,95 @@
+"""Connections that wait and idle for a bounded time, from a pool that says when it is used up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.database.engine import create_engine, is_row_fault
+from shared.telemetry import sqlstate
+from tests.support.pipeline import consumer_settings
+
+SECRET = "asha.rao@example.com"
+
+
+@pytest.fixture
+async def impatient(database_url: str) -> AsyncIterator[AsyncEngine]:
+    settings = consumer_settings(database_url, lock_timeout_seconds=0.2, idle_in_transaction_timeout_seconds=0.3)
+    engine = create_engine(
+        settings, "rollcall test", pool_size=2, pool_timeout_seconds=0.2, statement_timeout_seconds=0.5
+    )
+    yield engine
+    await engine.dispose()
+
+
+async def test_statement_waits_for_a_lock_no_longer_than_the_setting(
+    impatient: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    async with database.transaction():
+        await database.execute("LOCK TABLE uploads")
+        with pytest.raises(DBAPIError) as raised:
+            await _run(impatient, "SELECT count(*) FROM uploads")
+
+    assert sqlstate(raised.value) == "55P03"
+    assert not is_row_fault(raised.value)
+
+
+async def test_statement_runs_no_longer_than_the_setting(impatient: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError) as raised:
+        await _run(impatient, "SELECT pg_sleep(10)")
+
+    assert sqlstate(raised.value) == "57014"
+
+
+async def test_transaction_whose_service_has_stopped_talking_is_ended(
+    impatient: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    async with impatient.connect() as connection:
+        await connection.execute(text("LOCK TABLE uploads"))
+        # Its lock is free as soon as the server has ended it.
+        async with database.transaction():
+            await asyncio.wait_for(database.execute("LOCK TABLE uploads"), 10)
+
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("SELECT 1"))
+
+
+async def test_pool_that_is_used_up_says_so_in_time(impatient: AsyncEngine) -> None:
+    async with impatient.connect(), impatient.connect():
+        with pytest.raises(PoolTimeout):
+            await _run(impatient, "SELECT 1")
+
+    await _run(impatient, "SELECT 1")
+
+
+async def test_error_of_a_statement_shows_no_parameters(impatient: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError) as raised:
+        async with impatient.connect() as connection:
+            await connection.execute(text("SELECT 1 / (length(:value) - length(:value))"), {"value": SECRET})
+
+    assert SECRET not in str(raised.value)
+    assert is_row_fault(raised.value)
+
+
+async def test_connection_that_died_in_the_pool_is_replaced(
+    impatient: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    await _run(impatient, "SELECT 1")
+    await database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'rollcall test'"
+    )
+
+    await _run(impatient, "SELECT 1")
+
+
+async def _run(engine: AsyncEngine, statement: str) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))

@@ -1,0 +1,79 @@
+"""The migrations make exactly the tables that the code knows, go back, and can be run by two at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import asyncpg
+import pytest
+
+from shared.database.schema_check import REQUIRED_REVISION
+from tests.support.servers import CHECKOUT
+
+
+async def test_migrated_schema_is_the_one_in_the_code(database_url: str) -> None:
+    status, output = await alembic(database_url, "check")
+
+    assert status == 0, output
+    assert "No new upgrade operations detected" in output
+
+
+async def test_every_migration_can_be_taken_back_and_made_again(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    down, output = await alembic(database_url, "downgrade", "base")
+    assert down == 0, output
+    assert await _left(database) == {"alembic_version"}
+
+    up, output = await alembic(database_url, "upgrade", "head")
+    assert up == 0, output
+    check, output = await alembic(database_url, "check")
+    assert check == 0, output
+
+
+async def test_services_require_the_newest_migration(database: asyncpg.Connection) -> None:
+    assert await database.fetchval("SELECT version_num FROM alembic_version") == REQUIRED_REVISION
+
+
+async def test_two_that_migrate_at_once_wait_for_each_other(empty_database_url: str) -> None:
+    outcomes = await asyncio.gather(*(alembic(empty_database_url, "upgrade", "head") for _ in range(2)))
+
+    assert [status for status, _ in outcomes] == [0, 0], outcomes
+
+
+async def test_migration_without_a_database_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLCALL_DATABASE_URL", raising=False)
+
+    status, output = await alembic(None, "upgrade", "head")
+
+    assert status != 0
+    assert "Set ROLLCALL_DATABASE_URL" in output
+
+
+async def alembic(url: str | None, *arguments: str) -> tuple[int, str]:
+    """As an operator runs it; its exit status and what it said."""
+    environment = dict(os.environ) if url is None else {**os.environ, "ROLLCALL_DATABASE_URL": url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "alembic",
+        *arguments,
+        cwd=CHECKOUT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def _left(database: asyncpg.Connection) -> set[str]:
+    """Tables, sequences and functions in the schema that is ours."""
+    found = await database.fetch(
+        "SELECT relname::text AS name FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S')"
+        " UNION SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    )
+    return {each["name"] for each in found}
