@@ -21,9 +21,9 @@ from typing import Final
 import asyncpg
 import httpx2
 
-from benchmarks.servers import own_servers
 from deploy.sample import write_sample
 from tests.support import servers as test_servers
+from tests.support.private_pair import private_pair
 from tests.support.servers import Servers
 from tests.support.services import Backends, Services
 
@@ -43,7 +43,7 @@ async def measure(*, rows: int, consumers: int, rounds: int) -> None:
     """Print each round, and the medians with their ratio."""
     ours: list[float] = []
     copies: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, own_servers(Path(folder)) as servers:
+    with tempfile.TemporaryDirectory() as folder, private_pair(Path(folder)) as servers:
         upload, clean = Path(folder) / "upload.csv", Path(folder) / "clean.csv"
         write_sample(upload, rows, BAD_SHARE)
         write_sample(clean, rows, 0)

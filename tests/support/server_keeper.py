@@ -20,7 +20,7 @@ from pathlib import Path
 from testcontainers.core.container import DockerContainer
 
 from deploy import container_engine, debian_packages, private_servers
-from deploy.program import free_port, start
+from tests.support.private_pair import private_pair
 from tests.support.servers import RUNS, Servers, write_endpoints
 
 LABEL = "rollcall.tests"  # the value says which keeper on which machine answers for the container
@@ -53,27 +53,10 @@ def main(folder: Path, controller: int) -> None:
 @contextmanager
 def _private(folder: Path) -> Iterator[Servers]:
     try:
-        debian_packages.ensure_installed()
+        with private_pair(folder, POSTGRES_SETTINGS) as servers:
+            yield servers
     except debian_packages.ServersMissing as missing:
         sys.exit(str(missing))
-    postgres = private_servers.prepare_postgres(folder / "postgres", free_port(), POSTGRES_SETTINGS)
-    rabbitmq = private_servers.prepare_rabbitmq(folder / "rabbitmq", private_servers.free_rabbitmq_ports())
-    with ExitStack() as stack:
-        stack.callback(private_servers.remove, folder / "postgres")
-        stack.callback(private_servers.remove, folder / "rabbitmq")
-        running = [start(each, folder / f"{each.name}.log") for each in (postgres.program, *rabbitmq.programs)]
-        for each in running:
-            stack.callback(each.stop)
-        for each in running:
-            each.wait_until_ready()
-        yield Servers(
-            kind="private",
-            postgres_url=postgres.url("postgres"),
-            amqp_url=rabbitmq.amqp_url.rpartition("/")[0] + "/",
-            management_url=rabbitmq.management_url,
-            management_user=private_servers.USER,
-            management_password=rabbitmq.password,
-        )
 
 
 @contextmanager

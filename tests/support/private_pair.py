@@ -1,8 +1,8 @@
-"""A Postgres and a RabbitMQ of the benchmark's own, from Debian's programs, with the settings that `make up` uses."""
+"""A private Postgres and a private RabbitMQ from Debian's programs, for as long as a block lasts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from tests.support.servers import Servers
 
 
 @contextmanager
-def own_servers(folder: Path) -> Iterator[Servers]:
-    """Durable as in earnest; gone with the block."""
+def private_pair(folder: Path, postgres_settings: Mapping[str, str] | None = None) -> Iterator[Servers]:
+    """As durable as `make up` has them, unless the settings say otherwise. Raises `debian_packages.ServersMissing`."""
     debian_packages.ensure_installed()
-    postgres = private_servers.prepare_postgres(folder / "postgres", free_port())
+    postgres = private_servers.prepare_postgres(folder / "postgres", free_port(), postgres_settings)
     rabbitmq = private_servers.prepare_rabbitmq(folder / "rabbitmq", private_servers.free_rabbitmq_ports())
     with ExitStack() as stack:
         stack.callback(private_servers.remove, folder / "postgres")
