@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -16,8 +17,10 @@ REPORT = "row_number,line_number,error_code,error_field,error_message"
 
 
 @pytest.fixture
-async def database(database_url: str) -> asyncpg.Connection:
-    return await asyncpg.connect(database_url)
+async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.failpoint_settings import CONSUMER, row_that
+from tests.support.failpoint_settings import CONSUMER, row_that_kills, row_that_raises
 from tests.support.mixed_file import person, write_mixed_file
 from tests.support.reference import read_top_to_bottom
 from tests.support.services import Services
@@ -19,15 +19,13 @@ async def test_row_that_always_kills_its_consumer_is_poison_and_the_rest_of_its_
 ) -> None:
     file, other = _clean_file(tmp_path / "poisoned.csv", 100), tmp_path / "other.csv"
     other.write_text("employee_name,company_name,mobile_no,email\nAda Byron,Engines,+441234567890,ada@byron.example\n")
-    consumers = [
-        services.launch("consumer_service", row_that("kill", person(FAILING_ROW).email), comes_back=True)
-        for _ in range(2)
-    ]
+    poison = row_that_kills(person(FAILING_ROW).email, chunk_seconds=1)
+    consumers = [services.launch("consumer_service", poison, comes_back=True) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
+    await system.until_consumed_by(2)
 
     poisoned_id = await system.upload(file)
-    await eventually(lambda: any(consumer.deaths for consumer in consumers), seconds=60)
     other_upload = await system.until_finished(await system.upload(other))
     upload = await system.until_finished(poisoned_id)
 
@@ -43,7 +41,7 @@ async def test_row_that_raises_is_an_internal_error_alone_until_it_is_redriven(
     services: Services, system: System, tmp_path: Path
 ) -> None:
     file = _clean_file(tmp_path / "raising.csv", 300)
-    services.launch("consumer_service", row_that("raise", person(FAILING_ROW).email))
+    services.launch("consumer_service", row_that_raises(person(FAILING_ROW).email))
     services.launch("producer_service")
     await services.start("api_service")
 

@@ -11,22 +11,31 @@ FOR_EVER: Final = 1_000_000
 
 
 def killing_consumer(place: str, *, after: int) -> dict[str, str]:
-    return _setting(CONSUMER, place, action="kill", after=after)
+    return _setting(CONSUMER, {place: {"action": "kill", "after": after}})
 
 
 def killing_producer(place: str, *, after: int) -> dict[str, str]:
-    return _setting(PRODUCER, place, action="kill", after=after)
+    return _setting(PRODUCER, {place: {"action": "kill", "after": after}})
 
 
-def row_that(action: str, cell: str) -> dict[str, str]:
-    """For a consumer: the row with this cell makes it `kill` itself or `raise`, each time."""
-    return _setting(CONSUMER, "consumer.row", action=action, cell=cell)
+def row_that_raises(cell: str) -> dict[str, str]:
+    """The row with this cell makes the consumer fail, each time."""
+    return _setting(CONSUMER, {"consumer.row": {"action": "raise", "cell": cell}})
 
 
-def slow_consumer(seconds: float) -> dict[str, str]:
+def row_that_kills(cell: str, *, chunk_seconds: float) -> dict[str, str]:
+    """The row with this cell makes the consumer kill itself, each time, so long after it took any chunk."""
+    return _setting(CONSUMER, {"consumer.row": {"action": "kill", "cell": cell}, **_pause(chunk_seconds)})
+
+
+def slow_consumer(chunk_seconds: float) -> dict[str, str]:
     """So much longer for each chunk: there is time to disturb a small upload."""
-    return _setting(CONSUMER, "consumer.before_transaction", action="pause", seconds=seconds, times=FOR_EVER)
+    return _setting(CONSUMER, _pause(chunk_seconds))
 
 
-def _setting(variable: str, place: str, **action: Any) -> dict[str, str]:
-    return {variable: json.dumps({place: action})}
+def _pause(seconds: float) -> dict[str, Any]:
+    return {"consumer.before_transaction": {"action": "pause", "seconds": seconds, "times": FOR_EVER}}
+
+
+def _setting(variable: str, actions: dict[str, Any]) -> dict[str, str]:
+    return {variable: json.dumps(actions)}
