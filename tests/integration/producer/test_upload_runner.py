@@ -122,6 +122,24 @@ async def test_reply_that_the_ledger_does_not_bear_out_does_not_finish_the_uploa
     assert (await effects.upload(database, upload_id))["inserted"] == 5
 
 
+async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks(
+    engine: AsyncEngine,
+    settings: ProducerSettings,
+    broker: Broker,
+    store_file: StoreFile,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await store_file(file_of(5))
+    impatient = settings.model_copy(update={"republish_seconds": 0.3})
+    consumer = ScriptedConsumer(engine, writes=False, closed=True)
+    async with broker.answering_requests(consumer), running_producer(engine, impatient):
+        await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
+        # Still the first run, which waits for its chunks.
+        assert await database.fetchval("SELECT fence FROM upload_leases WHERE owner <> ''") == 1
+        consumer.writes = True
+        await _ends_as(database, upload_id, "succeeded")
+
+
 async def test_chunk_without_an_answer_is_sent_again(
     engine: AsyncEngine,
     settings: ProducerSettings,
