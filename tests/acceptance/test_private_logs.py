@@ -12,7 +12,15 @@ from tests.support.mixed_file import HEADER, person
 from tests.support.services import Services
 from tests.support.system import System
 
-PICKED_ROW = 4_001
+# A database that refuses some rows, and quotes them in its error and in the error's detail.
+REFUSE_AND_QUOTE = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION '% is not welcome', NEW.employee_name
+            USING ERRCODE = 'check_violation', DETAIL = NEW.company_name || ' ' || NEW.mobile_no || ' ' || NEW.email;
+    END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON employees FOR EACH ROW WHEN (NEW.email LIKE '%.4001@%')
+        EXECUTE FUNCTION refuse();
+"""
 SEARCH_TERM = "searched-for"
 # Shorter ones stand in logs by chance.
 SHORTEST = 6
@@ -21,9 +29,7 @@ SHORTEST = 6
 async def test_logs_of_a_run_with_every_kind_of_failure_hold_no_employee_and_no_search_term(
     services: Services, system: System, mixed: MixedUpload, tmp_path: Path
 ) -> None:
-    # A database that refuses one row, and quotes it whole in the detail of its error.
-    picked = person(PICKED_ROW).email.lower().replace("'", "''")
-    await system.database.execute(f"ALTER TABLE employees ADD CONSTRAINT picky CHECK (lower(email) <> '{picked}')")
+    await system.database.execute(REFUSE_AND_QUOTE)
     doomed = services.launch("consumer_service", killing_consumer("consumer.inside_transaction", after=3))
     services.launch("producer_service")
     await services.start("api_service")
