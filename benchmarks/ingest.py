@@ -74,7 +74,7 @@ async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int) ->
     vhost = await test_servers.create_vhost(servers)
     async with _database(servers) as url:
         backends = Backends(url, vhost, (folder / "store").as_uri())
-        async with Services(backends, folder) as services:
+        async with Services(backends, folder, {}) as services:
             await services.start_all(consumers=consumers)
             async with httpx2.AsyncClient(base_url=services.api.url, timeout=FINISH_SECONDS) as client:
                 begin = time.perf_counter()
