@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from sqlalchemy import text
 
-from consumer_service.dead_letters import store_rejects, unpublished_letters
+from consumer_service.dead_letters import first_letters, store_rejects, unpublished_letters
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRow, count
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
@@ -131,13 +131,8 @@ class ChunkHandler:
             slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
             if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
                 raise _DoneAlready
-            letters = (
-                await unpublished_letters(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
-                if rejects
-                else []
-            )
             self._failpoints.hit("consumer.inside_transaction")
-        return Handled(_done(chunk, entry), letters)
+        return Handled(_done(chunk, entry), first_letters(chunk.upload_id, rejects))
 
     async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
         log.info("chunk was done already", **_place(chunk))

@@ -61,6 +61,8 @@ _UNPUBLISHED_FOR_LONG = text("""
     ORDER BY dead_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
+_NO_WAIT = text("SET LOCAL synchronous_commit = off")
+
 _MARK_PUBLISHED = text("""
     UPDATE rejected_rows AS r SET published_at = now()
     FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS letter (row_number, attempt)
@@ -84,6 +86,23 @@ async def store_rejects(connection: AsyncConnection, upload_id: uuid.UUID, rejec
             "cells": [msgspec.json.encode(storable(reject.cells)).decode() for reject in rejects],
         },
     )
+
+
+def first_letters(upload_id: uuid.UUID, rejects: Sequence[Reject]) -> list[DeadLetter]:
+    """The letters of rejects that were stored just now."""
+    return [
+        DeadLetter(
+            upload_id=upload_id,
+            row_number=reject.row_number,
+            line_number=reject.line_number,
+            attempt=1,
+            code=str(reject.code),
+            field=reject.field,
+            message=reject.message,
+            cells=storable(reject.cells),
+        )
+        for reject in rejects
+    ]
 
 
 async def unpublished_letters(
@@ -125,6 +144,8 @@ async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *
 
 
 async def mark_published(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+    """Without waiting for the disk: a mark that is lost publishes its letter once more, which does no harm."""
+    await connection.execute(_NO_WAIT)
     for upload_id in {letter.upload_id for letter in letters}:
         of_upload = [letter for letter in letters if letter.upload_id == upload_id]
         await connection.execute(
