@@ -1,4 +1,4 @@
-"""What routes ask for by type: the process's engine, publisher, upload store and settings."""
+"""What routes ask for by type: the process's engine, publisher, upload store, lease queues and settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.upload_store import UploadStore
@@ -24,6 +25,10 @@ def _upload_store(request: Request) -> UploadStore:
     return cast("UploadStore", request.app.state.upload_store)
 
 
+def _lease_queues(request: Request) -> LeaseQueues:
+    return cast("LeaseQueues", request.app.state.lease_queues)
+
+
 def _settings(request: Request) -> ApiSettings:
     return cast("ApiSettings", request.app.state.settings)
 
@@ -31,4 +36,5 @@ def _settings(request: Request) -> ApiSettings:
 Engine = Annotated[AsyncEngine, Depends(_engine)]
 Broker = Annotated[Publisher, Depends(_publisher)]
 Store = Annotated[UploadStore, Depends(_upload_store)]
+Queues = Annotated[LeaseQueues, Depends(_lease_queues)]
 Settings = Annotated[ApiSettings, Depends(_settings)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from shared.telemetry import sqlstate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.settings import SharedSettings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -28,6 +31,7 @@ def create_engine(
     pool_size: int,
     pool_timeout_seconds: float,
     statement_timeout_seconds: float = 0,
+    server_settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncEngine:
     """No connection is made yet. A pool that is used up raises `sqlalchemy.exc.TimeoutError` after its timeout."""
     url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -48,6 +52,7 @@ def create_engine(
                 "statement_timeout": f"{int(statement_timeout_seconds * 1000)}",
                 # Batches are planned for their size each time otherwise, and JIT never pays for them.
                 "jit": "off",
+                **server_settings,
             },
         },
     )

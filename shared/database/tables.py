@@ -247,11 +247,11 @@ queues = Table(
 
 # The messages of all queues. Each is inserted once, updated once a lease, and deleted when it is acknowledged, so two
 # dead tuples pass through each index for every message, and a claim reads where they pile up, at the indexes' heads.
-# Against that: a partial index for each of the two kinds of message, so that a claim never meets the leased ones; claims
-# that begin where the head was last seen (`ClaimStart`); and an autovacuum that starts by number instead of by share,
-# does not sleep, and cleans the indexes every time. An update moves a row from one index to the other and so can never
-# be HOT, hence no fillfactor. There is no foreign key to `queues`: a queue is never deleted, and the check would lock
-# its row once a message. `json`, not `jsonb`: what was sent comes back byte for byte, NUL escapes and number formats too.
+# Against that: a partial index for each of the two kinds of message, so that a claim never meets the leased ones;
+# claims that begin where the head was last seen (`ClaimStart`); and an autovacuum that starts by number instead of by
+# share, does not sleep, and cleans the indexes every time. An update moves a row from one index to the other and so can
+# never be HOT, hence no fillfactor. There is no foreign key to `queues`: a queue is never deleted, and the check would
+# lock its row once a message. `json`, not `jsonb`: what was sent comes back byte for byte, NUL escapes too.
 queue_messages = Table(
     "queue_messages",
     metadata,
