@@ -68,7 +68,7 @@ _COMMIT_MARGIN = "interval '3 seconds'"
 # `due` are the hidden messages whose delay or lease is over, `in_line` those that were never hidden; together they are
 # handed out by id, which puts a message whose lease ran out back where it was. Rows that another claim has locked are
 # passed over. `head` sees them nevertheless, in case that claim fails.
-_CLAIM = text(f"""
+CLAIM = text(f"""
     WITH queue AS MATERIALIZED (
         SELECT id, max_receives, visibility_timeout_seconds FROM queues WHERE name = :queue
     ), head AS MATERIALIZED (
@@ -189,7 +189,7 @@ async def claim(connection: AsyncConnection, queue: str, orders: Sequence[Order]
     """Lease what is first in line, to the first order as much as it wants, then to the next. Unknown queue: nothing."""
     limits = [order.limit for order in orders]
     rows = await connection.execute(
-        _CLAIM,
+        CLAIM,
         {
             "queue": queue,
             "head_id": start.head_id,

@@ -179,7 +179,9 @@ async def test_an_answer_stops_at_sixteen_mebibytes_of_payloads(api: httpx2.Asyn
     for _ in range(2):
         await send(api, "q", *[large] * 40)
     received = await receive(api, "q", 80)
-    assert 16 * 1024 * 1024 - 300_000 < sum(len(message["payload"]) for message in received) < 16 * 1024 * 1024 + 300_000
+    assert (
+        16 * 1024 * 1024 - 300_000 < sum(len(message["payload"]) for message in received) < 16 * 1024 * 1024 + 300_000
+    )
     assert len(await receive(api, "q", 80)) == 80 - len(received)
 
 
