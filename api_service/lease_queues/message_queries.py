@@ -127,7 +127,7 @@ CLAIM = text(f"""
     FROM edges LEFT JOIN leased ON true ORDER BY leased.id
 """)  # noqa: S608 - constants of this module
 
-_ACKNOWLEDGE = text("""
+ACKNOWLEDGE = text("""
     DELETE FROM queue_messages AS message
     USING unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS given (id, token)
     WHERE message.queue_id = (SELECT id FROM queues WHERE name = :queue)
@@ -213,7 +213,7 @@ async def claim(connection: AsyncConnection, queue: str, orders: Sequence[Order]
 async def acknowledge(connection: AsyncConnection, queue: str, receipts: Sequence[Receipt]) -> Sequence[bool]:
     """Delete the messages whose lease still holds; for each receipt, whether it was the one that did."""
     # By id, so that two statements with receipts in common cannot wait for each other.
-    deleted = await connection.execute(_ACKNOWLEDGE, {"queue": queue, **_columns(sorted(receipts))})
+    deleted = await connection.execute(ACKNOWLEDGE, {"queue": queue, **_columns(sorted(receipts))})
     tokens = set(deleted.scalars())
     outcomes = []
     for receipt in receipts:
