@@ -104,8 +104,9 @@ async def run_receivers(database_url: str, upload_store_url: str, count: int) ->
             apis.append((await stack.enter_async_context(process))[1])
         # However unlucky, no message of this test shall die.
         (await apis[0].put("/v1/queues/q", json={"maxReceives": 1000})).raise_for_status()
-        receivers = [run_receiver(apis[number % 2], observed, count, number) for number in range(8)]
-        sent, *_ = await asyncio.gather(send_all(apis, count), *receivers)
+        receiving = asyncio.gather(*(run_receiver(apis[number % 2], observed, count, number) for number in range(8)))
+        sent = await send_all(apis, count)
+        await receiving
         for api in apis:
             queue = (await api.get("/v1/queues/q")).json()
             assert [queue[state] for state in ("visible", "inFlight", "delayed", "dead")] == [0] * 4

@@ -209,7 +209,7 @@ def _check(machine: type[LeaseModel], examples: int, steps: int) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine, settings=chosen)  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+    run_state_machine_as_test(machine, settings=chosen)
 
 
 def test_leases_do_what_the_model_does(machine: type[LeaseModel]) -> None:
