@@ -49,7 +49,7 @@ _OPEN_QUEUE = text("INSERT INTO queues (name) VALUES (:queue) ON CONFLICT DO NOT
 
 # The lock comes before the ids, and lasts until the commit: ids become visible in their order. That makes first in
 # first out hold across senders, and lets a claim start where the line began when it was last seen.
-_SEND = text("""
+SEND = text("""
     WITH queue AS MATERIALIZED (
         SELECT id, pg_advisory_xact_lock(:send_lock, id) FROM queues WHERE name = :queue
     )
@@ -173,7 +173,7 @@ async def open_queue(connection: AsyncConnection, queue: str) -> None:
 async def send(connection: AsyncConnection, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
     """Their ids, in the order given and ascending; none at all when there is no such queue."""
     sent = await connection.execute(
-        _SEND,
+        SEND,
         {
             "send_lock": SEND_LOCK,
             "queue": queue,
