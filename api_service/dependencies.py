@@ -1,4 +1,7 @@
-"""What routes ask for by type: the process's engine, publisher, upload store, lease queues and settings."""
+"""What routes ask for by type: the process's engine, publisher, upload store, lease queues and settings.
+
+Each is a coroutine: FastAPI runs a plain function in a thread, which costs more than most requests do.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,23 @@ from shared.amqp.publisher import Publisher
 from shared.upload_store import UploadStore
 
 
-def _engine(request: Request) -> AsyncEngine:
+async def _engine(request: Request) -> AsyncEngine:
     return cast("AsyncEngine", request.app.state.engine)
 
 
-def _publisher(request: Request) -> Publisher:
+async def _publisher(request: Request) -> Publisher:
     return cast("Publisher", request.app.state.publisher)
 
 
-def _upload_store(request: Request) -> UploadStore:
+async def _upload_store(request: Request) -> UploadStore:
     return cast("UploadStore", request.app.state.upload_store)
 
 
-def _lease_queues(request: Request) -> LeaseQueues:
+async def _lease_queues(request: Request) -> LeaseQueues:
     return cast("LeaseQueues", request.app.state.lease_queues)
 
 
-def _settings(request: Request) -> ApiSettings:
+async def _settings(request: Request) -> ApiSettings:
     return cast("ApiSettings", request.app.state.settings)
 
 

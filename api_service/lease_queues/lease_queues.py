@@ -53,7 +53,8 @@ class LeaseQueues:
             pool_timeout_seconds=settings.database_pool_timeout_seconds,
             statement_timeout_seconds=settings.statement_timeout_seconds,
             server_settings=PLANNER_SETTINGS,
-        ).execution_options(isolation_level="AUTOCOMMIT")
+            autocommit=True,
+        )
         self._sends = Batcher(self._send, max_weight=SEND_BATCH_BYTES, is_one_callers=is_row_fault)
         self._acknowledgements = Batcher(
             self._acknowledge, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault
