@@ -34,7 +34,7 @@ class ClaimStart(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What each order got, in the order of the orders, and when the next hidden message is due."""
+    """What each order got, in the order of the orders, and when the next hidden message is due, if that is soon."""
 
     messages: Sequence[Sequence[LeasedMessage]]
     next_start: ClaimStart
@@ -64,6 +64,9 @@ SEND = text("""
 """)
 
 _COMMIT_MARGIN = "interval '3 seconds'"
+# A receiver looks by itself after so long, and needs to know of nothing later. Leases that were acknowledged leave dead
+# entries all the way to the end of their time: to look for the first live one among them could take long.
+_LOOK_AHEAD = "interval '1 second'"
 
 # `due` are the hidden messages whose delay or lease is over, `in_line` those that were never hidden; together they are
 # handed out by id, which puts a message whose lease ran out back where it was. Rows that another claim has locked are
@@ -117,10 +120,11 @@ CLAIM = text(f"""
                    SELECT visible_at FROM queue_messages
                    WHERE queue_id = (SELECT id FROM queue)
                      AND visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')
+                     AND visible_at < now() - {_COMMIT_MARGIN}
                    ORDER BY queue_id, visible_at LIMIT 1)) AS hidden_from,
                extract(epoch FROM (
                    SELECT visible_at FROM queue_messages
-                   WHERE queue_id = (SELECT id FROM queue) AND visible_at > now() AND visible_at < 'infinity'
+                   WHERE queue_id = (SELECT id FROM queue) AND visible_at > now() AND visible_at < now() + {_LOOK_AHEAD}
                    ORDER BY queue_id, visible_at LIMIT 1) - now()) AS next_due_seconds
     )
     SELECT edges.head_id, edges.hidden_from, edges.next_due_seconds, leased.*
