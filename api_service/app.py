@@ -11,10 +11,11 @@ import structlog
 from fastapi import FastAPI
 
 from api_service import openapi
+from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.problems import register_problem_handlers
 from api_service.request_log import RequestLog
 from api_service.retention import run_retention
-from api_service.routes import dead_letters, employees, operations, uploads
+from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.database.engine import DATABASE_ERRORS, create_engine
@@ -40,7 +41,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.settings = settings
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
-    for routes in (uploads, employees, dead_letters, operations):
+    for routes in (uploads, employees, dead_letters, queues, seed_queues, operations):
         app.include_router(routes.router)
     app.include_router(operations.probes(app))
     # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
@@ -60,15 +61,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
+    app.state.lease_queues = LeaseQueues(settings)
     try:
         await _await_schema(app)
         retention = asyncio.create_task(
             run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
         )
+        app.state.lease_queues.open()
         yield
         retention.cancel()
         await asyncio.wait({retention})
     finally:
+        await app.state.lease_queues.close()
         await app.state.publisher.close()
         await engine.dispose()
 

@@ -1,4 +1,7 @@
-"""What routes ask for by type: the process's engine, publisher, upload store and settings."""
+"""What routes ask for by type: the process's engine, publisher, upload store, lease queues and settings.
+
+Each is a coroutine: FastAPI runs a plain function in a thread, which costs more than most requests do.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,34 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.upload_store import UploadStore
 
 
-def _engine(request: Request) -> AsyncEngine:
+async def _engine(request: Request) -> AsyncEngine:
     return cast("AsyncEngine", request.app.state.engine)
 
 
-def _publisher(request: Request) -> Publisher:
+async def _publisher(request: Request) -> Publisher:
     return cast("Publisher", request.app.state.publisher)
 
 
-def _upload_store(request: Request) -> UploadStore:
+async def _upload_store(request: Request) -> UploadStore:
     return cast("UploadStore", request.app.state.upload_store)
 
 
-def _settings(request: Request) -> ApiSettings:
+async def _lease_queues(request: Request) -> LeaseQueues:
+    return cast("LeaseQueues", request.app.state.lease_queues)
+
+
+async def _settings(request: Request) -> ApiSettings:
     return cast("ApiSettings", request.app.state.settings)
 
 
 Engine = Annotated[AsyncEngine, Depends(_engine)]
 Broker = Annotated[Publisher, Depends(_publisher)]
 Store = Annotated[UploadStore, Depends(_upload_store)]
+Queues = Annotated[LeaseQueues, Depends(_lease_queues)]
 Settings = Annotated[ApiSettings, Depends(_settings)]

@@ -135,7 +135,7 @@ class Paging:
         return hashlib.sha256(named).hexdigest()[:16]
 
 
-def _paging(
+async def _paging(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items a page.")] = DEFAULT_LIMIT,

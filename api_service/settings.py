@@ -76,6 +76,17 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         description="How often what is past its time is looked for.",
     )
 
+    queue_pool_size: int = Field(
+        4,
+        ge=1,
+        description="Database connections for lease queues, besides the pool above and one that listens.",
+    )
+    queue_max_body_bytes: int = Field(
+        16 << 20,
+        ge=1,
+        description="The largest body of a request to a lease queue; more is refused (413).",
+    )
+
     @classmethod
     def from_environment(cls) -> ApiSettings:
         """Raises pydantic's ValidationError, which names each variable that is missing or wrong."""

@@ -1,0 +1,191 @@
+"""The lease queues of one API process: what the routes call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api_service.lease_queues import message_queries, queue_queries
+from api_service.lease_queues.arrivals import Arrivals
+from api_service.lease_queues.batcher import Batcher
+from api_service.lease_queues.message_queries import Claim, ClaimStart
+from api_service.lease_queues.messages import LeasedMessage, NewMessage, Order, Receipt
+from api_service.lease_queues.metrics import BATCH_ITEMS, MESSAGES
+from api_service.lease_queues.queue_queries import MessageState
+from api_service.lease_queues.receivers import Receivers
+from api_service.settings import ApiSettings
+from shared.database.engine import DATABASE_ERRORS, create_engine, is_row_fault
+from shared.telemetry import describe_error
+
+log = structlog.get_logger(__name__)
+
+APPLICATION_NAME = "api_service lease queues"
+# Bytes of payload that one statement carries, unless one caller's alone are more. Each message counts this much extra.
+SEND_BATCH_BYTES = 4 * 1024 * 1024
+MESSAGE_OVERHEAD_BYTES = 2048
+ACKNOWLEDGE_BATCH_RECEIPTS = 2000
+
+# Each statement finds its rows through one index. Left to its estimates the planner would sometimes read the whole
+# table instead: they are taken when a queue is short, and used when it is long.
+PLANNER_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+
+class LeaseQueues:
+    """Any number of processes may serve the same queues: what they share is in Postgres, and so is the clock."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        # Connections of their own: one slow listing must not hold up every queue.
+        self._engine: AsyncEngine = create_engine(
+            settings,
+            APPLICATION_NAME,
+            pool_size=settings.queue_pool_size,
+            pool_timeout_seconds=settings.database_pool_timeout_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+            server_settings=PLANNER_SETTINGS,
+            autocommit=True,
+        )
+        self._sends = Batcher(self._send, max_weight=SEND_BATCH_BYTES, is_one_callers=is_row_fault)
+        self._acknowledgements = Batcher(
+            self._acknowledge, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault
+        )
+        self._arrivals = Arrivals(settings.database_url.get_secret_value(), APPLICATION_NAME, self._wake)
+        self._receivers: dict[str, Receivers] = {}
+        self._undoing: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        self._arrivals.open()
+
+    async def close(self) -> None:
+        """Receivers that wait get nothing; what was sent or acknowledged gets its answer."""
+        await asyncio.gather(*(receivers.close() for receivers in self._receivers.values()))
+        await self._sends.close()
+        await self._acknowledgements.close()
+        while self._undoing:
+            await asyncio.wait(self._undoing)
+        await self._arrivals.close()
+        await self._engine.dispose()
+
+    async def send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
+        """The ids, once the messages are durable. All or none; the queue is created if need be."""
+        weight = sum(message.payload_bytes + MESSAGE_OVERHEAD_BYTES for message in messages)
+        return await self._sends.submit(queue, messages, weight=weight)
+
+    async def receive(self, queue: str, order: Order, wait_seconds: float = 0) -> Sequence[LeasedMessage]:
+        """What is first in line, leased; waits for the first message if there is none. Cancelled: takes nothing."""
+        receivers = self._receivers.get(queue)
+        if receivers is None:
+            self._forget_idle_receivers()
+            receivers = self._receivers[queue] = Receivers(queue, self._claim, self.undo)
+        return await receivers.receive(order, wait_seconds)
+
+    async def acknowledge(self, queue: str, receipts: Sequence[Receipt]) -> Sequence[bool]:
+        """For each receipt, whether its lease still held; then its message is gone."""
+        return await self._acknowledgements.submit(queue, receipts, weight=len(receipts))
+
+    async def extend(self, queue: str, receipt: Receipt, seconds: int) -> datetime | None:
+        """When the lease ends now; None = it had ended. 0 seconds give the message back."""
+        async with self._engine.connect() as connection:
+            lease_expires_at = await message_queries.extend(connection, queue, receipt, seconds)
+        if seconds == 0 and lease_expires_at is not None:
+            MESSAGES.labels("given_back").inc()
+            self._announce(queue)
+        return lease_expires_at
+
+    async def finish(self, queue: str, message_id: int, consumer_id: str | None = None) -> bool:
+        """Acknowledge without a receipt: whether that consumer, or anybody, holds a lease on the message."""
+        async with self._engine.connect() as connection:
+            finished = await message_queries.finish(connection, queue, message_id, consumer_id)
+        MESSAGES.labels("acknowledged" if finished else "lease_lost").inc()
+        return finished
+
+    def undo(self, queue: str, receipts: Sequence[Receipt]) -> None:
+        """Hand back what reached nobody, in the background; if that fails, the leases run out."""
+        self._start(self._undo(queue, receipts))
+
+    async def redrive(self, queue_id: int, queue: str) -> int:
+        """Dead messages go back to where they were in the line, with no receive counted. How many."""
+        redriven = 0
+        async with self._engine.connect() as connection:
+            while moved := await queue_queries.redrive_some(connection, queue_id):
+                redriven += moved
+                self._announce(queue)
+        MESSAGES.labels("redriven").inc(redriven)
+        return redriven
+
+    async def purge(self, queue_id: int, state: MessageState | None) -> int:
+        """Delete the messages that are there now, all or those in one state. How many."""
+        purged, after = 0, 0
+        async with self._engine.connect() as connection:
+            last = await queue_queries.last_message_id(connection, queue_id)
+            while deleted := await queue_queries.purge_some(connection, queue_id, state, after=after, last=last):
+                purged += len(deleted)
+                after = max(deleted)
+        MESSAGES.labels("purged").inc(purged)
+        return purged
+
+    async def _send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
+        async with self._engine.connect() as connection:
+            ids = await message_queries.send(connection, queue, messages)
+            if not ids:
+                await message_queries.open_queue(connection, queue)
+                ids = await message_queries.send(connection, queue, messages)
+        BATCH_ITEMS.labels("send").observe(len(ids))
+        MESSAGES.labels("sent").inc(len(ids))
+        self._announce(queue)
+        return ids
+
+    async def _claim(self, queue: str, orders: Sequence[Order], start: ClaimStart) -> Claim:
+        async with self._engine.connect() as connection:
+            claim = await message_queries.claim(connection, queue, orders, start)
+        BATCH_ITEMS.labels("claim").observe(claim.total)
+        MESSAGES.labels("received").inc(claim.total)
+        return claim
+
+    async def _acknowledge(self, queue: str, receipts: Sequence[Receipt]) -> Sequence[bool]:
+        async with self._engine.connect() as connection:
+            outcomes = await message_queries.acknowledge(connection, queue, receipts)
+        BATCH_ITEMS.labels("acknowledge").observe(len(receipts))
+        acknowledged = sum(outcomes)
+        MESSAGES.labels("acknowledged").inc(acknowledged)
+        MESSAGES.labels("lease_lost").inc(len(outcomes) - acknowledged)
+        return outcomes
+
+    async def _undo(self, queue: str, receipts: Sequence[Receipt]) -> None:
+        try:
+            async with self._engine.connect() as connection:
+                await message_queries.undo_claim(connection, queue, receipts)
+        except DATABASE_ERRORS as error:
+            log.warning("messages that reached nobody stay leased", count=len(receipts), **describe_error(error))
+        else:
+            MESSAGES.labels("given_back").inc(len(receipts))
+            self._announce(queue)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+
+    def _announce(self, queue: str) -> None:
+        self._wake(queue)
+        self._arrivals.announce(queue)
+
+    def _wake(self, queue: str | None) -> None:
+        for name in list(self._receivers) if queue is None else [queue]:
+            if name in self._receivers:
+                self._receivers[name].wake()
+
+    def _forget_idle_receivers(self) -> None:
+        """Clients make up the names of queues: what is kept for each must not add up."""
+        if len(self._receivers) >= 1000:
+            self._receivers = {name: each for name, each in self._receivers.items() if not each.is_idle}

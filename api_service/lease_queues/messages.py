@@ -1,0 +1,67 @@
+"""What goes in and out of a queue: messages, leases and their receipts, and the limits of each."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+MAX_MESSAGES: Final = 1000
+MAX_PAYLOAD_BYTES: Final = 256 * 1024
+MAX_TIMEOUT_SECONDS: Final = 43_200
+MAX_WAIT_SECONDS: Final = 20
+# What one claim hands out at most, unless its first message alone is larger; bounds the memory of an answer.
+MAX_CLAIM_BYTES: Final = 16 * 1024 * 1024
+
+QUEUE_NAME_PATTERN: Final = r"^[A-Za-z0-9._-]{1,80}$"
+RECEIPT_PATTERN: Final = r"^[1-9][0-9]{0,17}-[0-9a-f]{32}$"
+# No control characters: Postgres takes no NUL, and pages and logs none of the others.
+CONSUMER_PATTERN: Final = r"^[^\x00-\x1f\x7f]{1,255}$"
+
+_queue_name = re.compile(QUEUE_NAME_PATTERN.rstrip("$") + r"\Z")
+
+
+def is_queue_name(name: str) -> bool:
+    return _queue_name.match(name) is not None
+
+
+class NewMessage(NamedTuple):
+    """`payload` is JSON text."""
+
+    payload: str
+    payload_bytes: int
+    delay_seconds: int = 0
+
+
+class Receipt(NamedTuple):
+    """Names one lease of one message."""
+
+    message_id: int
+    token: UUID
+
+    def __str__(self) -> str:
+        return f"{self.message_id}-{self.token.hex}"
+
+    @classmethod
+    def parse(cls, text: str) -> Receipt:
+        """Of a text that matches `RECEIPT_PATTERN`."""
+        message_id, _, token = text.partition("-")
+        return cls(int(message_id), UUID(hex=token))
+
+
+class LeasedMessage(NamedTuple):
+    id: int
+    payload: str
+    receipt: Receipt
+    receive_count: int
+    enqueued_at: datetime
+    lease_expires_at: datetime
+
+
+class Order(NamedTuple):
+    """What one receiver asks for. No timeout means the queue's own."""
+
+    consumer_id: str
+    limit: int
+    visibility_timeout_seconds: int | None = None

@@ -1,0 +1,15 @@
+"""What the lease queues count. Names of queues are no labels: clients make them up."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter("rollcall_api_queue_messages_total", "Messages of lease queues by what was done", ["done"])
+BATCH_ITEMS = Histogram(
+    "rollcall_api_queue_statement_messages",
+    "Messages or receipts that shared one statement",
+    ["statement"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000),
+)
+RECEIVERS_WAITING = Gauge("rollcall_api_queue_receivers_waiting", "Receivers that wait for a message")
+LISTENER_LOSSES = Counter(
+    "rollcall_api_queue_listener_losses_total", "Times that the connection which hears of new messages was lost"
+)

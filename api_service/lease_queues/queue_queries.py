@@ -1,0 +1,164 @@
+"""The statements that look at queues and look after them: settings, counts, listings, redrive and purge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+MessageState = Literal["visible", "inFlight", "delayed", "dead"]
+
+# A redrive or a purge of millions goes step by step, so that no lock lasts and no statement runs out of time.
+STEP_MESSAGES: Final = 10_000
+
+# Disjoint, and together everything, whatever the clock says.
+STATES: Final[dict[MessageState, str]] = {
+    "visible": "(visible_at IS NULL OR visible_at <= now())",
+    "inFlight": "(visible_at > now() AND lease_expires_at > now())",
+    "delayed": "(visible_at > now() AND visible_at < 'infinity' AND coalesce(lease_expires_at <= now(), true))",
+    "dead": "(visible_at = 'infinity' AND lease_expires_at <= now())",
+}
+_STATE: Final = "CASE " + " ".join(f"WHEN {condition} THEN '{state}'" for state, condition in STATES.items()) + " END"
+
+_QUEUE_COLUMNS = "id, name, max_receives, visibility_timeout_seconds, created_at"
+
+# Each count reads one of the two partial indexes. The oldest is the one with the lowest id: ids follow the clock.
+_QUEUES_WITH_COUNTS = text(f"""
+    SELECT {_QUEUE_COLUMNS}, in_line.count + hidden.due AS visible, hidden.in_flight, hidden.delayed, hidden.dead,
+           extract(epoch FROM now() - least(in_line.oldest, hidden.oldest_due)) AS oldest_age_seconds
+    FROM queues,
+    LATERAL (
+        SELECT count(*) AS count, (
+            SELECT enqueued_at FROM queue_messages
+            WHERE queue_id = queues.id AND visible_at IS NULL ORDER BY queue_id, id LIMIT 1
+        ) AS oldest
+        FROM queue_messages WHERE queue_id = queues.id AND visible_at IS NULL
+    ) AS in_line,
+    LATERAL (
+        SELECT count(*) FILTER (WHERE {STATES["visible"]}) AS due,
+               min(enqueued_at) FILTER (WHERE {STATES["visible"]}) AS oldest_due,
+               count(*) FILTER (WHERE {STATES["inFlight"]}) AS in_flight,
+               count(*) FILTER (WHERE {STATES["delayed"]}) AS delayed,
+               count(*) FILTER (WHERE {STATES["dead"]}) AS dead
+        FROM queue_messages WHERE queue_id = queues.id AND visible_at IS NOT NULL
+    ) AS hidden
+    WHERE (name = :name OR CAST(:name AS text) IS NULL) AND name > :after
+    ORDER BY name OFFSET :offset LIMIT :limit
+""")  # noqa: S608 - constants of this module
+
+_COUNT_QUEUES = text("SELECT count(*) FROM queues")
+
+_QUEUE_ID = text("SELECT id FROM queues WHERE name = :name")
+
+_CONFIGURE = text("""
+    INSERT INTO queues (name, max_receives, visibility_timeout_seconds)
+    VALUES (:name, :max_receives, :visibility_timeout_seconds)
+    ON CONFLICT (name) DO UPDATE
+    SET max_receives = excluded.max_receives, visibility_timeout_seconds = excluded.visibility_timeout_seconds
+""")
+
+_MESSAGE_COLUMNS = f"""
+    id, CAST(payload AS text) AS payload, {_STATE} AS state, receive_count, consumer_id, enqueued_at,
+    nullif(visible_at, 'infinity') AS visible_at, lease_expires_at
+"""
+
+
+def _list_messages(condition: str) -> str:
+    return f"""
+        SELECT {_MESSAGE_COLUMNS} FROM queue_messages
+        WHERE queue_id = :queue_id AND id > :after AND {condition}
+        ORDER BY queue_id, id OFFSET :offset LIMIT :limit
+    """  # noqa: S608 - constants of this module
+
+
+def _count_messages(condition: str) -> str:
+    return f"SELECT count(*) FROM queue_messages WHERE queue_id = :queue_id AND {condition}"  # noqa: S608 - constants
+
+
+def _purge_some(condition: str) -> str:
+    return f"""
+        DELETE FROM queue_messages WHERE queue_id = :queue_id AND id IN (
+            SELECT id FROM queue_messages
+            WHERE queue_id = :queue_id AND id > :after AND id <= :last AND {condition}
+            ORDER BY queue_id, id LIMIT :limit
+        ) AND {condition}
+        RETURNING id
+    """  # noqa: S608 - constants of this module
+
+
+_CONDITIONS: Final[dict[MessageState | None, str]] = {None: "true"} | STATES
+_LISTS = {state: text(_list_messages(condition)) for state, condition in _CONDITIONS.items()}
+_COUNTS = {state: text(_count_messages(condition)) for state, condition in _CONDITIONS.items()}
+_PURGES = {state: text(_purge_some(condition)) for state, condition in _CONDITIONS.items()}
+
+_LAST_ID = text("SELECT max(id) FROM queue_messages WHERE queue_id = :queue_id")
+
+_REDRIVE_SOME = text(f"""
+    UPDATE queue_messages
+    SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL, receive_count = 0
+    WHERE queue_id = :queue_id AND id IN (
+        SELECT id FROM queue_messages WHERE queue_id = :queue_id AND {STATES["dead"]}
+        ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+""")  # noqa: S608 - constants of this module
+
+
+async def list_queues(connection: AsyncConnection, *, after: str, offset: int, limit: int) -> Sequence[Row[Any]]:
+    """By name, from after that one, with how many messages are in each state."""
+    parameters = {"name": None, "after": after, "offset": offset, "limit": limit}
+    return (await connection.execute(_QUEUES_WITH_COUNTS, parameters)).all()
+
+
+async def count_queues(connection: AsyncConnection) -> int:
+    return int((await connection.execute(_COUNT_QUEUES)).scalar_one())
+
+
+async def queue_with_counts(connection: AsyncConnection, name: str) -> Row[Any] | None:
+    parameters = {"name": name, "after": "", "offset": 0, "limit": 1}
+    return (await connection.execute(_QUEUES_WITH_COUNTS, parameters)).one_or_none()
+
+
+async def queue_id(connection: AsyncConnection, name: str) -> int | None:
+    found: int | None = (await connection.execute(_QUEUE_ID, {"name": name})).scalar_one_or_none()
+    return found
+
+
+async def configure(
+    connection: AsyncConnection, name: str, *, max_receives: int, visibility_timeout_seconds: int
+) -> None:
+    """Create the queue or change it; leases that are out keep what they were given."""
+    settings = {"max_receives": max_receives, "visibility_timeout_seconds": visibility_timeout_seconds}
+    await connection.execute(_CONFIGURE, {"name": name, **settings})
+
+
+async def list_messages(
+    connection: AsyncConnection, queue_id: int, state: MessageState | None, *, after: int, offset: int, limit: int
+) -> Sequence[Row[Any]]:
+    """In the order of the line, without touching them."""
+    parameters = {"queue_id": queue_id, "after": after, "offset": offset, "limit": limit}
+    return (await connection.execute(_LISTS[state], parameters)).all()
+
+
+async def count_messages(connection: AsyncConnection, queue_id: int, state: MessageState | None) -> int:
+    return int((await connection.execute(_COUNTS[state], {"queue_id": queue_id})).scalar_one())
+
+
+async def last_message_id(connection: AsyncConnection, queue_id: int) -> int:
+    """0 when there is none."""
+    return int((await connection.execute(_LAST_ID, {"queue_id": queue_id})).scalar_one() or 0)
+
+
+async def purge_some(
+    connection: AsyncConnection, queue_id: int, state: MessageState | None, *, after: int, last: int
+) -> Sequence[int]:
+    """Delete up to `STEP_MESSAGES` of those with ids from after the one to the other. The ids of the deleted."""
+    parameters = {"queue_id": queue_id, "after": after, "last": last, "limit": STEP_MESSAGES}
+    return (await connection.execute(_PURGES[state], parameters)).scalars().all()
+
+
+async def redrive_some(connection: AsyncConnection, queue_id: int) -> int:
+    """Put up to `STEP_MESSAGES` dead ones back to where they were in the line. How many."""
+    redriven = await connection.execute(_REDRIVE_SOME, {"queue_id": queue_id, "limit": STEP_MESSAGES})
+    return redriven.rowcount

@@ -1,0 +1,152 @@
+"""Receivers that wait: one line of them a queue, served by one claim at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+from api_service.lease_queues.message_queries import Claim, ClaimStart
+from api_service.lease_queues.messages import MAX_MESSAGES, LeasedMessage, Order, Receipt
+from api_service.lease_queues.metrics import RECEIVERS_WAITING
+
+# What a missed notification costs at most.
+CHECK_SECONDS: Final = 1.0
+# How long a claim may trust where the line began (see `ClaimStart`).
+START_SECONDS: Final = 30.0
+
+ClaimMessages = Callable[[str, Sequence[Order], ClaimStart], Awaitable[Claim]]
+UndoClaim = Callable[[str, Sequence[Receipt]], None]
+
+
+class _Call(NamedTuple):
+    order: Order
+    deadline: float
+    answered: asyncio.Future[Sequence[LeasedMessage]]
+
+
+class Receivers:
+    """Serves the receivers of one queue in the order in which they came.
+
+    Nobody who waits holds a connection. Receivers that come while a claim runs share the next one. One that is
+    cancelled gets nothing: what was claimed for it meanwhile goes back at once.
+    """
+
+    def __init__(self, queue: str, claim: ClaimMessages, undo: UndoClaim) -> None:
+        self._queue = queue
+        self._claim = claim
+        self._undo = undo
+        self._calls: list[_Call] = []
+        self._wake = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self._start = ClaimStart()
+        self._start_learned = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        return self._serving is None
+
+    def wake(self) -> None:
+        """Something may have come into the queue."""
+        self._wake.set()
+
+    async def receive(self, order: Order, wait_seconds: float) -> Sequence[LeasedMessage]:
+        """At least one message, or none once that time is over. Database errors pass through."""
+        loop = asyncio.get_running_loop()
+        call = _Call(order, loop.time() + wait_seconds, loop.create_future())
+        self._calls.append(call)
+        self._wake.set()
+        if self._serving is None:
+            self._serving = asyncio.create_task(self._serve())
+        try:
+            return await call.answered
+        except asyncio.CancelledError:
+            if call.answered.done() and not call.answered.cancelled() and call.answered.exception() is None:
+                self._give_back(call.answered.result())
+            # So that whoever waits for its next deadline sees that this one is gone.
+            self._wake.set()
+            raise
+
+    async def close(self) -> None:
+        """Everyone who waits gets nothing, now."""
+        for call in self._calls:
+            self._answer(call, ())
+        self._wake.set()
+        if self._serving is not None:
+            await asyncio.wait({self._serving})
+
+    async def _serve(self) -> None:
+        try:
+            while self._drop_answered():
+                self._wake.clear()
+                pause = await self._claim_once()
+                if self._drop_answered() and pause > 0:
+                    RECEIVERS_WAITING.inc(waiting := len(self._calls))
+                    await self._pause(pause)
+                    RECEIVERS_WAITING.dec(waiting)
+        finally:
+            self._serving = None
+
+    def _drop_answered(self) -> bool:
+        self._calls = [call for call in self._calls if not call.answered.done()]
+        return bool(self._calls)
+
+    async def _claim_once(self) -> float:
+        """One claim for as many as it can serve. How long to wait before the next one, unless something comes."""
+        calls = self._first_calls()
+        try:
+            claim = await self._claim(self._queue, [call.order for call in calls], self._claim_start())
+        except Exception as error:  # whatever it is, it is the answer to those who wait here
+            for call in calls:
+                if not call.answered.done():
+                    call.answered.set_exception(error)
+            return 0
+        self._learn(claim)
+        now = asyncio.get_running_loop().time()
+        for call, messages in zip(calls, claim.messages, strict=True):
+            if call.answered.done():
+                self._give_back(messages)
+            elif messages or call.deadline <= now:
+                self._answer(call, messages)
+        if claim.total or len(calls) < len(self._calls):
+            return 0
+        due = CHECK_SECONDS if claim.next_due_seconds is None else max(claim.next_due_seconds, 0.001)
+        return min(CHECK_SECONDS, due)
+
+    def _first_calls(self) -> list[_Call]:
+        """Those that one claim can serve in full, and always one."""
+        calls, wanted = self._calls[:1], self._calls[0].order.limit
+        for call in self._calls[1:]:
+            wanted += call.order.limit
+            if wanted > MAX_MESSAGES:
+                break
+            calls.append(call)
+        return calls
+
+    async def _pause(self, seconds: float) -> None:
+        """Until something comes, or it is time to look."""
+        loop = asyncio.get_running_loop()
+        until_deadline = min(call.deadline for call in self._calls) - loop.time()
+        try:
+            async with asyncio.timeout(max(min(seconds, until_deadline), 0)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _claim_start(self) -> ClaimStart:
+        expired = asyncio.get_running_loop().time() - self._start_learned > START_SECONDS
+        return ClaimStart() if expired else self._start
+
+    def _learn(self, claim: Claim) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._start_learned > START_SECONDS:
+            self._start_learned = now
+        self._start = claim.next_start
+
+    def _answer(self, call: _Call, messages: Sequence[LeasedMessage]) -> None:
+        if not call.answered.done():
+            call.answered.set_result(messages)
+
+    def _give_back(self, messages: Sequence[LeasedMessage]) -> None:
+        if messages:
+            self._undo(self._queue, [message.receipt for message in messages])

@@ -1,0 +1,221 @@
+"""Whatever is done to a queue in whatever order, it does what a simple model of it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from api_service.lease_queues import message_queries, queue_queries
+from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
+from api_service.lease_queues.message_queries import ClaimStart
+from api_service.lease_queues.messages import NewMessage, Order, Receipt
+
+# No sum of steps comes within twenty seconds of a timeout or delay, so that the seconds which the test itself takes
+# change nothing.
+TIMEOUTS = (100, 1000)
+DELAYS = (0, 50, 500)
+STEPS = (60, 600)
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class ModelMessage:
+    id: int
+    payload: int
+    hidden_until: float = 0
+    lease_end: float | None = None
+    receipt: Receipt | None = None
+    receives: int = 0
+    is_last: bool = False
+
+    def state(self, now: float) -> str:
+        if self.lease_end is not None and self.lease_end > now:
+            return "inFlight"
+        if self.is_last:
+            return "dead"
+        return "delayed" if self.hidden_until > now else "visible"
+
+
+class LeaseModel(RuleBasedStateMachine):
+    """One queue of the real database beside a list of messages and a clock of its own."""
+
+    engine: AsyncEngine
+    runner: asyncio.Runner
+    queues_made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).queues_made += 1
+        self.queue = f"q{self.queues_made}"
+        self.now = 0.0
+        self.sent = 0
+        self.max_receives = 10
+        self.messages: list[ModelMessage] = []
+        self.receipts: list[Receipt] = []
+        self.start = ClaimStart()
+        self.run(self._on_connection(message_queries.open_queue, self.queue))
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(work)
+
+    async def _on_connection(self, query: Any, *arguments: Any, **named: Any) -> Any:
+        async with self.engine.connect() as connection:
+            return await query(connection, *arguments, **named)
+
+    def ask(self, query: Any, *arguments: Any, **named: Any) -> Any:
+        return self.run(self._on_connection(query, *arguments, **named))
+
+    def held(self, receipt: Receipt) -> ModelMessage | None:
+        """The message whose present lease has this receipt."""
+        return next((m for m in self.messages if m.receipt == receipt and m.state(self.now) == "inFlight"), None)
+
+    @rule(count=st.integers(1, 4), delay=st.sampled_from(DELAYS))
+    def send(self, count: int, delay: int) -> None:
+        numbers = range(self.sent, self.sent + count)
+        ids = self.ask(message_queries.send, self.queue, [NewMessage(str(n), len(str(n)), delay) for n in numbers])
+        assert ids == sorted(ids)
+        assert not self.messages or ids[0] > max(message.id for message in self.messages)
+        self.sent += count
+        hidden_until = self.now + delay if delay else 0
+        self.messages += [ModelMessage(i, n, hidden_until) for i, n in zip(ids, numbers, strict=True)]
+
+    @rule(limits=st.lists(st.integers(1, 4), min_size=1, max_size=3), timeout=st.sampled_from(TIMEOUTS))
+    def claim(self, limits: list[int], timeout: int) -> None:
+        orders = [Order(f"c{number}", limit, timeout) for number, limit in enumerate(limits)]
+        claim = self.ask(message_queries.claim, self.queue, orders, self.start)
+        self.start = claim.next_start
+        visible = [message for message in self.messages if message.state(self.now) == "visible"]
+        for limit, got in zip(limits, claim.messages, strict=True):
+            expected, visible = visible[:limit], visible[limit:]
+            assert [(m.id, json.loads(m.payload)) for m in got] == [(m.id, m.payload) for m in expected]
+            for message, leased in zip(expected, got, strict=True):
+                message.receives += 1
+                message.is_last = message.receives >= self.max_receives
+                message.receipt = leased.receipt
+                message.hidden_until = message.lease_end = self.now + timeout
+                assert leased.receive_count == message.receives
+                assert leased.receipt not in self.receipts
+                self.receipts.append(leased.receipt)
+
+    @precondition(lambda self: self.receipts)
+    @rule(choice=st.lists(st.integers(0, 200), min_size=1, max_size=4))
+    def acknowledge(self, choice: list[int]) -> None:
+        receipts = [self.receipts[number % len(self.receipts)] for number in choice]
+        expected = []
+        for receipt in receipts:
+            message = self.held(receipt)
+            expected.append(message is not None)
+            if message is not None:
+                self.messages.remove(message)
+        assert list(self.ask(message_queries.acknowledge, self.queue, receipts)) == expected
+
+    @precondition(lambda self: self.receipts)
+    @rule(choice=st.integers(0, 200), seconds=st.sampled_from((0, *TIMEOUTS)))
+    def extend(self, choice: int, seconds: int) -> None:
+        receipt = self.receipts[choice % len(self.receipts)]
+        message = self.held(receipt)
+        extended = self.ask(message_queries.extend, self.queue, receipt, seconds)
+        assert (extended is not None) == (message is not None)
+        if message is not None:
+            message.hidden_until = message.lease_end = self.now + seconds
+
+    @precondition(lambda self: self.receipts)
+    @rule(choice=st.integers(0, 200))
+    def undo(self, choice: int) -> None:
+        message = self.held(receipt := self.receipts[choice % len(self.receipts)])
+        if message is not None:
+            self.ask(message_queries.undo_claim, self.queue, [receipt])
+            message.receives -= 1
+            message.is_last, message.hidden_until, message.lease_end, message.receipt = False, 0, None, None
+
+    @rule(seconds=st.sampled_from(STEPS))
+    def time_passes(self, seconds: int) -> None:
+        """The database's clock cannot be turned on, but every time that it is compared with can be turned back."""
+        back = text("""
+            UPDATE queue_messages SET visible_at = visible_at - make_interval(secs => :seconds),
+                lease_expires_at = lease_expires_at - make_interval(secs => :seconds)
+            WHERE queue_id = (SELECT id FROM queues WHERE name = :queue)
+        """)
+        self.run(self._on_connection(_execute, back, {"seconds": seconds, "queue": self.queue}))
+        if self.start.hidden_from is not None:
+            self.start = self.start._replace(hidden_from=self.start.hidden_from - timedelta(seconds=seconds))
+        self.now += seconds
+
+    @rule()
+    def forget_where_the_line_begins(self) -> None:
+        self.start = ClaimStart()
+
+    @rule(max_receives=st.integers(1, 3))
+    def configure(self, max_receives: int) -> None:
+        self.max_receives = max_receives
+        changed = {"max_receives": max_receives, "visibility_timeout_seconds": 30}
+        self.ask(queue_queries.configure, self.queue, **changed)
+
+    @rule()
+    def redrive(self) -> None:
+        dead = [message for message in self.messages if message.state(self.now) == "dead"]
+        queue_id = self.ask(queue_queries.queue_id, self.queue)
+        assert self.ask(queue_queries.redrive_some, queue_id) == len(dead)
+        for message in dead:
+            message.is_last, message.receives, message.receipt, message.lease_end = False, 0, None, None
+            message.hidden_until = 0
+
+    @invariant()
+    def the_listing_shows_every_message_in_its_state(self) -> None:
+        queue_id = self.ask(queue_queries.queue_id, self.queue)
+        listed = self.ask(queue_queries.list_messages, queue_id, None, after=0, offset=0, limit=10_000)
+        expected = [(m.id, m.state(self.now), m.receives) for m in self.messages]
+        assert [(row.id, row.state, row.receive_count) for row in listed] == expected
+        found = self.ask(queue_queries.queue_with_counts, self.queue)
+        states = [state for _, state, _ in expected]
+        counted = {"visible": found.visible, "inFlight": found.in_flight, "delayed": found.delayed, "dead": found.dead}
+        assert counted == {state: states.count(state) for state in counted}
+
+
+async def _execute(connection: Any, statement: Any, parameters: dict[str, Any]) -> None:
+    await connection.execute(statement, parameters)
+
+
+@pytest.fixture
+def machine(database_url: str) -> Iterator[type[LeaseModel]]:
+    engine = create_async_engine(
+        database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": PLANNER_SETTINGS},
+    )
+    with asyncio.Runner() as runner:
+        yield type("LeaseModelOnDatabase", (LeaseModel,), {"engine": engine, "runner": runner})
+        runner.run(engine.dispose())
+
+
+def _check(machine: type[LeaseModel], examples: int, steps: int) -> None:
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(machine, settings=chosen)
+
+
+def test_leases_do_what_the_model_does(machine: type[LeaseModel]) -> None:
+    _check(machine, examples=25, steps=30)
+
+
+@pytest.mark.long
+def test_leases_do_what_the_model_does_a_thousand_times(machine: type[LeaseModel]) -> None:
+    _check(machine, examples=1000, steps=50)

@@ -1,0 +1,144 @@
+"""Claims read what they hand out, not what waits behind it or has passed before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from api_service.lease_queues import message_queries
+from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
+from api_service.lease_queues.message_queries import CLAIM, ClaimStart
+from api_service.lease_queues.messages import NewMessage, Order
+
+WAITING = 100_000
+# A claim of ten touches a few pages a message; reading what it should not would be thousands.
+FEW_BLOCKS = 400
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(
+        database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": PLANNER_SETTINGS},
+    )
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def connection(engine: AsyncEngine, database: asyncpg.Connection) -> AsyncIterator[AsyncConnection]:
+    """To a queue with many messages in line, of which the planner's statistics know nothing."""
+    async with engine.connect() as connection:
+        await message_queries.open_queue(connection, "q")
+        await database.execute("ANALYZE queue_messages")
+        await database.execute(
+            "INSERT INTO queue_messages (queue_id, payload, payload_bytes) "
+            "SELECT id, '1', 1 FROM queues, generate_series(1, $1)",
+            WAITING,
+        )
+        yield connection
+
+
+async def explain_claim(connection: AsyncConnection, start: ClaimStart) -> dict[str, Any]:
+    parameters = {
+        "queue": "q",
+        "head_id": start.head_id,
+        "hidden_from": start.hidden_from,
+        "wanted": 10,
+        "consumers": ["c"],
+        "timeouts": [30],
+        "limits": [10],
+        "last_places": [10],
+    }
+    found = await connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM.text}"), parameters)
+    (plan,) = found.scalar_one()
+    whole: dict[str, Any] = plan["Plan"]
+    return whole
+
+
+def blocks(plan: dict[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def scans(plan: dict[str, Any]) -> set[tuple[str, str | None]]:
+    """How the messages are reached: kind of scan and index."""
+    own = {(plan["Node Type"], plan.get("Index Name"))} if plan.get("Relation Name") == "queue_messages" else set()
+    return own.union(*(scans(child) for child in plan.get("Plans", [])))
+
+
+def dead_rows_met(plan: dict[str, Any]) -> int:
+    """By the scan that looks for the head of the line: rows that it had to look at before the first live one."""
+    if plan.get("Subplan Name") == "CTE head":
+        return int(plan["Plans"][-1]["Heap Fetches"])
+    return sum(dead_rows_met(child) for child in plan.get("Plans", []))
+
+
+async def pass_through(connection: AsyncConnection, batches: int) -> ClaimStart:
+    """Claim and acknowledge a thousand at a time; where the last claim says that the next should start."""
+    start = ClaimStart()
+    for _ in range(batches):
+        claim = await message_queries.claim(connection, "q", [Order("c", 1000, 30)], start)
+        assert claim.total == 1000
+        start = claim.next_start
+        receipts = [message.receipt for message in claim.messages[0]]
+        assert all(await message_queries.acknowledge(connection, "q", receipts))
+    return start
+
+
+async def test_a_claim_does_not_read_what_waits_behind(connection: AsyncConnection) -> None:
+    plan = await explain_claim(connection, ClaimStart())
+    assert blocks(plan) < FEW_BLOCKS
+    reached = scans(plan)
+    assert {kind for kind, _ in reached} <= {"Index Scan", "Index Only Scan", "ModifyTable"}
+    assert {index for _, index in reached if index} == {
+        "queue_messages_in_line_idx",
+        "queue_messages_hidden_idx",
+        "queue_messages_pkey",
+    }
+
+
+async def test_the_plan_does_not_change_with_the_statistics(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    before = scans(await explain_claim(connection, ClaimStart()))
+    await database.execute("ANALYZE queue_messages")
+    assert scans(await explain_claim(connection, ClaimStart())) == before
+
+
+async def test_a_claim_does_not_read_what_is_leased_or_delayed(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    await database.execute("""
+        UPDATE queue_messages SET visible_at = now() + interval '1 hour', lease_expires_at = now() + interval '1 hour'
+        WHERE id % 10 > 0
+    """)
+    await database.execute("VACUUM queue_messages")
+    assert blocks(await explain_claim(connection, ClaimStart())) < FEW_BLOCKS
+
+
+async def test_a_claim_does_not_wade_through_what_has_passed_though_nothing_could_be_vacuumed(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    # An old snapshot keeps every dead tuple, as a long backup does.
+    async with database.transaction(isolation="repeatable_read"):
+        await database.fetchval("SELECT count(*) FROM queues")
+        start = await pass_through(connection, 30)
+        from_the_start = await explain_claim(connection, ClaimStart())
+        from_the_head = await explain_claim(connection, start)
+    assert dead_rows_met(from_the_start) >= 30_000
+    # Those of the last claim, which had not passed when it looked where the line begins.
+    assert dead_rows_met(from_the_head) < 3_000
+
+
+async def test_sends_and_acknowledgements_reach_their_rows_by_key(connection: AsyncConnection) -> None:
+    ids = await message_queries.send(connection, "q", [NewMessage("1", 1)] * 10)
+    assert ids == sorted(ids)
+    acknowledge = text(f"EXPLAIN (FORMAT JSON) {message_queries.ACKNOWLEDGE.text}")
+    found = await connection.execute(acknowledge, {"queue": "q", "ids": [1], "tokens": []})
+    assert {index for _, index in scans(found.scalar_one()[0]["Plan"]) if index} == {"queue_messages_pkey"}

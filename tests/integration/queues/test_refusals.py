@@ -1,0 +1,188 @@
+"""Every way to be refused by a lease queue, and the settings and listings that are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx2
+
+from api_service.settings import ApiSettings
+from tests.support.api import running_api
+from tests.support.queues import assert_problem, payloads, receive, send
+from tests.support.tcp_proxy import tcp_proxy
+
+RECEIPT = f"1-{'0' * 32}"
+QUARTER_MEBIBYTE = 256 * 1024
+
+
+NO_MESSAGES = [
+    b"",
+    b"{}",
+    b"[]",
+    b"tru",
+    b'{"payload": 1, "messages": [{"payload": 1}]}',
+    b'{"messages": []}',
+    b'{"messages": [{}]}',
+    b'{"payload": 1, "delaySeconds": -1}',
+    b'{"payload": 1, "delaySeconds": 43201}',
+    b'{"payload": 1, "delay": 1}',
+    b'{"payload": "\xff"}',
+    b'{"payload": "\\ud800"}',
+    b'{"payload": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"messages": [' + b",".join([b'{"payload": 1}'] * 1001) + b"]}",
+]
+
+
+async def test_a_body_that_is_no_message_is_refused_and_nothing_is_sent(api: httpx2.AsyncClient) -> None:
+    await send(api, "q", "before")
+    for body in NO_MESSAGES:
+        assert_problem(await api.post("/v1/queues/q/messages", content=body), 422, "invalid_request")
+    assert payloads(await receive(api, "q", 10)) == ["before"]
+
+
+BAD_ORDERS: list[dict[str, Any]] = [
+    {},
+    {"consumerId": ""},
+    {"consumerId": "a\u0000b"},
+    {"consumerId": "c", "limit": 0},
+    {"consumerId": "c", "limit": 1001},
+    {"consumerId": "c", "visibilityTimeoutSeconds": 0},
+    {"consumerId": "c", "visibilityTimeoutSeconds": 43201},
+    {"consumerId": "c", "waitSeconds": 21},
+    {"consumerId": "c", "wait": 1},
+]
+
+
+async def test_an_order_beyond_the_limits_is_refused(api: httpx2.AsyncClient) -> None:
+    for order in BAD_ORDERS:
+        assert_problem(await api.post("/v1/queues/q/receive", json=order), 422, "invalid_request")
+
+
+async def test_the_largest_order_is_taken(api: httpx2.AsyncClient) -> None:
+    await send(api, "q", *range(1000))
+    order = {"consumerId": "c", "limit": 1000, "visibilityTimeoutSeconds": 43200, "waitSeconds": 20}
+    messages = (await api.post("/v1/queues/q/receive", json=order)).json()["messages"]
+    assert payloads(messages) == list(range(1000))
+    receipts = [message["receipt"] for message in messages]
+    outcomes = (await api.post("/v1/queues/q/acknowledge", json={"receipts": receipts})).json()["outcomes"]
+    assert {each["outcome"] for each in outcomes} == {"acknowledged"}
+
+
+async def test_what_is_no_receipt_is_refused(api: httpx2.AsyncClient) -> None:
+    for receipt in ("1", "0-" + "0" * 32, "1-" + "g" * 32, "1" * 19 + "-" + "0" * 32):
+        address = f"/v1/queues/q/messages/{receipt}"
+        assert_problem(await api.delete(address), 422, "invalid_request")
+        assert_problem(await api.patch(address, json={"visibilityTimeoutSeconds": 1}), 422, "invalid_request")
+        many = await api.post("/v1/queues/q/acknowledge", json={"receipts": [RECEIPT, receipt]})
+        assert_problem(many, 422, "invalid_request")
+
+
+async def test_a_lease_change_beyond_the_limits_is_refused(api: httpx2.AsyncClient) -> None:
+    for body in ({}, {"visibilityTimeoutSeconds": -1}, {"visibilityTimeoutSeconds": 43201}):
+        assert_problem(await api.patch(f"/v1/queues/q/messages/{RECEIPT}", json=body), 422, "invalid_request")
+
+
+async def test_a_payload_over_a_quarter_mebibyte_is_refused_and_nothing_is_sent(api: httpx2.AsyncClient) -> None:
+    fits, too_large = "x" * (QUARTER_MEBIBYTE - 2), "x" * (QUARTER_MEBIBYTE - 1)
+    body = {"messages": [{"payload": fits}, {"payload": too_large}]}
+    assert_problem(await api.post("/v1/queues/q/messages", json=body), 413, "too_large")
+    assert_problem(await api.post("/message/new", json={"payload": too_large}), 413, "too_large")
+    assert await receive(api, "q", 10) == []
+    await send(api, "q", fits)
+    assert payloads(await receive(api, "q", 10)) == [fits]
+
+
+async def test_a_body_over_the_limit_is_refused_with_and_without_its_length(settings: ApiSettings) -> None:
+    small = settings.model_copy(update={"queue_max_body_bytes": 1000})
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100
+
+    async with running_api(small) as api:
+        assert_problem(await api.post("/v1/queues/q/messages", content=b" " * 1001), 413, "too_large")
+        assert_problem(await api.post("/v1/queues/q/messages", content=in_pieces()), 413, "too_large")
+
+
+async def test_a_body_that_does_not_come_is_given_up(settings: ApiSettings) -> None:
+    impatient = settings.model_copy(update={"body_timeout_seconds": 0.2})
+    async with running_api(impatient) as api:
+
+        async def never() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.sleep(5)
+
+        assert_problem(await api.post("/v1/queues/q/messages", content=never()), 408, "body_timeout")
+
+
+async def test_a_name_of_other_characters_is_refused(api: httpx2.AsyncClient) -> None:
+    for name in ("a b", "ü", "x" * 81, "a%00b"):
+        assert_problem(await api.post(f"/v1/queues/{name}/messages", json={"payload": 1}), 422, "invalid_request")
+
+
+async def test_a_queue_that_nobody_has_used_is_unknown_and_empty(api: httpx2.AsyncClient) -> None:
+    assert_problem(await api.get("/v1/queues/q"), 404, "unknown_queue")
+    assert_problem(await api.get("/v1/queues/q/messages"), 404, "unknown_queue")
+    assert_problem(await api.post("/v1/queues/q/redrive"), 404, "unknown_queue")
+    assert_problem(await api.delete("/v1/queues/q/messages"), 404, "unknown_queue")
+    assert_problem(await api.delete(f"/v1/queues/q/messages/{RECEIPT}"), 409, "lease_lost")
+    assert await receive(api, "q") == []
+    assert_problem(await api.get("/v1/queues/q"), 404, "unknown_queue")
+
+
+async def test_settings_make_a_queue_and_change_it(api: httpx2.AsyncClient) -> None:
+    made = (await api.put("/v1/queues/q", json={"maxReceives": 3, "visibilityTimeoutSeconds": 60})).json()
+    assert (made["name"], made["maxReceives"], made["visibilityTimeoutSeconds"]) == ("q", 3, 60)
+    assert made["oldestAgeSeconds"] is None
+    changed = (await api.put("/v1/queues/q", json={})).json()
+    assert (changed["maxReceives"], changed["visibilityTimeoutSeconds"]) == (10, 30)
+    for wrong in ({"maxReceives": 0}, {"visibilityTimeoutSeconds": 0}, {"visibilityTimeoutSeconds": 43201}, {"x": 1}):
+        assert_problem(await api.put("/v1/queues/q", json=wrong), 422, "invalid_request")
+
+
+async def test_queues_and_messages_are_listed_page_by_page(api: httpx2.AsyncClient) -> None:
+    for name in ("c", "a", "b"):
+        await send(api, name, 1)
+    first = (await api.get("/v1/queues?limit=2")).json()
+    assert ([each["name"] for each in first["data"]], first["totalData"]) == (["a", "b"], 3)
+    rest = (await api.get(f"/v1/queues?limit=2&cursor={first['nextCursor']}")).json()
+    assert [each["name"] for each in rest["data"]] == ["c"]
+
+    await send(api, "a", 2, 3)
+    answer = await api.get("/v1/queues/a/messages?limit=2&state=visible")
+    listed = answer.json()
+    assert (payloads(listed["data"]), listed["totalData"]) == ([1, 2], 3)
+    assert 'rel="next"' in answer.headers["Link"]
+    more = (await api.get(f"/v1/queues/a/messages?limit=2&state=visible&cursor={listed['nextCursor']}")).json()
+    assert payloads(more["data"]) == [3]
+    assert_problem(await api.get("/v1/queues/a/messages?cursor=x"), 422, "invalid_cursor")
+    assert_problem(await api.get("/v1/queues/a/messages?state=x"), 422, "invalid_request")
+    assert (await api.get("/v1/queues/a")).json()["oldestAgeSeconds"] > 0
+
+
+async def test_a_database_that_is_away_is_a_503_and_comes_back(settings: ApiSettings) -> None:
+    async with tcp_proxy(settings.database_url.get_secret_value()) as proxy:
+        behind = ApiSettings.model_validate({**settings.model_dump(), "database_url": proxy.url})
+        async with running_api(behind) as api:
+            await send(api, "q", 1)
+            proxy.cut()
+            answers = [
+                await api.post("/v1/queues/q/messages", json={"payload": 2}),
+                await api.post("/v1/queues/q/receive", json={"consumerId": "c", "waitSeconds": 1}),
+                await api.delete(f"/v1/queues/q/messages/{RECEIPT}"),
+            ]
+            for answer in answers:
+                assert_problem(answer, 503, "database_unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+            await proxy.open()
+            assert payloads(await receive(api, "q", 10)) == [1]
+
+
+async def test_a_queue_locked_for_too_long_is_a_503(settings: ApiSettings, database: asyncpg.Connection) -> None:
+    hasty = settings.model_copy(update={"lock_timeout_seconds": 0.2})
+    async with running_api(hasty) as api, database.transaction():
+        await database.execute("LOCK TABLE queue_messages IN ACCESS EXCLUSIVE MODE")
+        assert_problem(await api.post("/v1/queues/q/messages", json={"payload": 2}), 503, "database_busy")
