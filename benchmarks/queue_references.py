@@ -96,7 +96,10 @@ def measure_sqs(batch: int, clients: int, seconds: float) -> list[Result]:
     try:
         host, port = server.get_host_and_port()
         credentials = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-        connect = lambda: boto3.client("sqs", endpoint_url=f"http://{host}:{port}", **credentials)  # noqa: E731
+
+        def connect() -> Any:
+            return boto3.client("sqs", endpoint_url=f"http://{host}:{port}", **credentials)
+
         address = connect().create_queue(QueueName=f"bench-{batch}-{clients}")["QueueUrl"]
         return [_run_threads(connect, address, batch, clients, seconds, step) for step in (_sqs_send, _sqs_receive)]
     finally:
