@@ -1,0 +1,31 @@
+"""Uploads side by side: the window bounds how much of one stands in the queue in front of another (P6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.acceptance.conftest import MixedUpload
+from tests.support.failpoint_settings import slow_consumer
+from tests.support.mixed_file import write_mixed_file
+from tests.support.services import Services
+from tests.support.system import FINAL_STATES, System
+
+
+async def test_small_upload_does_not_wait_behind_a_large_one(
+    services: Services, system: System, mixed: MixedUpload, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.csv"
+    write_mixed_file(small, 50, bad_share=0, duplicate_share=0)
+    services.launch("consumer_service", slow_consumer(0.2))
+    services.launch("producer_service")
+    await services.start("api_service")
+    large_id = await system.upload(mixed.file, mixed.mode)
+    await system.until_rows_done(large_id, 300)
+
+    finished = await system.until_finished(await system.upload(small))
+    large = await system.state(large_id)
+
+    assert finished["status"] == "succeeded"
+    assert large["status"] not in FINAL_STATES
+    assert large["rowsDone"] < mixed.expected.rows_read / 2
+    assert (await system.until_finished(large_id))["rowsRead"] == mixed.expected.rows_read
