@@ -41,7 +41,8 @@ async def test_message_arrives_persistent_with_its_properties(publisher: Publish
     assert (message.body, message.content_type) == (b"{}", "application/json")
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
     assert (message.message_id, message.correlation_id, message.reply_to) == ("id", "correlation", "callback.one")
-    assert message.headers == {"name": "value"}
+    # Brokers before 4.0 add their delivery count to a first delivery too.
+    assert message.headers | {"x-delivery-count": 0} == {"name": "value", "x-delivery-count": 0}
 
 
 async def test_each_attempt_has_a_message_id_of_its_own(publisher: Publisher, broker: Broker) -> None:
