@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 
 import structlog
@@ -18,9 +17,9 @@ from api_service.retention import run_retention
 from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
-from shared.database.engine import DATABASE_ERRORS, create_engine
-from shared.database.schema_check import SchemaTooOld, check_schema
-from shared.telemetry import configure_logging, describe_error
+from shared.database.engine import create_engine
+from shared.database.schema_check import require_schema
+from shared.telemetry import configure_logging
 from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -63,7 +62,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)
     try:
-        await _await_schema(app)
+        await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
         retention = asyncio.create_task(
             run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
         )
@@ -75,22 +74,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.lease_queues.close()
         await app.state.publisher.close()
         await engine.dispose()
-
-
-async def _await_schema(app: FastAPI) -> None:
-    """An older schema ends the process at once, a database that does not answer after the time that is allowed."""
-    deadline = time.monotonic() + app.state.settings.startup_timeout_seconds
-    while True:
-        try:
-            async with app.state.engine.connect() as connection:
-                await check_schema(connection)
-        except SchemaTooOld as error:
-            log.critical("schema too old", reason=str(error))
-            raise
-        except DATABASE_ERRORS as error:
-            log.warning("waiting for the database", **describe_error(error))
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(1)
-        else:
-            return

@@ -28,9 +28,9 @@ class SchemaTooOld(RollcallError):
     """The database lacks migrations. The text says what to run."""
 
 
-async def require_schema(engine: AsyncEngine) -> None:
+async def require_schema(engine: AsyncEngine, *, wait_seconds: float = DATABASE_WAIT_SECONDS) -> None:
     """At start: wait a little for the database, and refuse to go on without the schema that this service knows."""
-    deadline = time.monotonic() + DATABASE_WAIT_SECONDS
+    deadline = time.monotonic() + wait_seconds
     while True:
         try:
             async with engine.connect() as connection:

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from deploy.program import free_port
-from shared.database import schema_check
 from shared.database.schema_check import SchemaTooOld, require_schema
 from tests.support.pipeline import consumer_settings, wide_engine
 from tests.support.servers import CHECKOUT
@@ -67,12 +66,11 @@ async def test_empty_version_table_counts_as_no_schema(engine: AsyncEngine, data
         await require_schema(engine)
 
 
-async def test_database_that_does_not_answer_is_waited_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema_check, "DATABASE_WAIT_SECONDS", 0)
+async def test_database_that_does_not_answer_is_waited_for_a_while() -> None:
     nowhere = wide_engine(consumer_settings("postgresql://nobody:secret@127.0.0.1:1/none"))
 
     with capture_logs() as lines, pytest.raises((SQLAlchemyError, OSError)):
-        await require_schema(nowhere)
+        await require_schema(nowhere, wait_seconds=0)
 
     assert {line["event"] for line in lines} == {"the database does not answer"}
     await nowhere.dispose()
