@@ -23,7 +23,7 @@ async def test_an_empty_database_is_refused_with_what_to_run(
     assert process.returncode not in (0, None)
     lines = [json.loads(line) for line in output.splitlines()]
     (said,) = [line for line in lines if line["level"] == "critical"]
-    assert "alembic upgrade head" in said["reason"]
+    assert "alembic upgrade head" in said["event"]
 
 
 async def test_a_large_upload_and_its_download_do_not_move_the_memory(
