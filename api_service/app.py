@@ -19,6 +19,7 @@ from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
+from shared.graceful_exit import end_with_status_0
 from shared.telemetry import configure_logging
 from shared.upload_store import UploadStore
 
@@ -74,3 +75,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.lease_queues.close()
         await app.state.publisher.close()
         await engine.dispose()
+    end_with_status_0()
