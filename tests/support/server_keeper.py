@@ -21,9 +21,8 @@ from testcontainers.core.container import DockerContainer
 
 from deploy import container_engine, debian_packages, private_servers
 from tests.support.private_pair import private_pair
-from tests.support.servers import RUNS, Servers, write_endpoints
+from tests.support.servers import LABEL, RUNS, Servers, write_endpoints
 
-LABEL = "rollcall.tests"  # the value says which keeper on which machine answers for the container
 POSTGRES_SETTINGS = {
     # Test data may be lost with the machine; tests about crashes of Postgres start one of their own.
     "fsync": "off",

@@ -27,6 +27,7 @@ from deploy.program import last_lines
 
 CHECKOUT = Path(__file__).parents[2]
 RUNS = CHECKOUT / ".local" / "test"
+LABEL = "rollcall.tests"  # of every container: which process on which machine answers for it
 # The keeper tidies up itself, without a container of testcontainers' own that would; and nothing but loopback.
 TESTCONTAINERS_ENVIRONMENT = {
     "TESTCONTAINERS_RYUK_DISABLED": "true",
