@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -23,7 +21,7 @@ import psutil
 from deploy import container_engine, debian_packages, private_servers
 from deploy.private_servers import PrivatePostgres
 from deploy.program import RunningProgram, free_port, start
-from tests.support.servers import CHECKOUT, LABEL
+from tests.support.servers import CHECKOUT, LABEL, own_label
 from tests.support.waiting import eventually
 
 START_SECONDS = 60
@@ -81,7 +79,7 @@ class _Container(OwnPostgres):
     def __init__(self, settings: Mapping[str, str]) -> None:
         port, password = free_port(), secrets.token_hex(8)
         super().__init__(port, password)
-        words = [f"--publish=127.0.0.1:{port}:5432", f"--label={LABEL}={socket.gethostname()}/{os.getpid()}"]
+        words = [f"--publish=127.0.0.1:{port}:5432", f"--label={LABEL}={own_label()}"]
         words += [f"--env=POSTGRES_USER={private_servers.USER}", f"--env=POSTGRES_PASSWORD={password}"]
         self._container = _output("docker", "run", "--detach", *words, "postgres:17", "postgres", *_flags(settings))
 
