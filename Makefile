@@ -43,7 +43,7 @@ lint: venv ## Check style, layout and the layers between packages
 types: venv ## Check the types
 	@$(VENV) -m mypy
 
-bench: venv ## Measure rows per second
+bench: venv ## Measure everything; ARGS=ingest or another part alone, ARGS=--help lists them
 	@$(VENV) -m benchmarks $(ARGS)
 
 lock: ## Compile requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ TESTCONTAINERS_ENVIRONMENT = {
     "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
     "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
 }
+LABEL = "rollcall.tests"  # of every container; its value, `own_label()`, says which process answers for it
 START_SECONDS = 300  # the private servers may have to be installed first
 
 
@@ -56,6 +58,11 @@ class Servers:
 
     def vhost_url(self, vhost: str) -> str:
         return f"{self.amqp_url.rstrip('/')}/{quote(vhost, safe='')}"
+
+
+def own_label() -> str:
+    """When this process on this machine is gone, the next run removes the container."""
+    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def obtain() -> Servers:
