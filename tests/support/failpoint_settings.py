@@ -18,6 +18,15 @@ def killing_producer(place: str, *, after: int) -> dict[str, str]:
     return _setting(PRODUCER, {place: {"action": "kill", "after": after}})
 
 
+def stopping_consumer(place: str, *, after: int) -> dict[str, str]:
+    """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT."""
+    return _setting(CONSUMER, {place: {"action": "stop", "after": after}})
+
+
+def stopping_producer(place: str, *, after: int = 0) -> dict[str, str]:
+    return _setting(PRODUCER, {place: {"action": "stop", "after": after}})
+
+
 def row_that_raises(cell: str) -> dict[str, str]:
     """The row with this cell makes the consumer fail, each time."""
     return _setting(CONSUMER, {"consumer.row": {"action": "raise", "cell": cell}})

@@ -129,6 +129,18 @@ async def delete_vhost(servers: Servers, url: str) -> None:
         (await api.delete(f"/api/vhosts/{url.rpartition('/')[2]}")).raise_for_status()
 
 
+async def versions(servers: Servers) -> str:
+    """As `RabbitMQ 4.0.5, PostgreSQL 17.2`."""
+    async with management(servers) as api:
+        broker = (await api.get("/api/overview")).raise_for_status().json()["rabbitmq_version"]
+    connection = await asyncpg.connect(servers.postgres_url)
+    try:
+        database = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close()
+    return f"RabbitMQ {broker}, PostgreSQL {database.split()[0]}"
+
+
 def management(servers: Servers) -> httpx2.AsyncClient:
     """A client of the broker's management API; paths begin with /api/."""
     return httpx2.AsyncClient(base_url=servers.management_url, auth=servers.management_auth, timeout=30)

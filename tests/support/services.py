@@ -93,6 +93,11 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
+    async def until_stopped(self) -> None:
+        """Wait until it has stopped itself, at a failpoint."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        await eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=60)
+
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
