@@ -16,6 +16,7 @@ from api_service.request_log import RequestLog
 from api_service.retention import run_retention
 from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
 from api_service.settings import ApiSettings
+from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
@@ -58,6 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool_size=settings.database_pool_size,
         pool_timeout_seconds=settings.database_pool_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,
+        longest_statement_seconds=DELETE_TIMEOUT_SECONDS,
     )
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
