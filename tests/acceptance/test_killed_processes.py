@@ -10,10 +10,8 @@ import pytest
 
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import CONSUMER, PRODUCER, killing_consumer, killing_producer, slow_consumer
-from tests.support.services import Kind, Services
+from tests.support.services import KILLED, Kind, Services
 from tests.support.system import FINAL_STATES, System
-
-KILLED = -9
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ QUICK: Final = {
     "ROLLCALL_PRODUCER_LEDGER_CHECK_SECONDS": "1",
 }
 GRACE_SECONDS: Final = 20
+KILLED: Final = -signal.SIGKILL
 
 
 class Backends(NamedTuple):
