@@ -85,6 +85,14 @@ class Service:
         )
         self._running = start(program, self.log)
 
+    async def until_live(self) -> None:
+        """It has started, whatever else it waits for: from now on it drains when it is told to end."""
+
+        def is_live() -> bool:
+            return "Uvicorn running" in self.log.read_text().partition(f"server process [{self.pid}]")[2]
+
+        await eventually(is_live, seconds=60)
+
     async def until_ready(self) -> None:
         assert self._running is not None
         await asyncio.to_thread(self._running.wait_until_ready)
@@ -126,6 +134,7 @@ class Services:
     """All processes of one test; `async with` it, and none is left, whatever happens."""
 
     def __init__(self, backends: Backends, logs: Path, environment: Mapping[str, str]) -> None:
+        self.backends = backends
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
         self._environment = {**inherited, **QUICK, **backends.as_environment(), **environment}
@@ -168,6 +177,15 @@ class Services:
             *(self.start("producer_service") for _ in range(producers)),
             *(self.start("consumer_service") for _ in range(consumers)),
         )
+
+    async def end(self) -> None:
+        """SIGTERM to all that live, and make sure that they drained; none comes back."""
+        living = [service for service in self.all if service.is_alive]
+        for service in living:
+            service.comes_back = False
+            service.signal(signal.SIGCONT)
+        await asyncio.gather(*(service.until_live() for service in living))
+        await asyncio.gather(*(service.terminate() for service in living))
 
     def of(self, kind: Kind) -> list[Service]:
         return [service for service in self.all if service.kind == kind]
