@@ -26,6 +26,7 @@ class MixedUpload(NamedTuple):
     file: Path
     expected: Expected
     mode: Literal["update"] = "update"
+    chunks: int = 60
 
 
 @pytest.fixture(scope="session")

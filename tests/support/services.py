@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+
+import httpx2
+import psutil
 
 from deploy.checkout import is_ready
 from deploy.program import Program, RunningProgram, free_port, last_lines, start
@@ -85,13 +89,27 @@ class Service:
         )
         self._running = start(program, self.log)
 
+    @property
+    def is_live(self) -> bool:
+        """It has started, whatever else it waits for: from now on it works, and drains when it is told to end."""
+        started = f"server process [{self.pid}]"
+        return self.is_alive and "Uvicorn running" in self.log.read_text().partition(started)[2]
+
     async def until_live(self) -> None:
-        """It has started, whatever else it waits for: from now on it drains when it is told to end."""
+        await eventually(lambda: self.is_live, seconds=60)
 
-        def is_live() -> bool:
-            return "Uvicorn running" in self.log.read_text().partition(f"server process [{self.pid}]")[2]
+    @property
+    def is_asleep(self) -> bool:
+        """SIGSTOP has stopped it."""
+        return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
 
-        await eventually(is_live, seconds=60)
+    async def metric(self, name: str) -> float:
+        """Summed over its labels."""
+        async with httpx2.AsyncClient() as client:
+            text = (await client.get(f"{self.url}/metrics")).raise_for_status().text
+        samples = [line.rpartition(" ") for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
+        assert samples, f"{self.name} has no metric {name}"
+        return sum(float(value) for _, _, value in samples)
 
     async def until_ready(self) -> None:
         assert self._running is not None

@@ -58,6 +58,11 @@ class System:
         upload: Json = (await self.client.get(f"/v1/uploads/{upload_id}")).raise_for_status().json()
         return upload
 
+    async def chunks(self, upload_id: str) -> list[tuple[int, int]]:
+        """First row and number of rows of each chunk that the ledger has, in file order."""
+        query = "SELECT first_row, row_count FROM upload_chunks WHERE upload_id = $1 ORDER BY first_row"
+        return [(row["first_row"], row["row_count"]) for row in await self.database.fetch(query, upload_id)]
+
     async def until_rows_done(self, upload_id: str, rows: int, *, seconds: float = 60) -> None:
         """Wait until an upload is so far, and make sure that it is not finished yet."""
 
