@@ -51,7 +51,7 @@ async def system(services: Services, database_url: str, amqp_url: str) -> AsyncI
     database = await asyncpg.connect(database_url)
     client = httpx2.AsyncClient(base_url=services.api_url, timeout=120)
     async with open_broker(amqp_url) as broker, client:
-        system = System(services, client, broker, amqp_url, database)
+        system = System(services, client, broker, amqp_url, database_url, database)
         yield system
         assert await system.leftovers() == []
-    await database.close()
+    await system.database.close()

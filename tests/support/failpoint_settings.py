@@ -24,13 +24,12 @@ def killing_producer(place: str, *, after: int) -> dict[str, str]:
 
 
 def stopping_consumer(place: str, *, after: int) -> dict[str, str]:
-    """SIGSTOP: it stays there until somebody sends SIGCONT."""
+    """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT."""
     return _setting(CONSUMER, {place: {"action": "stop", "after": after}})
 
 
-def stopping_producer(place: str) -> dict[str, str]:
-    """SIGSTOP: it stays there until somebody sends SIGCONT."""
-    return _setting(PRODUCER, {place: {"action": "stop"}})
+def stopping_producer(place: str, *, after: int = 0) -> dict[str, str]:
+    return _setting(PRODUCER, {place: {"action": "stop", "after": after}})
 
 
 def row_that_raises(cell: str) -> dict[str, str]:

@@ -120,6 +120,11 @@ class Service:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
+    async def until_stopped(self) -> None:
+        """Wait until it has stopped itself, at a failpoint."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        await eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=60)
+
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
@@ -151,11 +156,13 @@ class Service:
 class Services:
     """All processes of one test; `async with` it, and none is left, whatever happens."""
 
-    def __init__(self, backends: Backends, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, backends: Backends, logs: Path, environment: Mapping[str, str], *, hurry: Mapping[str, str] = QUICK
+    ) -> None:
         self.backends = backends
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
-        self._environment = {**inherited, **QUICK, **backends.as_environment(), **environment}
+        self._environment = {**inherited, **hurry, **backends.as_environment(), **environment}
         self._looking_after: asyncio.Task[None] | None = None
         self._api_port = free_port()
         self.api_url = f"http://127.0.0.1:{self._api_port}"

@@ -35,6 +35,7 @@ class System:
         client: httpx2.AsyncClient,
         broker: Broker,
         amqp_url: str,
+        database_url: str,
         database: asyncpg.Connection,
     ) -> None:
         self.services = services
@@ -42,7 +43,12 @@ class System:
         self.broker = broker
         self.database = database
         self._amqp_url = amqp_url
+        self._database_url = database_url
         self._letters: dict[str, list[Json]] = defaultdict(list)
+
+    async def reconnect(self) -> None:
+        """The test's own connection to the database, anew: the server was restarted."""
+        self.database = await asyncpg.connect(self._database_url)
 
     async def upload(self, file: Path, mode: Mode = "skip") -> str:
         """Its id; the answer was a 202."""
