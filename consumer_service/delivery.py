@@ -63,6 +63,8 @@ CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
 PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
+# Replies go out behind a chunk's back: a test that wants to be between one and its acknowledgement waits for it.
+REPLY_OUT_SECONDS = 10
 
 
 class Deliveries:
@@ -130,6 +132,8 @@ class Deliveries:
         await self._publish(handled.letters)
         self._failpoints.hit("consumer.before_reply")
         self._replies.send(message.reply_to, message.correlation_id, handled.reply)
+        if self._failpoints.names("consumer.after_reply"):
+            await self._replies.drain(seconds=REPLY_OUT_SECONDS)
         self._failpoints.hit("consumer.after_reply")
         metrics.count_rows(handled.reply)
 

@@ -83,3 +83,4 @@ async def tcp_proxy(server_url: str) -> AsyncIterator[TcpProxy]:
         yield proxy
     finally:
         proxy.cut()
+        proxy.resume()  # or what was held back would wait for ever
