@@ -20,6 +20,7 @@ from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
+from shared.failpoints import Failpoints
 from shared.graceful_exit import end_with_status_0
 from shared.telemetry import configure_logging
 from shared.upload_store import UploadStore
@@ -40,6 +41,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
+    app.state.failpoints = Failpoints(settings.failpoints)
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
     for routes in (uploads, employees, dead_letters, queues, seed_queues, operations):

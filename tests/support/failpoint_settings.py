@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+API: Final = "ROLLCALL_API_FAILPOINTS"
 CONSUMER: Final = "ROLLCALL_CONSUMER_FAILPOINTS"
 PRODUCER: Final = "ROLLCALL_PRODUCER_FAILPOINTS"
 FOR_EVER: Final = 1_000_000
+
+
+def killing_api(place: str) -> dict[str, str]:
+    return _setting(API, {place: {"action": "kill"}})
 
 
 def killing_consumer(place: str, *, after: int) -> dict[str, str]:
