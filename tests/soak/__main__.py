@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -125,6 +126,7 @@ def _arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     for library in ("aio_pika", "aiormq"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # of what happens to our own connection
+    warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
     arguments = _arguments()
     print(f"seed {arguments.seed}, {arguments.minutes:g} minutes, {arguments.servers}", flush=True)
     place = Path(tempfile.mkdtemp(prefix="rollcall-soak-"))
