@@ -1,6 +1,7 @@
 """`make bench`: measures on servers of its own, side by side in one run. Bounded, and only on this machine.
 
-`make bench ARGS=lease-queues` measures the lease queues instead of an upload.
+Without a part all of them are measured, one after the other. Each part's figures take the place of its last ones in
+benchmarks/results.json.
 """
 
 from __future__ import annotations
@@ -8,20 +9,62 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import NamedTuple
 
-from benchmarks import ingest, lease_queues
+from benchmarks import ingest, lease_queues, results_file
+from benchmarks.figures import Outcome
+from benchmarks.report import print_outcome
+
+
+class Part(NamedTuple):
+    """One thing to measure. `minutes` is what it takes on two cores, so that one knows what one waits for."""
+
+    title: str
+    minutes: float
+    add_options: Callable[[argparse.ArgumentParser], None]
+    measure: Callable[[argparse.Namespace], Coroutine[None, None, Outcome]]
+
+
+PARTS = {
+    "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
+}
 
 
 def main() -> None:
     if sys.argv[1:2] == ["lease-queues"]:
         lease_queues.main(sys.argv[2:])
         return
+    options = _options()
+    chosen = [options.part] if options.part else list(PARTS)
+    minutes = sum(PARTS[part].minutes for part in chosen)
+    print(f"Measuring {', '.join(chosen)}: about {minutes:.0f} minutes.", flush=True)
+    for part in chosen:
+        _measure(part, options if options.part else _options([part]))
+
+
+def _measure(name: str, options: argparse.Namespace) -> None:
+    part = PARTS[name]
+    print(f"\n{part.title} ...", flush=True)
+    begin = time.monotonic()
+    outcome = asyncio.run(part.measure(options))
+    print_outcome(part.title, outcome)
+    if options.save:
+        results_file.merge(name, outcome, minutes=(time.monotonic() - begin) / 60)
+
+
+def _options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the uploaded file (1000000)")
-    parser.add_argument("--consumers", type=int, default=2, help="consumer processes (2)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turns (3)")
-    arguments = parser.parse_args()
-    asyncio.run(ingest.measure(rows=arguments.rows, consumers=arguments.consumers, rounds=arguments.rounds))
+    parsers = parser.add_subparsers(dest="part", metavar="PART")
+    for name, part in PARTS.items():
+        own = parsers.add_parser(name, help=part.title)
+        own.add_argument(
+            "--no-save", dest="save", action="store_false", help="only print; for a try with other options"
+        )
+        part.add_options(own)
+    parsers.add_parser("lease-queues", help="The lease queues beside the bare statements and another queue server")
+    return parser.parse_args(arguments)
 
 
 main()

@@ -21,6 +21,7 @@ from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
 from shared.failpoints import Failpoints
+from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
 from shared.telemetry import configure_logging, describe_error
 
@@ -63,6 +64,7 @@ def create_app() -> FastAPI:
         await asyncio.gather(letters.close(), reply_publisher.close())
         await engine.dispose()
         log.info("stopped")
+        end_with_status_0()
 
     async def database_answers() -> bool:
         async with engine.connect() as connection:

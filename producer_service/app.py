@@ -18,6 +18,7 @@ from producer_service.single_requests import SingleRequests
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
 from shared.failpoints import Failpoints
+from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
 from shared.telemetry import configure_logging
 from shared.upload_store import UploadStore
@@ -57,6 +58,7 @@ def create_app() -> FastAPI:
         await asyncio.gather(requester.close(), dead_chunks.close())
         await engine.dispose()
         log.info("stopped")
+        end_with_status_0()
 
     async def broker_answers() -> bool:
         return all(subscription.is_subscribed for subscription in subscriptions)

@@ -104,6 +104,11 @@ class UploadRunner:
     def on_replies_lost(self) -> None:
         self._ask_ledger.set()
 
+    def on_requests_lost(self) -> None:
+        # What a consumer has in hand is not lost: the ledger is asked before anything is sent again.
+        self._ask_ledger.set()
+        self._pending.expect_no_answers()
+
     async def _feed_and_watch(self) -> FileProblem | None:
         feed = asyncio.create_task(self._feed())
         watch = asyncio.create_task(self._watch())
