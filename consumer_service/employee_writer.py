@@ -136,6 +136,10 @@ async def copy_new_employees(
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         # As every other statement raises it.
         raise DBAPIError("COPY employees", None, error, hide_parameters=True) from error
+    except TimeoutError as error:
+        # Otherwise a server that does not answer would be asked to roll back, and waited for as long again.
+        await connection.invalidate(error)
+        raise
     again = len(rows) - len(chosen)
     if on_duplicate == "reject":
         refused = frozenset(rows.row_numbers) - frozenset(chosen.row_numbers) if again else frozenset()
