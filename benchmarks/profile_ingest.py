@@ -36,6 +36,7 @@ POSTGRES_SETTINGS: Final = {
 }
 FINAL_STATES: Final = ("succeeded", "partially_succeeded", "failed", "cancelled")
 FINISH_SECONDS: Final = 600
+SAMPLE_SECONDS: Final = 0.05
 SHOWN_STATEMENTS: Final = 12
 
 _COPY_TARGET: Final = """
@@ -50,13 +51,20 @@ _STATEMENTS: Final = """
     FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
     WHERE d.datname = current_database() ORDER BY 2 DESC LIMIT $1
 """
+# A session that is not idle and waits for nothing is computing, or would be if there were a core for it.
+_DOING: Final = """
+    SELECT CASE WHEN state <> 'active' THEN state ELSE coalesce(wait_event_type || ': ' || wait_event, 'computing') END
+           AS doing
+    FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
+"""
 
 
 class Spent(NamedTuple):
-    """`cpu_seconds` by process name; a Postgres session goes by its application's name."""
+    """`cpu_seconds` by process name; a Postgres session goes by its application's name. `waits`: what writers did."""
 
     wall_seconds: float
     cpu_seconds: Mapping[str, float]
+    waits: Counter[str]
 
 
 async def main() -> None:
@@ -88,6 +96,8 @@ async def _copy(servers: Servers, file: Path, connections: int) -> Spent:
         sessions = [await asyncpg.connect(url, server_settings={"application_name": "copy"}) for _ in parts]
         await sessions[0].execute(_COPY_TARGET)
         before = await _cpu_seconds(url)
+        waits: Counter[str] = Counter()
+        sampling = asyncio.create_task(_sample_waits(url, "copy", waits))
         begin = time.perf_counter()
         await asyncio.gather(
             *(
@@ -96,9 +106,10 @@ async def _copy(servers: Servers, file: Path, connections: int) -> Spent:
             )
         )
         wall_seconds = time.perf_counter() - begin
+        sampling.cancel()
         after = await _cpu_seconds(url)
         await asyncio.gather(*(session.close() for session in sessions))
-    return Spent(wall_seconds, after - before)
+    return Spent(wall_seconds, after - before, waits)
 
 
 async def _blocks(content: bytes) -> AsyncIterator[bytes]:
@@ -116,19 +127,22 @@ async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int) ->
             async with httpx2.AsyncClient(base_url=services.api.url, timeout=FINISH_SECONDS) as client:
                 await test_servers.execute(url, "SELECT pg_stat_statements_reset()")
                 before = await _cpu_seconds(url)
+                waits: Counter[str] = Counter()
+                sampling = asyncio.create_task(_sample_waits(url, "rollcall consumer", waits))
                 begin = time.perf_counter()
                 with file.open("rb") as content:
                     answer = await client.post("/v1/employee-data-upload", files={"employee_data": content})
                 taken = time.perf_counter() - begin
                 await _until_finished(client, answer.raise_for_status().json()["id"])
                 wall_seconds = time.perf_counter() - begin
+                sampling.cancel()
                 after = await _cpu_seconds(url)
             print(f"\nintake alone {taken:.2f} s")
             await _print_statements(url)
             for service in services.all:
                 print(f"  peak memory of {service.name:<24}{service.peak_memory_mib():6.0f} MiB")
     await test_servers.delete_vhost(servers, vhost)
-    return Spent(wall_seconds, after - before)
+    return Spent(wall_seconds, after - before, waits)
 
 
 async def _until_finished(client: httpx2.AsyncClient, upload_id: str) -> None:
@@ -137,6 +151,17 @@ async def _until_finished(client: httpx2.AsyncClient, upload_id: str) -> None:
             if (await client.get(f"/v1/uploads/{upload_id}")).json()["status"] in FINAL_STATES:
                 return
             await asyncio.sleep(0.1)
+
+
+async def _sample_waits(url: str, application: str, waits: Counter[str]) -> None:
+    """Until cancelled: what the sessions that write are doing, or waiting for."""
+    connection = await asyncpg.connect(url)
+    try:
+        while True:
+            waits.update([row["doing"] for row in await connection.fetch(_DOING, application)])
+            await asyncio.sleep(SAMPLE_SECONDS)
+    finally:
+        connection.terminate()
 
 
 async def _cpu_seconds(url: str) -> Counter[str]:
@@ -183,7 +208,9 @@ def _print(title: str, rows: int, spent: Spent) -> None:
         if seconds >= 0.01:
             print(f"  {name:<42}{seconds:>7.2f} s of CPU {seconds / rows * 1e6:>7.2f} µs a row")
     total = sum(spent.cpu_seconds.values())
-    print(f"  {'all':<42}{total:>7.2f} s of CPU {total / rows * 1e6:>7.2f} µs a row", flush=True)
+    print(f"  {'all':<42}{total:>7.2f} s of CPU {total / rows * 1e6:>7.2f} µs a row")
+    shares = [f"{doing} {count / spent.waits.total():.0%}" for doing, count in spent.waits.most_common(8)]
+    print(f"  sessions that write: {', '.join(shares)}", flush=True)
 
 
 @asynccontextmanager
