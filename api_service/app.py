@@ -10,8 +10,10 @@ import structlog
 from fastapi import FastAPI
 
 from api_service import openapi
+from api_service.employee_listing import EmployeeListing
 from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.problems import register_problem_handlers
+from api_service.read_pool import ReadPool
 from api_service.request_log import RequestLog
 from api_service.retention import run_retention
 from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
@@ -59,6 +61,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool_timeout_seconds=settings.database_pool_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,
     )
+    reads = ReadPool(settings)
+    app.state.employees = EmployeeListing(reads)
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)
@@ -74,5 +78,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await app.state.lease_queues.close()
         await app.state.publisher.close()
+        await reads.close()
         await engine.dispose()
     end_with_status_0()

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
-from api_service.json_model import JsonModel
+from api_service.json_model import JsonModel, json_response
 from api_service.problems import Problem, ProblemCode
 
 DEFAULT_LIMIT: Final = 10
@@ -48,6 +48,19 @@ class Listing(JsonModel, Generic[Item]):
     next_cursor: str | None = Field(
         description="Pass as `cursor` to go on after the last item, at the same cost however deep; null at the end."
     )
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    """A `Listing` on its way."""
+
+    data: list[Any]
+    page: int | None
+    limit: int
+    size: int
+    total_data: int
+    total_pages: int
+    total_is_estimate: bool
+    next_cursor: str | None
 
 
 class Paging:
@@ -94,14 +107,34 @@ class Paging:
 
         A query that gave up before it had as many says after which key to resume.
         """
-        items = list(found[: self.limit])
         if len(found) > self.limit:
             resume_after = keys[self.limit - 1]
+        envelope, links = self._envelope(found[: self.limit], total, resume_after)
+        self._response.headers["Link"] = links
+        return Listing(**msgspec.structs.asdict(envelope))
+
+    def answer(
+        self,
+        found: Sequence[Item],
+        key: Callable[[Item], tuple[Any, ...]],
+        total: Total,
+        *,
+        resume_after: tuple[Any, ...] | None = None,
+    ) -> Response:
+        """The same for items in their wire form, encoded at once."""
+        if len(found) > self.limit:
+            resume_after = key(found[self.limit - 1])
+        envelope, links = self._envelope(found[: self.limit], total, resume_after)
+        return json_response(envelope, {"Link": links})
+
+    def _envelope(
+        self, items: Sequence[Any], total: Total, resume_after: tuple[Any, ...] | None
+    ) -> tuple["_Envelope", str]:
+        """With the `Link` header that belongs to it."""
         next_cursor = None if resume_after is None else _encode_cursor(self._list_digest(), resume_after)
         pages = -(-total.items // self.limit)
-        self._response.headers["Link"] = self._links(next_cursor, None if total.is_estimate else pages)
-        return Listing(
-            data=items,
+        envelope = _Envelope(
+            data=list(items),
             page=self.page,
             limit=self.limit,
             size=len(items),
@@ -110,6 +143,7 @@ class Paging:
             total_is_estimate=total.is_estimate,
             next_cursor=next_cursor,
         )
+        return envelope, self._links(next_cursor, None if total.is_estimate else pages)
 
     def _links(self, next_cursor: str | None, pages: int | None) -> str:
         """RFC 8288. No `last` where the number of pages is a guess, none but `first` and `next` with a cursor."""

@@ -18,7 +18,7 @@ _WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """A condition over `employees` with one parameter, `pattern`.
+    """A condition over `employees` whose `$1` is `pattern`.
 
     A term matches, whatever its case, inside the name or inside the email. One of one or two characters that begins
     with a letter or digit matches only where a word starts: at the start of the name or email, or after an ASCII
@@ -30,9 +30,9 @@ class SearchTerm:
 
 
 # The parameter is there, so that every condition is run alike.
-_NOTHING: Final = "lower(:pattern) IS NULL"
-_CONTAINS: Final = f"{SEARCH_TEXT} LIKE lower(:pattern)"
-_STARTS_A_WORD: Final = f"{SEARCH_TEXT} ~ lower(:pattern)"
+_NOTHING: Final = "lower($1::text) IS NULL"
+_CONTAINS: Final = f"{SEARCH_TEXT} LIKE lower($1::text)"
+_STARTS_A_WORD: Final = f"{SEARCH_TEXT} ~ lower($1::text)"
 
 
 def parse_search_term(text: str) -> SearchTerm | None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple
 
-from benchmarks import ingest, lease_queues, results_file
+from benchmarks import ingest, lease_queues, listing, results_file
 from benchmarks.figures import Outcome
 from benchmarks.report import print_outcome
 
@@ -29,6 +29,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
+    "listing": Part("The listing and the search", 12, listing.add_options, listing.measure),
 }
 
 

@@ -151,7 +151,7 @@ async def test_an_export_without_anybody_is_a_header(api: httpx2.AsyncClient) ->
 async def test_the_export_of_a_term_has_its_matches(
     api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, common_matches: int
 ) -> None:
-    monkeypatch.setattr("api_service.employee_search.COMMON_MATCHES", common_matches)
+    monkeypatch.setattr("api_service.employee_listing.COMMON_MATCHES", common_matches)
     monkeypatch.setattr("api_service.employee_export.WALK_ROWS", 1000)
     monkeypatch.setattr("api_service.employee_export.BATCH_ROWS", 300)
     await insert_employees(database, people(4500))
