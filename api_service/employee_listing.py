@@ -89,7 +89,7 @@ class EmployeeListing:
 
     async def find_rare(self, term: SearchTerm, *, after: int, offset: int, limit: int) -> EmployeePage | None:
         """None for a term that has too many matches or takes too long to look up."""
-        arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit)
+        arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *term.trigrams)
         try:
             found = await self._reads.fetch(
                 statements.rare_matches(term), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS

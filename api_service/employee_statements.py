@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from api_service.search_term import SearchTerm
+from shared.database.tables import SEARCH_TEXT
 
 _COLUMNS: Final = """employees.id, employee_name, company_name, mobile_no, email, uploads.id AS "uploadId",
                    employees.created_at AS "createdAt", employees.updated_at AS "updatedAt\""""
@@ -51,12 +52,12 @@ def explain(term: SearchTerm) -> str:
 
 def rare_matches(term: SearchTerm) -> str:
     """Through the trigram index. `total` counts the matches up to `$2`; those after the id `$3` from the offset `$4`,
-    `$5` of them, are the page, which means nothing when the total reached `$2`.
+    `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are the term's trigrams.
     """
     # Materialized, the search is planned for all of its rows. Planned for the first few it would walk the whole table
     # in the hope to meet them early.
     return f"""
-        WITH matches AS MATERIALIZED (SELECT id FROM employees WHERE {term.condition}),
+        WITH matches AS MATERIALIZED (SELECT id FROM employees WHERE {_lookup(term)}),
              first_matches AS MATERIALIZED (SELECT id FROM matches LIMIT $2)
         SELECT counted.total, page.*
         FROM (SELECT count(*) AS total FROM first_matches) AS counted LEFT JOIN (
@@ -66,6 +67,14 @@ def rare_matches(term: SearchTerm) -> str:
         ) AS page ON true
         ORDER BY page.id
     """
+
+
+def _lookup(term: SearchTerm) -> str:
+    if not term.trigrams:
+        return term.condition
+    looked_up = (f"{SEARCH_TEXT} LIKE lower(${number}::text)" for number, _ in enumerate(term.trigrams, 6))
+    # The empty string keeps the condition itself out of the index, which would look up every trigram of it.
+    return " AND ".join([*looked_up, term.condition.replace(SEARCH_TEXT, f"({SEARCH_TEXT} || '')")])
 
 
 def walk(term: SearchTerm) -> str:

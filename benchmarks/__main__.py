@@ -13,7 +13,16 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple
 
-from benchmarks import ingest, lease_queues, listing, results_file
+from benchmarks import (
+    ingest,
+    lease_queues,
+    listing,
+    recovery,
+    results_file,
+    scaling,
+    single_requests,
+    small_upload,
+)
 from benchmarks.figures import Outcome
 from benchmarks.report import print_outcome
 
@@ -30,6 +39,10 @@ class Part(NamedTuple):
 PARTS = {
     "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
     "listing": Part("The listing and the search", 12, listing.add_options, listing.measure),
+    "recovery": Part("Recovery from a kill", 1, recovery.add_options, recovery.measure),
+    "small-behind-big": Part("A small upload behind a large one", 2, small_upload.add_options, small_upload.measure),
+    "one-request": Part("Single requests", 1, single_requests.add_options, single_requests.measure),
+    "scaling": Part("Consumers, sizes and memory", 25, scaling.add_options, scaling.measure),
 }
 
 

@@ -2,7 +2,7 @@
 
 Runs in a process of its own (`python -m benchmarks.closed_loop`), given a `Load` as JSON, and answers with a `Loaded`.
 The clients take the requests in turn. Against HTTP they are bare sockets with requests made before; against Postgres
-they are asyncpg connections that run the statements of each request one after the other.
+they run the statements of each request one after the other, each on a connection of its own or all through a pool.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Load(msgspec.Struct):
     paths: list[str] = []
     statements: list[list[Statement]] = []
     settings: dict[str, str] = {}
+    pooled: bool = False
 
 
 class Loaded(msgspec.Struct):
@@ -103,9 +104,15 @@ def _request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
-async def _statement_step(ordered: Load, number: int) -> Step:
-    connection = await asyncpg.connect(ordered.url, server_settings=ordered.settings)
+async def _pool(ordered: Load) -> asyncpg.Pool:
+    return await asyncpg.create_pool(
+        ordered.url, min_size=ordered.clients, max_size=ordered.clients, server_settings=ordered.settings
+    )
+
+
+async def _statement_step(ordered: Load, number: int, pool: asyncpg.Pool | None) -> Step:
     turns = cycle(_rotated(ordered.statements, number))
+    connection = pool or await asyncpg.connect(ordered.url, server_settings=ordered.settings)
 
     async def step() -> None:
         for statement, arguments in next(turns):
@@ -121,8 +128,12 @@ def _rotated(requests: Sequence[Any], number: int) -> Sequence[Any]:
 
 
 async def _run(ordered: Load) -> Loaded:
-    client = _http_step if ordered.paths else _statement_step
-    steps = [await client(ordered, number) for number in range(ordered.clients)]
+    numbers = range(ordered.clients)
+    if ordered.paths:
+        steps = [await _http_step(ordered, number) for number in numbers]
+    else:
+        pool = await _pool(ordered) if ordered.pooled else None
+        steps = [await _statement_step(ordered, number, pool) for number in numbers]
     await _repeat(steps, WARM_UP_SECONDS)
     begin = time.perf_counter()
     latencies = await _repeat(steps, ordered.seconds)

@@ -1,7 +1,7 @@
 """Fills the employees with invented people, in SQL, so that five million take a minute or two.
 
-Surnames are made of syllables and drawn unevenly, as real ones are: a few are everybody's, most are rare. A third of
-the emails share one domain.
+Half of the people share a hundred surnames, drawn unevenly; the others' are made of syllables of many languages, so
+that most surnames are rare, as real ones are. A third of the emails share one domain.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncpg
 
 COMMON_DOMAIN: Final = "postbox"
 # So often does the surname of a rare term occur.
-RARE_MATCHES: Final = (5, 500)
+RARE_MATCHES: Final = (3, 300)
 FILL_SECONDS: Final = 1800
 
 _FIRST_NAMES: Final = (
@@ -22,28 +22,35 @@ _FIRST_NAMES: Final = (
     "Oskar Paula Pedro Priya Quinn Rania Ravi Rosa Ruben Salma Samir Sanna Sofia Sven Tala Tomas Uma Viktor "
     "Vera Wanda Wei Ximena Yara Yusuf Zara Zeno"
 )
-_SYLLABLES: Final = (
-    "ba ber bon cal car chen dal dar den dor el fal fer gar gil gon hal har hol il jan jor kal kar ken kov lan "
-    "lar lin lor mac man mar mel min mor na nak ner nor ol os pal par pel pol qui ra ran rei ros ru sal san "
-    "sen shi sil son ta tan ter tor tsu ul va van vel vin wal wen wil xi ya yam yev zan zel zor"
+_SURNAMES: Final = (
+    "Garcia Smith Nguyen Kim Mueller Silva Kumar Andersson Chen Ivanov Haddad Tanaka Okafor Rossi Novak Yilmaz Khan "
+    "Fernandez Johansson Dubois Petrov Mensah Larsen Cohen Romero Nakamura Schmidt Diallo Kaya Murphy Hernandez Patel "
+    "Kowalski Jensen Moreau Abdi Walker Becker Oliveira Sato Wagner Lopez Horvat Virtanen Costa Demir Eze Fischer "
+    "Gonzalez Hansen Ito Jovanovic Karlsson Lindqvist Martin Nilsson Osei Popescu Quispe Ramirez Santos Takahashi "
+    "Urban Vargas Weber Xu Yamamoto Zhang Alvarez Bakker Castro Dvorak Eriksson Fonseca Gruber Hoffmann Ilves Janssen"
 )
+_ONSETS: Final = "b br ch d dr f fr g gr h j k kh kl kr l m n p pr r s sch sh sk st sz t th tr ts v w y z zh"
+_VOWELS: Final = "a e i o u ai au ei ie oo ou oe ue y"
+_CODAS: Final = "n r l s m ck nd rt ng x tz ll ss th rg mp v k d ff gh st w"
 
-# Of the number of draws, as many as are wanted come from the start of the list the more often.
+# As real words are: the first ones of the list often, the last ones rarely.
+_DRAW: Final = """
+    CREATE OR REPLACE FUNCTION pg_temp.draw(words text) RETURNS text VOLATILE LANGUAGE sql AS $$
+        SELECT (string_to_array(words, ' '))[1 + floor(power(random(), 2) * cardinality(string_to_array(words, ' ')))]
+    $$
+"""
 _FILL: Final = """
     INSERT INTO employees (employee_name, company_name, mobile_no, email, upload_sequence, row_number, by_update)
     SELECT first || ' ' || initcap(last), initcap(company) || ' Ltd', '+' || (30 + n % 60) || (1000000000 + n),
-           lower(first) || '.' || last || n || '@' || domain || '.example', 1, n, false
+           lower(first || '.' || last) || n || '@' || CASE WHEN shared THEN $7 ELSE company END || '.example',
+           1, n, false
     FROM (
-        SELECT n, firsts[1 + floor(random() * cardinality(firsts))::int] AS first,
-               syllables[1 + floor(power(random(), 2) * cardinality(syllables))::int]
-               || syllables[1 + floor(power(random(), 2) * cardinality(syllables))::int]
-               || syllables[1 + floor(random() * cardinality(syllables))::int] AS last,
-               company, CASE WHEN random() < 0.33 THEN $5 ELSE company END AS domain
-        FROM (
-            SELECT n, string_to_array($1, ' ') AS firsts, syllables,
-                   syllables[1 + n * 37 % 71] || syllables[1 + n / 71 * 13 % 71] AS company
-            FROM generate_series($3::bigint, $4::bigint) AS n, string_to_array($2, ' ') AS syllables
-        ) AS drawn
+        SELECT n, pg_temp.draw($3) AS first, random() < 0.33 AS shared,
+               CASE WHEN random() < 0.5 THEN pg_temp.draw($4)
+               ELSE pg_temp.draw($5) || pg_temp.draw($6) || pg_temp.draw($8)
+                    || pg_temp.draw($5) || pg_temp.draw($6) || pg_temp.draw($8) END AS last,
+               pg_temp.draw($5) || pg_temp.draw($6) || pg_temp.draw($5) || pg_temp.draw($6) AS company
+        FROM generate_series($1::bigint, $2::bigint) AS n
     ) AS people
 """
 
@@ -52,12 +59,14 @@ async def fill_employees(connection: asyncpg.Connection, first: int, last: int) 
     """Add the people with these numbers, with the indexes built anew: that is quicker than keeping them."""
     await connection.execute("SET maintenance_work_mem = '1GB'")
     await connection.execute("SELECT setseed(0.5)")
+    await connection.execute(_DRAW)
     definitions = await connection.fetch(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'employees' AND indexname <> 'employees_pkey'"
     )
     for definition in definitions:
         await connection.execute(f"DROP INDEX {definition['indexname']}")
-    await connection.execute(_FILL, _FIRST_NAMES, _SYLLABLES, first, last, COMMON_DOMAIN, timeout=FILL_SECONDS)
+    words = (_FIRST_NAMES, _SURNAMES, _ONSETS, _VOWELS, COMMON_DOMAIN, _CODAS)
+    await connection.execute(_FILL, first, last, *words, timeout=FILL_SECONDS)
     for definition in definitions:
         await connection.execute(definition["indexdef"], timeout=FILL_SECONDS)
     await connection.execute("UPDATE employee_totals SET total = $1 WHERE slot = 0", last)
