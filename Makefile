@@ -6,7 +6,7 @@ WORKERS ?= 2
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down clean test test-long lint types bench lock venv
+.PHONY: help up demo down clean test test-long test-faults mutants lint types bench lock venv
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,12 @@ test: venv ## Run the tests on real servers, but for the long ones
 
 test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 	@$(VENV) -m pytest -m long $(ARGS)
+
+test-faults: venv ## Run every row of the fault table, and write the result into docs/reliability.md
+	@$(VENV) -m pytest -n $(WORKERS) -m fault --record-faults $(ARGS)
+
+mutants: venv ## Take out one safeguard at a time, and see that the tests notice
+	@$(VENV) -m tests.mutants
 
 lint: venv ## Check style, layout and the layers between packages
 	@$(VENV) -m ruff check .

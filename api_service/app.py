@@ -18,9 +18,11 @@ from api_service.request_log import RequestLog
 from api_service.retention import run_retention
 from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
 from api_service.settings import ApiSettings
+from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
+from shared.failpoints import Failpoints
 from shared.graceful_exit import end_with_status_0
 from shared.telemetry import configure_logging
 from shared.upload_store import UploadStore
@@ -41,6 +43,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
+    app.state.failpoints = Failpoints(settings.failpoints)
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
     for routes in (uploads, employees, dead_letters, queues, seed_queues, operations):
@@ -60,6 +63,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool_size=settings.database_pool_size,
         pool_timeout_seconds=settings.database_pool_timeout_seconds,
         statement_timeout_seconds=settings.statement_timeout_seconds,
+        longest_statement_seconds=DELETE_TIMEOUT_SECONDS,
     )
     reads = ReadPool(settings)
     app.state.employees = EmployeeListing(reads)

@@ -1,4 +1,4 @@
-"""What routes ask for by type: the process's engine, listing, publisher, upload store, lease queues and settings.
+"""What routes ask for by type: the engine, listing, publisher, upload store, lease queues, failpoints and settings.
 
 Each is a coroutine: FastAPI runs a plain function in a thread, which costs more than most requests do.
 """
@@ -14,6 +14,7 @@ from api_service.employee_listing import EmployeeListing
 from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
+from shared.failpoints import Failpoints
 from shared.upload_store import UploadStore
 
 
@@ -37,6 +38,10 @@ async def _lease_queues(request: Request) -> LeaseQueues:
     return cast("LeaseQueues", request.app.state.lease_queues)
 
 
+async def _failpoints(request: Request) -> Failpoints:
+    return cast("Failpoints", request.app.state.failpoints)
+
+
 async def _settings(request: Request) -> ApiSettings:
     return cast("ApiSettings", request.app.state.settings)
 
@@ -46,4 +51,5 @@ Employees = Annotated[EmployeeListing, Depends(_employees)]
 Broker = Annotated[Publisher, Depends(_publisher)]
 Store = Annotated[UploadStore, Depends(_upload_store)]
 Queues = Annotated[LeaseQueues, Depends(_lease_queues)]
+Places = Annotated[Failpoints, Depends(_failpoints)]
 Settings = Annotated[ApiSettings, Depends(_settings)]

@@ -40,6 +40,8 @@ class ReadPool:
     def __init__(self, settings: ApiSettings) -> None:
         self._url = settings.database_url.get_secret_value()
         self._timeout_seconds = settings.database_pool_timeout_seconds
+        # A server that says nothing for so long is given up.
+        self._answer_timeout_seconds = max(settings.database_answer_timeout_seconds, settings.statement_timeout_seconds)
         self._server_settings = {
             **PLANNER_SETTINGS,
             "application_name": APPLICATION_NAME,
@@ -84,6 +86,10 @@ class ReadPool:
     ) -> list[asyncpg.Record]:
         try:
             return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
+        except TimeoutError:
+            if timeout_seconds is None:
+                connection.terminate()
+            raise
         finally:
             # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
             if not connection.is_closed():

@@ -86,6 +86,9 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         ge=1,
         description="The largest body of a request to a lease queue; more is refused (413).",
     )
+    failpoints: str = Field(
+        "", description="For tests only: JSON that names places in the code and what happens there."
+    )
 
     @classmethod
     def from_environment(cls) -> ApiSettings:

@@ -15,7 +15,7 @@ from shared.database.tables import FINAL_STATES, rejected_rows, row_markers, upl
 # Beyond this a count is not worth its time.
 EXACT_COUNT = 10_000
 # One bad file can have a million rejects; deleting them takes longer than a query may.
-_DELETE_TIMEOUT = "5min"
+DELETE_TIMEOUT_SECONDS = 300
 
 
 async def insert_upload(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
@@ -67,7 +67,7 @@ async def delete_finished_upload(connection: AsyncConnection, upload_id: uuid.UU
     """Delete it with its ledger, rejects and markers if it is finished. Returns it as it was; None = unknown."""
     found = (await connection.execute(select(uploads).where(uploads.c.id == upload_id).with_for_update())).one_or_none()
     if found is not None and found.status in FINAL_STATES:
-        await connection.execute(select(func.set_config("statement_timeout", _DELETE_TIMEOUT, True)))
+        await connection.execute(select(func.set_config("statement_timeout", f"{DELETE_TIMEOUT_SECONDS}s", True)))
         await connection.execute(delete(row_markers).where(row_markers.c.upload_id == upload_id))
         await connection.execute(delete(uploads).where(uploads.c.id == upload_id))
     return found

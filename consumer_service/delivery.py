@@ -15,6 +15,7 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -29,7 +30,7 @@ from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
 from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable
 from shared.amqp.subscription import Subscription, existing_queue
-from shared.amqp.topology import REQUESTS_QUEUE
+from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
 from shared.errors import MalformedMessage
 from shared.malformed_message import dead_letter_malformed
 from shared.messages import (
@@ -37,6 +38,7 @@ from shared.messages import (
     EmployeeRequest,
     RedriveRequest,
     RequestReply,
+    RequestsLost,
     TextRequest,
     decode_request,
 )
@@ -60,7 +62,9 @@ T = TypeVar("T")
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
-PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
+PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
+# Replies go out behind a chunk's back: a test that wants to be between one and its acknowledgement waits for it.
+REPLY_OUT_SECONDS = 10
 
 
 class Deliveries:
@@ -92,6 +96,7 @@ class Deliveries:
             on_message=self.on_message,
             prefetch=1,
         )
+        self.subscription.on_queue_renewed = self._tell_the_producers
 
     async def on_message(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
@@ -127,6 +132,8 @@ class Deliveries:
         await self._publish(handled.letters)
         self._failpoints.hit("consumer.before_reply")
         self._replies.send(message.reply_to, message.correlation_id, handled.reply)
+        if self._failpoints.names("consumer.after_reply"):
+            await self._replies.drain(seconds=REPLY_OUT_SECONDS)
         self._failpoints.hit("consumer.after_reply")
         metrics.count_rows(handled.reply)
 
@@ -135,14 +142,14 @@ class Deliveries:
 
     async def _publish(self, letters: list[DeadLetter]) -> None:
         """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
-        for attempt in range(len(PUBLISH_RETRY_SECONDS) + 1):
+        for delay in chain(PUBLISH_RETRY_SECONDS, repeat(PUBLISH_RETRY_SECONDS[-1])):
             try:
                 await publish_letters(self._engine, self._publisher, letters)
             except BrokerUnavailable as error:
-                if attempt == len(PUBLISH_RETRY_SECONDS) or not self.subscription.is_subscribed:
+                if not self.subscription.is_subscribed:
                     raise
                 log.warning("dead letters wait for the broker", reason=str(error))
-                await asyncio.sleep(PUBLISH_RETRY_SECONDS[attempt])
+                await asyncio.sleep(delay)
             else:
                 return
 
@@ -157,6 +164,10 @@ class Deliveries:
             return
         metrics.MALFORMED.inc()
         await self._acknowledge(message)
+
+    def _tell_the_producers(self) -> None:
+        log.warning("the request queue was deleted: what waited in it has to be sent again")
+        self._replies.send(PRODUCERS_KEY, None, RequestsLost())
 
     async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
         try:

@@ -81,6 +81,10 @@ class PendingChunks:
             del self._due[first_row]
         return [self._chunks[first_row] for first_row in late]
 
+    def expect_no_answers(self) -> None:
+        """Whatever was sent is to be sent again now, unless it is settled first."""
+        self._due = dict.fromkeys(self._due, time.monotonic())
+
     def first_rows(self) -> list[int]:
         return list(self._chunks)
 

@@ -10,9 +10,9 @@ import structlog
 from producer_service import metrics
 from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription
-from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.amqp.topology import PRODUCERS_KEY, REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.errors import MalformedMessage
-from shared.messages import ChunkReply, RequestReply, decode_reply
+from shared.messages import ChunkReply, RequestReply, RequestsLost, decode_reply
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
@@ -28,11 +28,16 @@ class ReplyListener(Protocol):
     def on_replies_lost(self) -> None:
         """The callback queue is new: what was answered meanwhile stands in the ledger only."""
 
+    def on_requests_lost(self) -> None:
+        """The request queue is new: what was sent and not taken yet is gone."""
+
 
 class SingleListener(Protocol):
     def on_reply(self, correlation_id: str | None, reply: RequestReply) -> None: ...
 
     def on_replies_lost(self) -> None: ...
+
+    def on_requests_lost(self) -> None: ...
 
 
 async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
@@ -41,6 +46,7 @@ async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
     name = f"callback.{uuid.uuid4().hex}"
     queue = await channel.declare_queue(name, exclusive=True, durable=False)
     await queue.bind(REPLIES_EXCHANGE, name)
+    await queue.bind(REPLIES_EXCHANGE, PRODUCERS_KEY)
     return queue
 
 
@@ -89,10 +95,18 @@ class Requester:
         except MalformedMessage:
             log.warning("not a reply", message_id=message.message_id)
             return
-        if isinstance(reply, RequestReply):
-            if self._singles is not None:
-                self._singles.on_reply(message.correlation_id, reply)
-            return
+        match reply:
+            case ChunkReply():
+                self._hand_on(reply)
+            case RequestReply():
+                if self._singles is not None:
+                    self._singles.on_reply(message.correlation_id, reply)
+            case RequestsLost():
+                log.warning("the request queue was deleted: sending again")
+                for listener in self._all_listeners():
+                    listener.on_requests_lost()
+
+    def _hand_on(self, reply: ChunkReply) -> None:
         listener = self._listeners.get(reply.upload_id)
         if listener is None:
             metrics.LATE_REPLIES.inc()
@@ -100,7 +114,9 @@ class Requester:
             listener.on_reply(reply)
 
     def _on_subscribed(self) -> None:
-        if self._singles is not None:
-            self._singles.on_replies_lost()
-        for listener in self._listeners.values():
+        for listener in self._all_listeners():
             listener.on_replies_lost()
+
+    def _all_listeners(self) -> list[ReplyListener | SingleListener]:
+        singles = [] if self._singles is None else [self._singles]
+        return [*singles, *self._listeners.values()]

@@ -69,6 +69,9 @@ class SingleRequests:
         for waiting in self._waiting.values():
             waiting.resend.set()
 
+    def on_requests_lost(self) -> None:
+        self.on_replies_lost()
+
     async def _send(self, waiting: _Waiting) -> None:
         """Once, and again whenever the callback queue is new, until it is answered."""
         while True:

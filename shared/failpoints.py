@@ -42,6 +42,9 @@ class Failpoints:
     def __init__(self, setting: str) -> None:
         self._actions = msgspec.json.decode(setting, type=dict[str, _Action]) if setting else {}
 
+    def names(self, name: str) -> bool:
+        return name in self._actions
+
     def hit(self, name: str) -> None:
         if not self._actions:
             return

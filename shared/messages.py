@@ -102,7 +102,11 @@ class RequestReply(msgspec.Struct, frozen=True, kw_only=True, tag="request_reply
     response: str | EmployeeOutcome
 
 
-Reply = ChunkReply | RequestReply
+class RequestsLost(msgspec.Struct, frozen=True, tag="requests_lost", tag_field="kind"):
+    """A hint to all producers: the request queue was deleted, with what was in it, and is there again."""
+
+
+Reply = ChunkReply | RequestReply | RequestsLost
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
@@ -122,6 +126,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", t
         return f"{self.upload_id}:{self.row_number}:{self.attempt}"
 
 
+# The last is what becomes of a body that is nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
@@ -136,7 +143,7 @@ def decode_request(body: bytes) -> Request:
     """Raises `MalformedMessage` with a reason that holds no value out of the body (P8)."""
     try:
         request = _request_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise MalformedMessage(f"not a request: {_without_values(error)}") from None
     if isinstance(request, ChunkRequest) and not 0 < len(request.rows) == len(request.line_numbers):
         raise MalformedMessage("not a request: a chunk needs rows, and a line number for each")
@@ -157,14 +164,14 @@ def _fits(layout: Layout) -> bool:
 def decode_reply(body: bytes) -> Reply:
     try:
         return _reply_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise MalformedMessage(f"not a reply: {_without_values(error)}") from None
 
 
 def decode_announcement(body: bytes) -> UploadAnnounced:
     try:
         return _announcement_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise MalformedMessage(f"not an announcement: {_without_values(error)}") from None
 
 

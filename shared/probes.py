@@ -6,7 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+
+TASKS = Gauge("rollcall_tasks", "Tasks at work in the service's event loop")
 
 CHECK_TIMEOUT_SECONDS = 3
 
@@ -37,6 +39,7 @@ def probe_router(checks: Mapping[str, Check], *, informative: Mapping[str, Check
 
     @router.get("/metrics", summary="Prometheus metrics", operation_id="metrics", response_class=Response)
     async def metrics() -> Response:
+        TASKS.set(len(asyncio.all_tasks()))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -35,6 +35,12 @@ class SharedSettings(BaseSettings):
         validation_alias="ROLLCALL_LOCK_TIMEOUT_SECONDS",
         description="How long a statement waits for another transaction's lock before it is retried.",
     )
+    database_answer_timeout_seconds: float = Field(
+        60,
+        gt=0,
+        validation_alias="ROLLCALL_DATABASE_ANSWER_TIMEOUT_SECONDS",
+        description="After so long without an answer to a statement a database connection counts as lost.",
+    )
     idle_in_transaction_timeout_seconds: float = Field(
         30,
         gt=0,

@@ -10,6 +10,8 @@ import pytest
 from tests.support import servers as test_servers
 from tests.support.servers import Servers
 
+pytest_plugins = ["tests.support.fault_plugin"]
+
 
 @pytest.fixture(scope="session")
 def servers() -> Servers:

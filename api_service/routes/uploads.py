@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Row
 
 from api_service import upload_queries as queries
-from api_service.dependencies import Broker, Engine, Settings, Store
+from api_service.dependencies import Broker, Engine, Places, Settings, Store
 from api_service.downloads import attachment_headers, stream_csv
 from api_service.pagination import Listing, PagingParameters, Total
 from api_service.problems import Problem, ProblemCode, problem_responses
@@ -105,6 +105,7 @@ async def create_upload(
     broker: Broker,
     store: Store,
     settings: Settings,
+    failpoints: Places,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -116,6 +117,7 @@ async def create_upload(
 ) -> UploadDocument:
     upload, is_new = await Intake(engine, store, settings).take(request, idempotency_key)
     if is_new:
+        failpoints.hit("api.before_announce")
         await announce(broker, upload.id, settings.announce_timeout_seconds)
     else:
         response.status_code = 200

@@ -71,7 +71,10 @@ class Subscription:
         self._interrupt = asyncio.Event()
         self._stopping = False
         self.queue_name: str | None = None
+        self._was_cancelled = False
         self.on_subscribed: Callable[[], None] | None = None
+        # Subscribed again after the broker's `basic.cancel`: what was in the queue is gone.
+        self.on_queue_renewed: Callable[[], None] | None = None
 
     @property
     def is_subscribed(self) -> bool:
@@ -108,6 +111,9 @@ class Subscription:
                     failures = 0 if error.was_connected else failures + 1
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
                     await self._interrupted_within(delay)
+                except Exception as error:  # nothing that a broker can answer may end consumption
+                    log.error("subscription failed", subscription=self._name, **describe_error(error))
+                    await self._interrupted_within(RECONNECT_SECONDS[-1])
             await self._idle.wait()
         finally:
             worker.cancel()
@@ -154,6 +160,9 @@ class Subscription:
         log.info("subscribed", subscription=self._name, queue=queue_name)
         if self.on_subscribed is not None:
             self.on_subscribed()
+        if self._was_cancelled and self.on_queue_renewed is not None:
+            self.on_queue_renewed()
+        self._was_cancelled = False
 
     def _let_go(self) -> None:
         self._interrupt.set()
@@ -176,9 +185,13 @@ class Subscription:
             if not lost.done():
                 lost.set_result(None)
 
+        def set_cancelled(*_: object) -> None:
+            self._was_cancelled = True
+            set_lost()
+
         channel.close_callbacks.add(set_lost)
         underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(set_lost)
+        underlay.on_consumer_cancel_callbacks.add(set_cancelled)
         return lost
 
     async def _interrupted_before_loss(

@@ -19,6 +19,9 @@ REQUESTS_QUEUE: Final = "employees.requests"
 DEAD_LETTERS_QUEUE: Final = "employees.dead-letters"
 DEAD_CHUNKS_QUEUE: Final = "employees.dead-chunks"
 
+# Of the exchange `replies`: what concerns all producers reaches every callback queue.
+PRODUCERS_KEY: Final = "producers"
+
 ROW_KEY: Final = "row"
 MALFORMED_KEY: Final = "malformed"
 CHUNK_KEY: Final = "chunk"

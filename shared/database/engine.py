@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -13,6 +14,8 @@ from shared.telemetry import sqlstate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy.engine import ExceptionContext
 
     from shared.settings import SharedSettings
 
@@ -31,15 +34,18 @@ def create_engine(
     pool_size: int,
     pool_timeout_seconds: float,
     statement_timeout_seconds: float = 0,
+    longest_statement_seconds: float = 0,
     server_settings: Mapping[str, str] = MappingProxyType({}),
     autocommit: bool = False,
 ) -> AsyncEngine:
     """No connection is made yet. A pool that is used up raises `sqlalchemy.exc.TimeoutError` after its timeout.
 
-    With `autocommit` each statement is a transaction, and takes one round trip instead of three.
+    A server that says nothing for `database_answer_timeout_seconds`, or for as long as the pool's longest statement
+    may take, raises `TimeoutError`, and the connection is thrown away. With `autocommit` each statement is a
+    transaction, and takes one round trip instead of three.
     """
     url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -50,6 +56,7 @@ def create_engine(
         hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": max(settings.database_answer_timeout_seconds, longest_statement_seconds),
             "server_settings": {
                 "application_name": service,
                 "lock_timeout": f"{int(settings.lock_timeout_seconds * 1000)}",
@@ -61,9 +68,17 @@ def create_engine(
             },
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _give_up_what_does_not_answer)
+    return engine
 
 
 def is_row_fault(error: BaseException) -> bool:
     """Whether a database error is about the row that was written, not about the database or us."""
     state = sqlstate(error)
     return state is not None and state[:2] in ROW_FAULT_CLASSES
+
+
+def _give_up_what_does_not_answer(context: ExceptionContext) -> None:
+    # Otherwise it would be asked to roll back, and waited for as long again.
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True

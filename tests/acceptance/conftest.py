@@ -26,6 +26,7 @@ class MixedUpload(NamedTuple):
     file: Path
     expected: Expected
     mode: Literal["update"] = "update"
+    chunks: int = 60
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +47,11 @@ async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_
 
 @pytest.fixture
 async def system(services: Services, database_url: str, amqp_url: str) -> AsyncIterator[System]:
-    """To be used once its API is started."""
+    """To be used once its API is started. In the end the services are ended, and have to have left nothing behind."""
     database = await asyncpg.connect(database_url)
     client = httpx2.AsyncClient(base_url=services.api_url, timeout=120)
     async with open_broker(amqp_url) as broker, client:
-        yield System(services, client, broker, amqp_url, database)
-    await database.close()
+        system = System(services, client, broker, amqp_url, database_url, database)
+        yield system
+        assert await system.leftovers() == []
+    await system.database.close()

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+import aio_pika
 import asyncpg
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 
+from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.errors import RowCode
+from tests.support import leaks
+from tests.support.broker import open_broker
 from tests.support.checker import letter_differences, report_differences, table_differences
+from tests.support.leaks import Connections
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, read_top_to_bottom
+from tests.support.services import Backends, Kind
+from tests.support.uploads import insert_upload
+from tests.support.waiting import eventually
 
 REPORT = "row_number,line_number,error_code,error_field,error_message"
 
@@ -105,6 +118,110 @@ def test_mixed_file_is_the_same_for_a_seed_and_has_every_fault_that_a_file_can_h
     assert set(expected.rejected_by) == set(RowCode) - not_of_a_file
     assert expected.rows_read == 5_000
     assert expected.duplicates > 100
+
+
+async def test_process_with_too_many_connections_or_a_file_still_open_is_named(
+    database_url: str, amqp_url: str, upload_store_url: str, tmp_path: Path
+) -> None:
+    me = _ThisProcess({**Backends(database_url, amqp_url, upload_store_url).as_environment()})
+    before, open_before = leaks.connections_of(me), leaks.open_files_of(me)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            stack.push_async_callback((await asyncpg.connect(database_url)).close)
+            await stack.enter_async_context(await aio_pika.connect(amqp_url))
+        stored = stack.enter_context((tmp_path / "uploads" / "1").open("w"))
+        deleted = stack.enter_context((tmp_path / "deleted").open("w"))
+        (tmp_path / "deleted").unlink()
+
+        assert leaks.connections_of(me) == Connections(before.database + 4, before.broker + 4)
+        findings = leaks.of_process(me)
+        assert f"me has {before.database + 4} connections to the database: 3 will do" in findings
+        assert f"me has {before.broker + 4} connections to the broker: 3 will do" in findings
+        assert f"me still has {stored.name} open" in findings
+        assert f"me still has {deleted.name} (deleted) open" in findings
+
+    assert leaks.open_files_of(me) == open_before
+    assert leaks.connections_of(me) == before
+
+
+async def test_message_consumer_or_callback_queue_that_is_left_is_named(amqp_url: str) -> None:
+    async with open_broker(amqp_url) as broker, await aio_pika.connect(amqp_url) as other:
+        logs = f"subscribed callback.{'0' * 32} and callback.{'1' * 32} and callback.{'2' * 32}"
+        assert await leaks.left_in_queues(broker, logs) == []
+
+        await broker.request(b"left")
+        channel = await other.channel()
+        await channel.declare_queue(f"callback.{'0' * 32}", exclusive=True)
+        await channel.declare_queue(f"callback.{'1' * 32}")
+        await (await channel.get_queue(UPLOADS_QUEUE)).consume(_ignore)
+        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 1))
+        assert await leaks.left_in_queues(broker, logs) == [
+            f"left in {REQUESTS_QUEUE}: 1 messages, 0 consumers",
+            f"left in {UPLOADS_QUEUE}: 0 messages, 1 consumers",
+            f"left: the queue callback.{'0' * 32}",
+            f"left: the queue callback.{'1' * 32}",
+        ]
+
+
+async def test_lease_marker_or_connection_that_is_left_is_named(
+    database: asyncpg.Connection, database_url: str
+) -> None:
+    running = await insert_upload(database, status="running")
+    finished = await insert_upload(database, status="succeeded", finished_at=datetime.now(UTC))
+    for upload_id in (running, finished):
+        await database.execute(
+            "INSERT INTO upload_leases (upload_id, owner, fence, expires_at) VALUES ($1, '', 1, now())", upload_id
+        )
+        await database.execute(
+            "INSERT INTO row_markers (upload_id, row_number, consumers) VALUES ($1, 1, ARRAY[]::uuid[])", upload_id
+        )
+    assert await leaks.left_in_tables(database) == ["left: 1 leases", "left: 1 row markers"]
+
+    await database.execute("UPDATE upload_leases SET owner = 'somebody'")
+    service = await asyncpg.connect(database_url, server_settings={"application_name": "a service"})
+    assert await leaks.left_in_tables(database) == [
+        "left: 2 leases",
+        "left: 1 row markers",
+        "left: 1 database connections",
+    ]
+    await service.close()
+
+
+async def test_file_in_the_store_that_no_upload_has_is_named(
+    database: asyncpg.Connection, upload_store_url: str, tmp_path: Path
+) -> None:
+    for name in ("kept", "purged", "kept#1", "unknown"):
+        (tmp_path / "uploads" / name).touch()
+    await insert_upload(database, object_key="kept")
+    await insert_upload(database, object_key="purged", file_deleted_at=datetime.now(UTC))
+    assert await leaks.left_in_store(database, upload_store_url) == [
+        "left in the store: kept#1",
+        "left in the store: purged",
+        "left in the store: unknown",
+    ]
+
+
+async def test_finding_that_goes_away_is_none_and_one_that_stays_is_told() -> None:
+    findings = iter([["busy"], ["busy"], []])
+
+    async def look() -> list[str]:
+        return next(findings)
+
+    async def look_at_what_stays() -> list[str]:
+        return ["left"]
+
+    assert await leaks.lasting(look) == []
+    assert await leaks.lasting(look_at_what_stays, seconds=0.3) == ["left"]
+
+
+class _ThisProcess(NamedTuple):
+    environment: dict[str, str]
+    name: str = "me"
+    kind: Kind = "consumer_service"
+    pid: int = os.getpid()
+
+
+async def _ignore(_: AbstractIncomingMessage) -> None: ...
 
 
 async def _fill(database: asyncpg.Connection, expected: Expected) -> None:

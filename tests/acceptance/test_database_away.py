@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import pytest
 
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support.failpoint_settings import slow_consumer
+from tests.support.own_postgres import OwnPostgres, own_postgres
+from tests.support.servers import Servers
 from tests.support.services import Backends, Service, Services
 from tests.support.system import System
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.fault(16)
+
 AWAY_SECONDS = 10
+LONG_AWAY_SECONDS = 120
+# A database that says nothing is given up after so long.
+PATIENCE = {"ROLLCALL_DATABASE_ANSWER_TIMEOUT_SECONDS": "3"}
+
+
+class Outage(NamedTuple):
+    begin: Callable[[], Awaitable[None]]
+    end: Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def postgres(servers: Servers, tmp_path: Path) -> AsyncIterator[OwnPostgres]:
+    async with own_postgres(servers.kind, tmp_path) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def database_url(postgres: OwnPostgres) -> str:
+    return postgres.url
 
 
 @pytest.fixture
@@ -30,12 +55,51 @@ async def proxy(database_url: str) -> AsyncIterator[TcpProxy]:
 async def services(proxy: TcpProxy, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
     """Their way to the database can be cut; the test's own cannot."""
     backends = Backends(proxy.url, amqp_url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services:
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS | PATIENCE) as services:
         yield services
 
 
+@pytest.fixture
+def outages(postgres: OwnPostgres, proxy: TcpProxy, system: System) -> dict[str, Outage]:
+    """Connections refused, the server stopped, every packet dropped."""
+
+    async def cut() -> None:
+        proxy.cut()
+
+    async def start() -> None:
+        await postgres.start()
+        await system.reconnect()
+
+    async def stall() -> None:
+        proxy.stall()
+
+    async def resume() -> None:
+        proxy.resume()
+
+    return {
+        "refused": Outage(cut, proxy.open),
+        "stopped": Outage(postgres.stop, start),
+        "silent": Outage(stall, resume),
+    }
+
+
+@pytest.mark.parametrize("kind", ["refused", "stopped", "silent"])
 async def test_upload_waits_for_a_database_that_is_away_and_loses_nothing(
-    proxy: TcpProxy, services: Services, system: System, mixed: MixedUpload
+    kind: str, outages: dict[str, Outage], services: Services, system: System, mixed: MixedUpload
+) -> None:
+    await _upload_through(outages[kind], AWAY_SECONDS, services, system, mixed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["stopped", "silent"])
+async def test_upload_waits_for_a_database_that_is_away_for_minutes(
+    kind: str, outages: dict[str, Outage], services: Services, system: System, mixed: MixedUpload
+) -> None:
+    await _upload_through(outages[kind], LONG_AWAY_SECONDS, services, system, mixed)
+
+
+async def _upload_through(
+    outage: Outage, seconds: float, services: Services, system: System, mixed: MixedUpload
 ) -> None:
     for _ in range(2):
         services.launch("consumer_service", slow_consumer(0.05))
@@ -44,12 +108,16 @@ async def test_upload_waits_for_a_database_that_is_away_and_loses_nothing(
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 1_000)
 
-    proxy.cut()
-    away_until = asyncio.get_running_loop().time() + AWAY_SECONDS
+    await outage.begin()
+    back_at = asyncio.get_running_loop().time() + seconds
     for service in services.all:
         await eventually(partial(_says_that_the_database_is_away, service))
-    await asyncio.sleep(away_until - asyncio.get_running_loop().time())  # long enough for several tries to fail
-    await proxy.open()
+    await system.until_consumed_by(0)
+    letters = (await system.broker.state(DEAD_LETTERS_QUEUE)).ready
+    await asyncio.sleep(back_at - asyncio.get_running_loop().time())  # long enough for several tries to fail
+    assert (await system.broker.state(DEAD_LETTERS_QUEUE)).ready == letters
+    assert (await system.broker.state(DEAD_CHUNKS_QUEUE)).ready == 0
+    await outage.end()
 
     upload = await system.until_finished(upload_id)
     assert await system.differences(upload, mixed.expected, after_crash=True) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.failpoint_settings import CONSUMER, row_that_kills, row_that_raises
 from tests.support.mixed_file import person, write_mixed_file
 from tests.support.reference import read_top_to_bottom
@@ -14,6 +16,7 @@ from tests.support.waiting import eventually
 FAILING_ROW = 57
 
 
+@pytest.mark.fault(8)
 async def test_row_that_always_kills_its_consumer_is_poison_and_the_rest_of_its_chunk_goes_in(
     services: Services, system: System, tmp_path: Path
 ) -> None:
@@ -37,6 +40,7 @@ async def test_row_that_always_kills_its_consumer_is_poison_and_the_rest_of_its_
     assert await system.differences(upload, poisoned, after_crash=True) == []
 
 
+@pytest.mark.fault(22)
 async def test_row_that_raises_is_an_internal_error_alone_until_it_is_redriven(
     services: Services, system: System, tmp_path: Path
 ) -> None:

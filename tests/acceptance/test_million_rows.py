@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from tests.support.chance import printed_chance
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, read_top_to_bottom
 from tests.support.services import Backends, Services
@@ -60,9 +59,7 @@ async def test_million_rows_end_as_the_reference_says_in_bounded_memory(
 async def test_million_rows_with_ten_kills_end_as_the_reference_says(
     services: Services, system: System, million: Million
 ) -> None:
-    seed = int(os.environ.get("ROLLCALL_TEST_SEED", random.randrange(2**32)))
-    print(f"ROLLCALL_TEST_SEED={seed}")  # noqa: T201 - to repeat a run that failed
-    chance = random.Random(seed)
+    chance = printed_chance()
     await services.start_all(consumers=2)
     for service in services.all:
         service.comes_back = True

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+API: Final = "ROLLCALL_API_FAILPOINTS"
 CONSUMER: Final = "ROLLCALL_CONSUMER_FAILPOINTS"
 PRODUCER: Final = "ROLLCALL_PRODUCER_FAILPOINTS"
 FOR_EVER: Final = 1_000_000
+
+
+def killing_api(place: str) -> dict[str, str]:
+    return _setting(API, {place: {"action": "kill"}})
 
 
 def killing_consumer(place: str, *, after: int) -> dict[str, str]:
@@ -16,6 +21,15 @@ def killing_consumer(place: str, *, after: int) -> dict[str, str]:
 
 def killing_producer(place: str, *, after: int) -> dict[str, str]:
     return _setting(PRODUCER, {place: {"action": "kill", "after": after}})
+
+
+def stopping_consumer(place: str, *, after: int) -> dict[str, str]:
+    """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT."""
+    return _setting(CONSUMER, {place: {"action": "stop", "after": after}})
+
+
+def stopping_producer(place: str, *, after: int = 0) -> dict[str, str]:
+    return _setting(PRODUCER, {place: {"action": "stop", "after": after}})
 
 
 def row_that_raises(cell: str) -> dict[str, str]:

@@ -21,9 +21,8 @@ from testcontainers.core.container import DockerContainer
 
 from deploy import container_engine, debian_packages, private_servers
 from tests.support.private_pair import private_pair
-from tests.support.servers import RUNS, Servers, write_endpoints
+from tests.support.servers import LABEL, RUNS, Servers, own_label, write_endpoints
 
-LABEL = "rollcall.tests"  # the value says which keeper on which machine answers for the container
 POSTGRES_SETTINGS = {
     # Test data may be lost with the machine; tests about crashes of Postgres start one of their own.
     "fsync": "off",
@@ -62,7 +61,7 @@ def _private(folder: Path) -> Iterator[Servers]:
 @contextmanager
 def _containers() -> Iterator[Servers]:
     password = secrets.token_hex(8)
-    labels = {LABEL: _own_label()}
+    labels = {LABEL: own_label()}
     flags = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
     postgres = (
         DockerContainer("postgres:17")
@@ -114,10 +113,6 @@ def _sweep_left_overs() -> None:
         machine, _, keeper_pid = owner.rpartition("/")
         if machine == socket.gethostname() and not _is_alive(int(keeper_pid)):
             container_engine.remove_container(container)
-
-
-def _own_label() -> str:
-    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def _is_alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ TESTCONTAINERS_ENVIRONMENT = {
     "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
     "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
 }
+LABEL = "rollcall.tests"  # of every container; its value, `own_label()`, says which process answers for it
 START_SECONDS = 300  # the private servers may have to be installed first
 
 
@@ -56,6 +58,11 @@ class Servers:
 
     def vhost_url(self, vhost: str) -> str:
         return f"{self.amqp_url.rstrip('/')}/{quote(vhost, safe='')}"
+
+
+def own_label() -> str:
+    """When this process on this machine is gone, the next run removes the container."""
+    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def obtain() -> Servers:
@@ -120,6 +127,18 @@ async def delete_vhost(servers: Servers, url: str) -> None:
     """Delete it with its queues; its connections are closed by the broker."""
     async with management(servers) as api:
         (await api.delete(f"/api/vhosts/{url.rpartition('/')[2]}")).raise_for_status()
+
+
+async def versions(servers: Servers) -> str:
+    """As `RabbitMQ 4.0.5, PostgreSQL 17.2`."""
+    async with management(servers) as api:
+        broker = (await api.get("/api/overview")).raise_for_status().json()["rabbitmq_version"]
+    connection = await asyncpg.connect(servers.postgres_url)
+    try:
+        database = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close()
+    return f"RabbitMQ {broker}, PostgreSQL {database.split()[0]}"
 
 
 def management(servers: Servers) -> httpx2.AsyncClient:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+
+import httpx2
+import psutil
 
 from deploy.checkout import is_ready
 from deploy.program import Program, RunningProgram, free_port, last_lines, start
@@ -26,6 +30,7 @@ QUICK: Final = {
     "ROLLCALL_PRODUCER_LEDGER_CHECK_SECONDS": "1",
 }
 GRACE_SECONDS: Final = 20
+KILLED: Final = -signal.SIGKILL
 
 
 class Backends(NamedTuple):
@@ -84,6 +89,28 @@ class Service:
         )
         self._running = start(program, self.log)
 
+    @property
+    def is_live(self) -> bool:
+        """It has started, whatever else it waits for: from now on it works, and drains when it is told to end."""
+        started = f"server process [{self.pid}]"
+        return self.is_alive and "Uvicorn running" in self.log.read_text().partition(started)[2]
+
+    async def until_live(self) -> None:
+        await eventually(lambda: self.is_live, seconds=60)
+
+    @property
+    def is_asleep(self) -> bool:
+        """SIGSTOP has stopped it."""
+        return bool(psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+
+    async def metric(self, name: str) -> float:
+        """Summed over its labels."""
+        async with httpx2.AsyncClient() as client:
+            text = (await client.get(f"{self.url}/metrics")).raise_for_status().text
+        samples = [line.rpartition(" ") for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
+        assert samples, f"{self.name} has no metric {name}"
+        return sum(float(value) for _, _, value in samples)
+
     async def until_ready(self) -> None:
         assert self._running is not None
         await asyncio.to_thread(self._running.wait_until_ready)
@@ -92,6 +119,11 @@ class Service:
         """To a process that is gone already, nothing."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
+
+    async def until_stopped(self) -> None:
+        """Wait until it has stopped itself, at a failpoint."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        await eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", seconds=60)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
@@ -127,6 +159,7 @@ class Services:
     def __init__(
         self, backends: Backends, logs: Path, environment: Mapping[str, str], *, hurry: Mapping[str, str] = QUICK
     ) -> None:
+        self.backends = backends
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
         self._environment = {**inherited, **hurry, **backends.as_environment(), **environment}
@@ -169,6 +202,15 @@ class Services:
             *(self.start("producer_service") for _ in range(producers)),
             *(self.start("consumer_service") for _ in range(consumers)),
         )
+
+    async def end(self) -> None:
+        """SIGTERM to all that live, and make sure that they drained; none comes back."""
+        living = [service for service in self.all if service.is_alive]
+        for service in living:
+            service.comes_back = False
+            service.signal(signal.SIGCONT)
+        await asyncio.gather(*(service.until_live() for service in living))
+        await asyncio.gather(*(service.terminate() for service in living))
 
     def of(self, kind: Kind) -> list[Service]:
         return [service for service in self.all if service.kind == kind]

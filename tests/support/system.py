@@ -17,6 +17,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
 from tests.support.broker import Broker
 from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
+from tests.support.leaks import after_the_end, lasting, of_processes
 from tests.support.reference import Expected, Mode
 from tests.support.services import Services
 from tests.support.waiting import eventually
@@ -34,6 +35,7 @@ class System:
         client: httpx2.AsyncClient,
         broker: Broker,
         amqp_url: str,
+        database_url: str,
         database: asyncpg.Connection,
     ) -> None:
         self.services = services
@@ -41,7 +43,12 @@ class System:
         self.broker = broker
         self.database = database
         self._amqp_url = amqp_url
+        self._database_url = database_url
         self._letters: dict[str, list[Json]] = defaultdict(list)
+
+    async def reconnect(self) -> None:
+        """The test's own connection to the database, anew: the server was restarted."""
+        self.database = await asyncpg.connect(self._database_url)
 
     async def upload(self, file: Path, mode: Mode = "skip") -> str:
         """Its id; the answer was a 202."""
@@ -56,6 +63,11 @@ class System:
     async def state(self, upload_id: str) -> Json:
         upload: Json = (await self.client.get(f"/v1/uploads/{upload_id}")).raise_for_status().json()
         return upload
+
+    async def chunks(self, upload_id: str) -> list[tuple[int, int]]:
+        """First row and number of rows of each chunk that the ledger has, in file order."""
+        query = "SELECT first_row, row_count FROM upload_chunks WHERE upload_id = $1 ORDER BY first_row"
+        return [(row["first_row"], row["row_count"]) for row in await self.database.fetch(query, upload_id)]
 
     async def until_rows_done(self, upload_id: str, rows: int, *, seconds: float = 60) -> None:
         """Wait until an upload is so far, and make sure that it is not finished yet."""
@@ -114,6 +126,13 @@ class System:
             *report_differences(report.raise_for_status().text, expected),
             *letter_differences(await self.letters(upload["id"], keep=keep_letters), expected, may_repeat=after_crash),
         ]
+
+    async def leftovers(self) -> list[str]:
+        """What the services leak while they idle, and what is left behind when they have ended, which they do here."""
+        await self.until_drained()
+        held = await lasting(lambda: of_processes(self.services))
+        await self.services.end()
+        return held + await lasting(lambda: after_the_end(self.services, self.broker, self.database))
 
     async def until_letters_are_out(self) -> None:
         """A chunk's letters follow its commit, so the last may come after the upload's end."""

@@ -1,4 +1,4 @@
-"""A TCP proxy between a service and a server, to take the server away and give it back."""
+"""A TCP proxy between a service and a server, to take the server away and give it back, with a reset or without."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class TcpProxy:
         self._connections: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
         self._port = 0
+        self._requests_flow = _flowing()
+        self._answers_flow = _flowing()
 
     @property
     def url(self) -> str:
@@ -34,19 +36,43 @@ class TcpProxy:
         for writer in list(self._connections):
             writer.transport.abort()
 
+    def stall(self, *, answers_only: bool = False) -> None:
+        """Carry nothing on any more, neither bytes nor the end of a connection, as when packets are dropped."""
+        self._answers_flow.clear()
+        if not answers_only:
+            self._requests_flow.clear()
+
+    def resume(self) -> None:
+        """What was held back arrives after all, late."""
+        self._answers_flow.set()
+        self._requests_flow.set()
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
+        await self._requests_flow.wait()
+        try:
+            there, back = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
+        except OSError:
+            writer.transport.abort()
+            return
         self._connections |= {writer, back}
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await asyncio.gather(_pump(reader, back, self._requests_flow), _pump(there, writer, self._answers_flow))
         self._connections -= {writer, back}
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, flow: asyncio.Event) -> None:
     with contextlib.suppress(OSError):
         while block := await source.read(65536):
+            await flow.wait()
             target.write(block)
             await target.drain()
+    await flow.wait()
     target.close()
+
+
+def _flowing() -> asyncio.Event:
+    flow = asyncio.Event()
+    flow.set()
+    return flow
 
 
 @contextlib.asynccontextmanager
@@ -57,3 +83,4 @@ async def tcp_proxy(server_url: str) -> AsyncIterator[TcpProxy]:
         yield proxy
     finally:
         proxy.cut()
+        proxy.resume()  # or what was held back would wait for ever

@@ -16,6 +16,7 @@ from shared.messages import (
     ChunkRequest,
     DeadLetter,
     RedriveRequest,
+    RequestsLost,
     UploadAnnounced,
     decode_announcement,
     decode_reply,
@@ -47,6 +48,7 @@ def test_reply_and_announcement_come_back_as_they_went() -> None:
     reply = ChunkReply(upload_id=ID, first_row=1, outcome="done", row_count=3, byte_count=9, counts=counts)
 
     assert decode_reply(encode(reply)) == reply
+    assert decode_reply(encode(RequestsLost())) == RequestsLost()
     assert decode_announcement(encode(UploadAnnounced(upload_id=ID))) == UploadAnnounced(upload_id=ID)
 
 
@@ -108,6 +110,13 @@ def test_redrive_of_what_no_table_can_hold_is_malformed(pair: tuple[int, int]) -
 
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_malformed_and_raise_nothing_else(body: bytes) -> None:
+    for decode in (decode_request, decode_reply, decode_announcement):
+        with pytest.raises(MalformedMessage):
+            decode(body)
+
+
+def test_body_that_is_nested_too_deeply_is_malformed() -> None:
+    body = b'{"kind": "chunk", "unknown": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     for decode in (decode_request, decode_reply, decode_announcement):
         with pytest.raises(MalformedMessage):
             decode(body)

@@ -94,6 +94,20 @@ async def test_chunk_that_the_broker_has_not_confirmed_is_not_overdue(clock: Clo
     assert chunks.overdue() == []
 
 
+async def test_chunk_that_was_lost_is_sent_again_at_once_unless_it_is_answered_or_not_confirmed(clock: Clock) -> None:
+    chunks = pending(republish_seconds=60)
+    await _send(chunks, 1)
+    await _send(chunks, 5)
+    await chunks.make_room()
+    chunks.add(file_chunk(9))
+
+    chunks.expect_no_answers()
+    chunks.settle(5, 100, COUNTS)
+
+    assert [chunk.first_row for chunk in chunks.overdue()] == [1]
+    assert chunks.overdue() == []
+
+
 async def test_answered_chunk_is_not_sent_again(clock: Clock) -> None:
     chunks = pending(republish_seconds=60)
     await _send(chunks, 1)

@@ -111,6 +111,27 @@ async def test_deleted_queue_is_declared_and_subscribed_again(settings: Consumer
         await handler.has(1)
 
 
+async def test_only_a_deleted_queue_counts_as_renewed_and_only_once(
+    settings: ConsumerSettings, broker: Broker, servers: Servers, amqp_url: str
+) -> None:
+    renewed: list[str | None] = []
+    async with running(subscribe(settings, Handler())) as subscription:
+        subscription.on_queue_renewed = lambda: renewed.append(subscription.queue_name)
+        for _ in range(2):
+            await close_connections_named(servers, amqp_url, NAME)
+            await eventually(lambda: not subscription.is_subscribed)
+            await eventually(lambda: subscription.is_subscribed)
+        assert renewed == []
+
+        await broker.delete_queue(REQUESTS_QUEUE)
+        await eventually(lambda: bool(renewed))
+        await close_connections_named(servers, amqp_url, NAME)
+        await eventually(lambda: not subscription.is_subscribed)
+        await eventually(lambda: subscription.is_subscribed)
+
+    assert renewed == [REQUESTS_QUEUE]
+
+
 async def test_paused_subscription_gives_its_message_back_once_and_takes_it_again_when_resumed(
     settings: ConsumerSettings, broker: Broker
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.database.engine import create_engine, is_row_fault
 from shared.telemetry import sqlstate
 from tests.support.pipeline import consumer_settings
+from tests.support.tcp_proxy import tcp_proxy
 
 SECRET = "asha.rao@example.com"
 
@@ -93,3 +95,35 @@ async def test_connection_that_died_in_the_pool_is_replaced(
 async def _run(engine: AsyncEngine, statement: str) -> None:
     async with engine.connect() as connection:
         await connection.execute(text(statement))
+
+
+async def test_statement_that_is_never_answered_costs_the_timeout_and_the_connection(database_url: str) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        settings = consumer_settings(proxy.url, database_answer_timeout_seconds=0.5)
+        engine = create_engine(settings, "rollcall test", pool_size=1, pool_timeout_seconds=5)
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            proxy.stall()
+            with pytest.raises(TimeoutError):
+                await connection.execute(text("SELECT 2"))
+            assert connection.invalidated
+        proxy.resume()
+        await _run(engine, "SELECT 3")
+        await engine.dispose()
+
+
+async def test_server_that_says_nothing_is_given_up_and_asked_anew_when_it_is_back(database_url: str) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        settings = consumer_settings(proxy.url, database_answer_timeout_seconds=0.5)
+        engine = create_engine(settings, "rollcall test", pool_size=1, pool_timeout_seconds=5)
+        await _run(engine, "SELECT 1")
+        begin = time.monotonic()
+        proxy.stall()
+        with pytest.raises(TimeoutError):
+            await _run(engine, "SELECT 2")
+        # A look whether the connection is alive, its end in good order, a new one.
+        assert time.monotonic() - begin < 15
+
+        proxy.resume()
+        await _run(engine, "SELECT 3")
+        await engine.dispose()

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 import httpx2
 import pytest
-from testcontainers.core.container import DockerContainer
 
 from deploy.program import free_port
 from tests.support.api_process import api_process, start_api
+from tests.support.own_postgres import own_postgres
 from tests.support.queues import acknowledge, payloads, receive, send
-from tests.support.servers import CHECKOUT, TESTCONTAINERS_ENVIRONMENT, Servers
+from tests.support.servers import Servers
 from tests.support.waiting import eventually
 
 NO_BROKER = "amqp://nobody:nothing@127.0.0.1:1/none"
@@ -170,52 +166,30 @@ async def test_no_acknowledged_send_is_lost_when_the_api_is_killed(database_url:
     assert acknowledged <= await stored_payloads(database_url)
 
 
-@contextlib.contextmanager
-def own_postgres(servers: Servers) -> Iterator[tuple[str, Any]]:
-    """A Postgres that may be killed, with the migrations; and its container. On a port that stays."""
-    if servers.kind != "containers":
-        pytest.skip("needs a Postgres of its own, from a container engine")
-    os.environ.update(TESTCONTAINERS_ENVIRONMENT)
-    port = free_port()
-    container = DockerContainer("postgres:17").with_env("POSTGRES_PASSWORD", "p").with_bind_ports(5432, port)
-    with container as running:
-        url = f"postgresql://postgres:p@127.0.0.1:{port}/postgres"
-        _migrate(url)
-        yield url, running.get_wrapped_container()
-
-
-def _migrate(url: str) -> None:
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    for attempt in range(60):
-        migrated = subprocess.run(
-            command, cwd=CHECKOUT, env={**os.environ, "ROLLCALL_DATABASE_URL": url}, capture_output=True, text=True
-        )
-        if migrated.returncode == 0:
-            return
-        assert attempt < 59, migrated.stderr
-
-
-async def test_no_acknowledged_send_is_lost_when_postgres_is_killed(servers: Servers, upload_store_url: str) -> None:
+async def test_no_acknowledged_send_is_lost_when_postgres_is_killed(
+    servers: Servers, tmp_path: Path, upload_store_url: str
+) -> None:
     acknowledged: set[str] = set()
     stop = asyncio.Event()
-    with own_postgres(servers) as (url, postgres):
-        port = free_port()
-        async with api_process(port, url, NO_BROKER, upload_store_url) as (_, api):
-            senders = [asyncio.create_task(send_until(stop, api, number, acknowledged)) for number in range(8)]
-            for _ in range(2):
-                before = len(acknowledged)
-                await eventually(lambda before=before: len(acknowledged) > before + 100, seconds=60)  # type: ignore[misc]
-                await asyncio.to_thread(postgres.kill, signal.SIGKILL)
-                await asyncio.to_thread(postgres.start)
+    async with (
+        own_postgres(servers.kind, tmp_path) as postgres,
+        api_process(free_port(), postgres.url, NO_BROKER, upload_store_url) as (_, api),
+    ):
+        senders = [asyncio.create_task(send_until(stop, api, number, acknowledged)) for number in range(8)]
+        for _ in range(2):
             before = len(acknowledged)
-            await eventually(lambda: len(acknowledged) > before + 100, seconds=60)
-            stop.set()
-            await asyncio.gather(*senders)
-            assert acknowledged <= await stored_payloads(url)
-            # And they can be received, in the order in which each sender sent them.
-            received: dict[str, list[int]] = defaultdict(list)
-            while messages := await receive(api, "q", 1000):
-                for payload in payloads(messages):
-                    sender, _, number = payload.partition("/")
-                    received[sender].append(int(number))
-            assert all(numbers == sorted(numbers) for numbers in received.values())
+            await eventually(lambda before=before: len(acknowledged) > before + 100, seconds=60)  # type: ignore[misc]
+            await postgres.kill()
+            await postgres.start()
+        before = len(acknowledged)
+        await eventually(lambda: len(acknowledged) > before + 100, seconds=60)
+        stop.set()
+        await asyncio.gather(*senders)
+        assert acknowledged <= await stored_payloads(postgres.url)
+        # And they can be received, in the order in which each sender sent them.
+        received: dict[str, list[int]] = defaultdict(list)
+        while messages := await receive(api, "q", 1000):
+            for payload in payloads(messages):
+                sender, _, number = payload.partition("/")
+                received[sender].append(int(number))
+        assert all(numbers == sorted(numbers) for numbers in received.values())

@@ -1,0 +1,103 @@
+"""Rollcall with one safeguard taken out, and the tests that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Change:
+    """`before` stands exactly once in the file."""
+
+    file: str
+    before: str
+    after: str
+
+    def apply(self, checkout: Path) -> None:
+        """Raises ValueError when the code has moved on and the change no longer fits."""
+        path = checkout / self.file
+        code = path.read_text()
+        if code.count(self.before) != 1:
+            raise ValueError(f"{self.file} has this {code.count(self.before)} times, not once:\n{self.before}")
+        path.write_text(code.replace(self.before, self.after))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`tests` are pytest's arguments; at least one of them has to fail."""
+
+    safeguard: str
+    changes: tuple[Change, ...]
+    tests: tuple[str, ...]
+
+
+_DELIVERY: Final = "consumer_service/delivery.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "an upload is finished under the lock that chunks in flight hold",
+        (Change("producer_service/upload_state.py", "finished_at IS NULL FOR UPDATE", "finished_at IS NULL"),),
+        ("tests/integration/producer/test_upload_state.py",),
+    ),
+    Mutant(
+        "a message is acknowledged after the commit",
+        (
+            Change(
+                _DELIVERY,
+                "            await self._work(request, message)\n",
+                "            await self._acknowledge(message)\n            await self._work(request, message)\n",
+            ),
+            Change(
+                _DELIVERY,
+                "        await self._acknowledge(message)\n        self._holds = 0\n",
+                "        self._holds = 0\n",
+            ),
+        ),
+        (
+            "tests/integration/consumer/test_delivery.py",
+            "tests/acceptance/test_killed_processes.py",
+            "-k",
+            "given_back or killed_at_any_step_of_a_chunk",
+        ),
+    ),
+    Mutant(
+        "a chunk that the ledger has is rolled back",
+        (
+            Change(
+                "shared/database/ledger.py",
+                "    return bool(inserted.scalar_one())\n",
+                "    return inserted is not None\n",
+            ),
+        ),
+        ("tests/integration/consumer/test_ledger.py",),
+    ),
+    Mutant(
+        "publishes wait for the broker's confirm",
+        (
+            Change(
+                "shared/amqp/publisher.py",
+                "publisher_confirms=True, on_return_raises=True",
+                "publisher_confirms=False, on_return_raises=False",
+            ),
+        ),
+        ("tests/integration/amqp/test_publisher.py",),
+    ),
+    Mutant(
+        "a message that met a database error goes back to its queue",
+        (
+            Change(
+                _DELIVERY,
+                "below: whatever arrives here is ours\n",
+                "below: whatever arrives here is ours\n            await message.reject(requeue=False)\n",
+            ),
+        ),
+        ("tests/integration/consumer/test_delivery.py", "-k", "given_back"),
+    ),
+    Mutant(
+        "a producer proves its fencing number before it finishes an upload",
+        (Change("producer_service/leases.py", "if fence != lease.fence:", "if fence is None:"),),
+        ("tests/integration/producer/test_upload_state.py",),
+    ),
+)

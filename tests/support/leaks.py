@@ -1,0 +1,158 @@
+"""What services hold too much of while they idle, and what they leave behind when they have ended.
+
+Each function answers with sentences, one a finding, and none at all when everything is as it has to be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import psutil
+from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity
+
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from tests.support.broker import Broker
+from tests.support.services import Kind, Services
+
+
+class Process(Protocol):
+    """What a `Service` is, and all that is asked of it here."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
+
+class Connections(NamedTuple):
+    database: int
+    broker: int
+
+
+# The API: its pool, that of lease queues and the one that listens; a publisher, and one that asks for queue depths.
+# The producer: its pool; three subscriptions and two publishers. The consumer: its pool; one and two.
+ALLOWED: Final[dict[Kind, Connections]] = {
+    "api_service": Connections(15, 2),
+    "producer_service": Connections(8, 5),
+    "consumer_service": Connections(3, 3),
+}
+OWN_QUEUES: Final = (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE)
+
+_LEFT_IN_TABLES: Final = {
+    "leases": "SELECT count(*) FROM upload_leases AS l JOIN uploads AS u ON u.id = l.upload_id"
+    " WHERE l.owner <> '' OR u.finished_at IS NOT NULL",
+    "row markers": "SELECT count(*) FROM row_markers AS m JOIN uploads AS u ON u.id = m.upload_id"
+    " WHERE u.finished_at IS NOT NULL",
+    # The tests' own connections have no name.
+    "database connections": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name <> ''",
+}
+_CALLBACK_QUEUE: Final = re.compile(r"callback\.[0-9a-f]{32}")
+
+
+async def of_processes(services: Services) -> list[str]:
+    """Connections above what a service needs, and files that are open with nobody at work on them."""
+    findings = []
+    for service in services.all:
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            findings += of_process(service) if service.is_alive else []
+    return findings
+
+
+def of_process(process: Process) -> list[str]:
+    held, allowed = connections_of(process), ALLOWED[process.kind]
+    findings = [
+        f"{process.name} has {count} connections to the {name}: {most} will do"
+        for name, count, most in zip(Connections._fields, held, allowed, strict=True)
+        if count > most
+    ]
+    return findings + [f"{process.name} still has {name} open" for name in open_files_of(process)]
+
+
+def connections_of(process: Process) -> Connections:
+    there = [each.raddr.port for each in psutil.Process(process.pid).net_connections("tcp") if each.raddr]
+    database = _ports([process.environment["ROLLCALL_DATABASE_URL"]])
+    broker = _ports(process.environment["ROLLCALL_AMQP_URL"].split(","))
+    return Connections(sum(port in database for port in there), sum(port in broker for port in there))
+
+
+def open_files_of(process: Process) -> list[str]:
+    """Stored files, and temporary ones, which have no name any more while they are open."""
+    store = _folder(process.environment["ROLLCALL_UPLOAD_STORE_URL"])
+    names = []
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(str(descriptor.readlink()))
+    return [name for name in names if name.endswith("(deleted)") or (store and Path(name).is_relative_to(store))]
+
+
+async def after_the_end(services: Services, broker: Broker, database: asyncpg.Connection) -> list[str]:
+    """To be asked when every service has ended."""
+    return [
+        *await left_in_queues(broker, services.logs()),
+        *await left_in_tables(database),
+        *await left_in_store(database, services.backends.upload_store_url),
+    ]
+
+
+async def left_in_queues(broker: Broker, logs: str) -> list[str]:
+    """Messages and consumers of the system's own queues, and callback queues, whose names stand in the logs."""
+    findings = []
+    for queue in OWN_QUEUES:
+        state = await broker.state(queue)
+        if state.ready or state.consumers:
+            findings.append(f"left in {queue}: {state.ready} messages, {state.consumers} consumers")
+    for queue in sorted(set(_CALLBACK_QUEUE.findall(logs))):
+        try:
+            await broker.state(queue)
+        except ChannelNotFoundEntity:
+            continue
+        except ChannelClosed:  # 405: it is there, and exclusive to another connection
+            pass
+        findings.append(f"left: the queue {queue}")
+    return findings
+
+
+async def left_in_tables(database: asyncpg.Connection) -> list[str]:
+    counts = {name: await database.fetchval(query) for name, query in _LEFT_IN_TABLES.items()}
+    return [f"left: {count} {name}" for name, count in counts.items() if count]
+
+
+async def left_in_store(database: asyncpg.Connection, upload_store_url: str) -> list[str]:
+    """Files that no upload has, among them those that were never finished. A bucket is not looked into."""
+    folder = _folder(upload_store_url)
+    if folder is None or not folder.exists():
+        return []
+    known = {row[0] for row in await database.fetch("SELECT object_key FROM uploads WHERE file_deleted_at IS NULL")}
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return [f"left in the store: {name}" for name in sorted(names - known)]
+
+
+async def lasting(look: Callable[[], Awaitable[list[str]]], *, seconds: float = 15) -> list[str]:
+    """What is still found after that time; nothing, as soon as nothing is found."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        findings = await look()
+        if not findings or asyncio.get_running_loop().time() > deadline:
+            return findings
+        await asyncio.sleep(0.1)
+
+
+def _ports(urls: Iterable[str]) -> set[int | None]:
+    return {urlsplit(url.strip()).port for url in urls}
+
+
+def _folder(upload_store_url: str) -> Path | None:
+    parts = urlsplit(upload_store_url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None

@@ -1,0 +1,178 @@
+"""A RabbitMQ of a test's own, to be stopped, killed and started again: always on the same port, with its data kept."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from deploy import container_engine, debian_packages, private_servers
+from deploy.private_servers import PrivateRabbitMQ
+from deploy.program import RunningProgram, as_account, free_port, start
+from tests.support.servers import LABEL, Servers, own_label
+
+START_SECONDS = 120
+
+
+class OwnBroker(ABC):
+    """It runs when the test gets it. `start` returns when it takes connections."""
+
+    def __init__(self, amqp_port: int, management_url: str, password: str) -> None:
+        self._amqp_port = amqp_port
+        self._management_url = management_url
+        self._password = password
+
+    def instead_of(self, servers: Servers) -> Servers:
+        """The same Postgres, and this broker."""
+        return replace(
+            servers,
+            amqp_url=f"amqp://{private_servers.USER}:{self._password}@127.0.0.1:{self._amqp_port}/",
+            management_url=self._management_url,
+            management_user=private_servers.USER,
+            management_password=self._password,
+        )
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._start)
+        await asyncio.to_thread(self._wait_until_ready)
+
+    async def stop(self) -> None:
+        """As an operator does, in good order."""
+        await asyncio.to_thread(self._stop)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        await asyncio.to_thread(self._kill)
+
+    async def ctl(self, *words: str) -> str:
+        """What `rabbitmqctl` says. Raises CalledProcessError."""
+        return await asyncio.to_thread(self._ctl, *words)
+
+    @property
+    @abstractmethod
+    def is_running(self) -> bool: ...
+
+    @abstractmethod
+    def _start(self) -> None: ...
+
+    @abstractmethod
+    def _stop(self) -> None: ...
+
+    @abstractmethod
+    def _kill(self) -> None: ...
+
+    @abstractmethod
+    def _ctl(self, *words: str) -> str: ...
+
+    @property
+    def _listener(self) -> int:
+        """The port as the broker knows it."""
+        return self._amqp_port
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        url, user, password = self._management_url, private_servers.USER, self._password
+        while not private_servers.broker_is_ready(url, user, password, self._listener):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the broker was not ready after {START_SECONDS} s")
+            time.sleep(0.1)
+
+
+class _Container(OwnBroker):
+    def __init__(self) -> None:
+        amqp_port, management_port, password = free_port(), free_port(), secrets.token_hex(8)
+        super().__init__(amqp_port, f"http://127.0.0.1:{management_port}", password)
+        words = ["--hostname=own-broker", f"--label={LABEL}={own_label()}"]
+        words += [f"--publish=127.0.0.1:{amqp_port}:5672", f"--publish=127.0.0.1:{management_port}:15672"]
+        words += [f"--env=RABBITMQ_DEFAULT_USER={private_servers.USER}", f"--env=RABBITMQ_DEFAULT_PASS={password}"]
+        self._container = _output(["docker", "run", "--detach", *words, "rabbitmq:4-management"])
+
+    def remove(self) -> None:
+        container_engine.remove_container(self._container)
+
+    @property
+    def is_running(self) -> bool:
+        return _output(["docker", "inspect", "--format={{.State.Running}}", self._container]) == "true"
+
+    @property
+    def _listener(self) -> int:
+        return 5672
+
+    def _start(self) -> None:
+        _output(["docker", "start", self._container])
+
+    def _stop(self) -> None:
+        _output(["docker", "stop", "--time=30", self._container])
+
+    def _kill(self) -> None:
+        _output(["docker", "kill", self._container])
+
+    def _ctl(self, *words: str) -> str:
+        return _output(["docker", "exec", self._container, "rabbitmqctl", "--quiet", *words])
+
+
+class _Private(OwnBroker):
+    def __init__(self, rabbitmq: PrivateRabbitMQ, folder: Path) -> None:
+        super().__init__(rabbitmq.ports.amqp, rabbitmq.management_url, rabbitmq.password)
+        self._program = rabbitmq.node
+        self._log = folder / "own-broker.log"
+        self._running: RunningProgram | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._running is not None and not self._running.has_ended()
+
+    def _start(self) -> None:
+        self._running = start(self._program, self._log)
+
+    def _stop(self) -> None:
+        assert self._running is not None
+        self._running.stop()
+
+    def _kill(self) -> None:
+        assert self._running is not None
+        self._running.process.kill()
+        self._running.process.wait()
+
+    def _ctl(self, *words: str) -> str:
+        scripts = debian_packages.rabbitmq_programs()
+        assert scripts is not None
+        command = [*as_account(self._program.account), str(scripts / "rabbitmqctl"), "--quiet", *words]
+        return _output(command, dict(self._program.environment))
+
+
+@contextmanager
+def own_broker(kind: str, folder: Path) -> Iterator[OwnBroker]:
+    """Of the kind that the run's servers have; logs, and a private one's data, are kept under `folder` meanwhile."""
+    if kind == "containers":
+        container = _Container()
+        try:
+            container._wait_until_ready()
+            yield container
+        finally:
+            container.remove()
+    else:
+        rabbitmq = private_servers.prepare_rabbitmq(folder / "rabbitmq", private_servers.free_rabbitmq_ports())
+        epmd = start(rabbitmq.epmd, folder / "epmd.log")
+        broker = _Private(rabbitmq, folder)
+        try:
+            epmd.wait_until_ready()
+            broker._start()
+            broker._wait_until_ready()
+            yield broker
+        finally:
+            if broker.is_running:
+                broker._kill()
+            epmd.stop()
+            private_servers.remove(folder / "rabbitmq")
+
+
+def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
+    return done.stdout.strip()
