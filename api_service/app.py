@@ -16,7 +16,7 @@ from api_service.problems import register_problem_handlers
 from api_service.read_pool import ReadPool
 from api_service.request_log import RequestLog
 from api_service.retention import run_retention
-from api_service.routes import dead_letters, employees, operations, queues, seed_queues, uploads
+from api_service.routes import dead_letters, direct_employees, employees, operations, queues, seed_queues, uploads
 from api_service.settings import ApiSettings
 from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
@@ -41,6 +41,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
+        routes=[direct_employees.DirectListing()],
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)

@@ -70,12 +70,20 @@ class Paging:
     item more than `limit`, which says whether there are more.
     """
 
-    def __init__(self, request: Request, response: Response, limit: int, page: int | None, cursor: str | None) -> None:
-        self._path = request.url.path
-        self._filters = [
-            (name, value) for name, value in request.query_params.multi_items() if name not in OWN_PARAMETERS
-        ]
+    def __init__(
+        self,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        response: Response,
+        *,
+        limit: int,
+        page: int | None,
+        cursor: str | None,
+    ) -> None:
+        """`response` is the one whose headers `listing()` sets; `answer()` makes one of its own."""
         self._response = response
+        self._path = path
+        self._filters = [(name, value) for name, value in parameters if name not in OWN_PARAMETERS]
         self.limit = limit
         self.page = None if cursor is not None else page or 1
         self._key = None if cursor is None else _decode_cursor(cursor, self._list_digest())
@@ -182,7 +190,23 @@ async def _paging(
     if page is not None and cursor is not None:
         both = {"type": "value_error", "loc": ("query", "cursor"), "msg": "Give either page or cursor, not both"}
         raise RequestValidationError([both])
-    return Paging(request, response, limit, page, cursor)
+    parameters = request.query_params.multi_items()
+    return Paging(request.url.path, parameters, response, limit=limit, page=page, cursor=cursor)
+
+
+def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | None:
+    """The same without the framework, for parameters that are plainly right; None for all others."""
+    given = dict(parameters)
+    limit, page, cursor = given.get("limit", str(DEFAULT_LIMIT)), given.get("page", "1"), given.get("cursor")
+    if len(given) < len(parameters) or ("page" in given and cursor is not None):
+        return None
+    if not (_is_number(limit, MAX_LIMIT) and _is_number(page, MAX_PAGE)) or len(cursor or "") > MAX_CURSOR_LENGTH:
+        return None
+    return Paging(path, parameters, Response(), limit=int(limit), page=int(page), cursor=cursor)
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most
 
 
 PagingParameters = Annotated[Paging, Depends(_paging)]

@@ -8,10 +8,10 @@ from fastapi.responses import StreamingResponse
 
 from api_service.dependencies import Employees, Engine
 from api_service.employee_export import export_csv
-from api_service.employee_listing import PageTooDeep
+from api_service.employee_listing import EmployeeListing, PageTooDeep
 from api_service.employee_queries import Employee, delete_employee
 from api_service.json_model import json_response
-from api_service.pagination import BIGINT_MAX, Listing, PagingParameters
+from api_service.pagination import BIGINT_MAX, Listing, Paging, PagingParameters
 from api_service.problems import Problem, ProblemCode, problem_responses
 from api_service.search_term import parse_search_term
 
@@ -50,6 +50,10 @@ async def get_employees(employees: Employees, paging: PagingParameters, search_t
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
     goes on from there.
     """
+    return await answer_page(employees, paging, search_text)
+
+
+async def answer_page(employees: EmployeeListing, paging: Paging, search_text: str) -> Response:
     after = paging.after(EmployeeKey)
     try:
         page = await employees.page(
