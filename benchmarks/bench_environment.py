@@ -22,6 +22,9 @@ def ensure() -> Path:
         print("Installing the packages of requirements/bench.txt ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
         options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
-        subprocess.run([PROGRAMS / "pip", "install", *options, "--requirement", _REQUIREMENTS], check=True)
+        command = [str(PROGRAMS / "pip"), "install", *options, "--requirement", str(_REQUIREMENTS)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"pip could not install them:\n{done.stderr}")
         _INSTALLED.write_text(wanted)
     return PROGRAMS
