@@ -13,6 +13,7 @@ import matplotlib as mpl
 mpl.use("svg")
 # The same figures give the same file.
 mpl.rcParams["svg.hashsalt"] = "rollcall"
+mpl.rcParams["axes.titlesize"] = 10
 
 import matplotlib.pyplot as plt  # noqa: E402 - the backend has to be chosen before
 
