@@ -94,31 +94,24 @@ class Publisher:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
         try:
-<<<<<<< HEAD
             with broker_errors(f"publish to {exchange} not confirmed"):
                 async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                    target = await channel.get_exchange(exchange, ensure=False)
-                    await target.publish(message, routing_key, mandatory=mandatory)
-        except (BrokerUnavailable, asyncio.CancelledError):
-=======
-            async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                underlay = cast("Channel", await channel.get_underlay_channel())
-                await asyncio.gather(
-                    *(
-                        underlay.basic_publish(
-                            message.body,
-                            exchange=exchange,
-                            routing_key=routing_key,
-                            properties=message.properties,
-                            mandatory=mandatory,
-                            # Else each is flushed to the socket before the next one may begin.
-                            wait=False,
+                    underlay = cast("Channel", await channel.get_underlay_channel())
+                    await asyncio.gather(
+                        *(
+                            underlay.basic_publish(
+                                message.body,
+                                exchange=exchange,
+                                routing_key=routing_key,
+                                properties=message.properties,
+                                mandatory=mandatory,
+                                # Else each is flushed to the socket before the next one may begin.
+                                wait=False,
+                            )
+                            for message in messages
                         )
-                        for message in messages
                     )
-                )
-        except asyncio.CancelledError:
->>>>>>> b4a3ab43fffb87433feea2380b257102e5fba139
+        except (BrokerUnavailable, asyncio.CancelledError):
             self._discard(channel)
             raise
 
