@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import aio_pika
 import structlog
 
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ class Publisher:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
         try:
+<<<<<<< HEAD
+            with broker_errors(f"publish to {exchange} not confirmed"):
+                async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                    target = await channel.get_exchange(exchange, ensure=False)
+                    await target.publish(message, routing_key, mandatory=mandatory)
+        except (BrokerUnavailable, asyncio.CancelledError):
+=======
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
                 underlay = cast("Channel", await channel.get_underlay_channel())
                 await asyncio.gather(
@@ -111,11 +118,9 @@ class Publisher:
                     )
                 )
         except asyncio.CancelledError:
+>>>>>>> b4a3ab43fffb87433feea2380b257102e5fba139
             self._discard(channel)
             raise
-        except BROKER_ERRORS as error:
-            self._discard(channel)
-            raise BrokerUnavailable(f"publish to {exchange} not confirmed: {type(error).__name__}") from error
 
     async def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
@@ -130,12 +135,13 @@ class Publisher:
                 self._discard(self._channel)
             connection = await connect(self._settings, self._name)
             try:
-                async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    await declare_topology(channel)
-            except BROKER_ERRORS as error:
+                with broker_errors("cannot open a channel"):
+                    async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                        await declare_topology(channel)
+            except (BrokerUnavailable, asyncio.CancelledError):
                 self._close_later(connection)
-                raise BrokerUnavailable(f"cannot open a channel: {type(error).__name__}") from error
+                raise
             self._connection, self._channel = connection, channel
             return channel
 
