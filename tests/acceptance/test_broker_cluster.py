@@ -29,8 +29,8 @@ QUEUES = ["employees.dead-chunks", "employees.dead-letters", "employees.requests
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    # 120 chunks, two at a time: an upload takes longer than six outages.
-    with running_cluster(tmp_path, consumers=2, chunk_seconds=3, chunk_rows=50) as cluster:
+    # 120 chunks, two at a time: the upload outlasts six outages.
+    with running_cluster(tmp_path, consumers=2, chunk_seconds=2.5, chunk_rows=50) as cluster:
         yield cluster
 
 

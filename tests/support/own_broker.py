@@ -39,7 +39,7 @@ class OwnBroker(ABC):
         )
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._start)
+        self._start()  # in this thread: a private one is killed when the thread that started it ends
         await asyncio.to_thread(self._wait_until_ready)
 
     async def stop(self) -> None:

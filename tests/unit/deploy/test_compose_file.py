@@ -9,6 +9,7 @@ import yaml
 
 from deploy.checkout import CHECKOUT
 
+CLUSTER: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.cluster.yml").read_text())["services"]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
 OURS = ("migrate", "api_service", "producer_service", "consumer_service")
 
@@ -43,3 +44,22 @@ def test_postgres_keeps_every_commit_that_it_has_acknowledged() -> None:
     flags = " ".join(SERVICES["postgres"]["command"])
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         assert setting not in flags
+
+
+def test_cluster_has_three_nodes_that_differ_in_name_alone_and_publishes_nothing_more() -> None:
+    nodes = [SERVICES["rabbitmq"] | CLUSTER["rabbitmq"], CLUSTER["rabbitmq-2"], CLUSTER["rabbitmq-3"]]
+    assert [node["hostname"] for node in nodes] == ["rabbitmq", "rabbitmq-2", "rabbitmq-3"]
+    assert len({node["volumes"][0] for node in nodes}) == 3
+    same = ("image", "entrypoint", "environment", "healthcheck", "restart", "stop_grace_period", "logging")
+    assert all(node[key] == nodes[0][key] for node in nodes for key in same)
+    assert not any("ports" in service for service in CLUSTER.values())
+
+
+@pytest.mark.parametrize("name", ["api_service", "producer_service", "consumer_service"])
+def test_each_service_waits_for_all_nodes_of_the_cluster_and_is_given_them_all(name: str) -> None:
+    service = CLUSTER[name]
+    assert set(service["depends_on"]) == {"rabbitmq", "rabbitmq-2", "rabbitmq-3"}
+    urls = service["environment"]["ROLLCALL_AMQP_URL"].split(",")
+    assert [url.rpartition("@")[2] for url in urls] == [
+        f"{node}:5672/rollcall" for node in sorted(service["depends_on"])
+    ]
