@@ -60,7 +60,7 @@ class TcpProxy:
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, flow: asyncio.Event) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
         while block := await source.read(65536):
             await flow.wait()
             target.write(block)
