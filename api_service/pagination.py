@@ -166,9 +166,10 @@ class Paging:
                 targets["next"] = ("page", self.page + 1)
             if pages is not None:
                 targets["last"] = ("page", max(pages, 1))
+        # Numbers and cursors need no quoting.
+        start = f"{self._path}?{urlencode([*self._filters, ('limit', self.limit)])}"
         return ", ".join(
-            f'<{self._path}?{urlencode([*self._filters, ("limit", self.limit), target])}>; rel="{relation}"'
-            for relation, target in targets.items()
+            f'<{start}&{parameter}={value}>; rel="{relation}"' for relation, (parameter, value) in targets.items()
         )
 
     def _list_digest(self) -> str:

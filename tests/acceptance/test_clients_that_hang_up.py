@@ -27,6 +27,9 @@ ANSWER_BYTES: Final = 8 * 1024 * 1024
 BODY_BYTES: Final = 12 * 1024 * 1024
 GROWTH_MIB: Final = 24
 
+# More calls come at once than its pool has connections.
+PATIENT: Final = {"ROLLCALL_API_DATABASE_POOL_TIMEOUT_SECONDS": "60"}
+
 ROW: Final = SMALL_CSV.removeprefix(HEADER)
 
 
@@ -47,7 +50,7 @@ async def held_by(api: Service) -> Held:
 @pytest.fixture
 async def upload_id(services: Services, system: System) -> UUID:
     """Of an upload with a large file and as many rejects, in a table with as many employees."""
-    await services.start("api_service")
+    await services.start("api_service", PATIENT)
     answer = await send(system.client, HEADER + ROW * (ANSWER_BYTES // len(ROW)))
     upload_id = UUID(answer.json()["id"])
     await insert_rejects(system.database, upload_id, [(row, ["x" * 1000]) for row in range(1, ANSWER_BYTES // 1000)])

@@ -57,8 +57,8 @@ class Stage:
 async def open_stage(kind: str, folder: Path) -> AsyncIterator[Stage]:
     """`kind` is that of the servers, containers or private. All services are ready when the block begins."""
     async with contextlib.AsyncExitStack() as stack:
-        broker = stack.enter_context(own_broker(kind, folder))
         postgres = await stack.enter_async_context(own_postgres(kind, folder))
+        broker = stack.enter_context(own_broker(kind, folder))
         servers = broker.instead_of(Servers(kind, postgres.url, "", "", "", ""))
         amqp_url = await test_servers.create_vhost(servers)
         database_proxy = await stack.enter_async_context(tcp_proxy(postgres.url))

@@ -40,10 +40,11 @@ class Connections(NamedTuple):
     broker: int
 
 
-# The API: its pool, that of lease queues and the one that listens; a publisher, and one that asks for queue depths.
+# The API: its pool, as large a one for reads, that of lease queues and the one that listens; a publisher, and one that
+# asks for queue depths.
 # The producer: its pool; three subscriptions and two publishers. The consumer: its pool; one and two.
 ALLOWED: Final[dict[Kind, Connections]] = {
-    "api_service": Connections(15, 2),
+    "api_service": Connections(25, 2),
     "producer_service": Connections(8, 5),
     "consumer_service": Connections(3, 3),
 }
