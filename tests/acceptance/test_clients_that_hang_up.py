@@ -25,7 +25,8 @@ ROUNDS: Final = 4
 ANSWER_BYTES: Final = 8 * 1024 * 1024
 # Several times what an upload keeps in memory before it writes.
 BODY_BYTES: Final = 12 * 1024 * 1024
-GROWTH_MIB: Final = 24
+# What the uploads of one round would leave if anything held on to them. Peaks differ by how much is under way at once.
+GROWTH_MIB: Final = AT_ONCE * BODY_BYTES / 1024**2
 
 # More calls come at once than its pool has connections.
 PATIENT: Final = {"ROLLCALL_API_DATABASE_POOL_TIMEOUT_SECONDS": "60"}

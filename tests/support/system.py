@@ -135,13 +135,16 @@ class System:
         return held + await lasting(lambda: after_the_end(self.services, self.broker, self.database))
 
     async def until_letters_are_out(self) -> None:
-        """A chunk's letters follow its commit, so the last may come after the upload's end."""
+        """A chunk's letters follow its commit, so the last may come after the upload's end.
+
+        A mark that a database forgot as it was killed is made again by the consumer's sweep, after two minutes or more.
+        """
 
         async def all_out() -> bool:
             waiting = "SELECT count(*) FROM rejected_rows WHERE published_at IS NULL AND discarded_at IS NULL"
             return bool(await self.database.fetchval(waiting) == 0)
 
-        await eventually(all_out, seconds=30)
+        await eventually(all_out, seconds=180)
 
     async def letters(self, upload_id: str, *, keep: bool = False) -> list[Json]:
         """All of an upload's that the queue held, now or when it was last emptied, which it is unless they are kept."""
