@@ -39,6 +39,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
+        routes=queues.DIRECT_ROUTES,
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)

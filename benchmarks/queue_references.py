@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +19,81 @@ from moto.server import ThreadedMotoServer
 
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM, SEND, SEND_LOCK
+from benchmarks import queue_servers
+from benchmarks.queue_load import MOST_RECEIVED_PER_SECOND, PAYLOAD_TEXT, Case
 from benchmarks.result import Result, summarise
 from deploy.program import free_port
 
-PAYLOAD = '{"to": "someone@example.com", "subject": "Your statement", "template": 7, "body": "%s"}' % ("x" * 60)
-QUEUE = "pgbench"
 
-
-def measure_pgbench(url: str, batch: int, clients: int, waiting: int, seconds: float) -> list[Result]:
-    """Nothing at all when there is no pgbench. Without where the head was last seen: pgbench remembers nothing."""
-    if shutil.which("pgbench") is None:
-        return []
-    queue = f"INSERT INTO queues (name) VALUES ('{QUEUE}') ON CONFLICT DO NOTHING"
-    _psql(url, f"TRUNCATE queue_messages; {queue}; {_filled(waiting)}")
-    sends = _pgbench(url, "send", _send_script(batch), batch, clients, waiting, seconds)
-    _psql(url, _filled(200_000 + int(sends.per_second * seconds)))
-    receives = _pgbench(url, "receive and acknowledge", _receive_script(batch), batch, clients, waiting, seconds)
-    _psql(url, "TRUNCATE queue_messages")
+async def measure_pgbench(url: str, case: Case) -> list[Result]:
+    """The statements as they are, prepared, on a connection for each client: what is left when HTTP is taken away."""
+    queue = f"pgbench-{case.waiting}"
+    if not case.waiting:
+        await queue_servers.empty(url)
+    await queue_servers.fill(url, queue, case.waiting, PAYLOAD_TEXT)
+    sends = _pgbench(url, "send", f"{SEND.text};", case, _send_variables(queue, case.batch))
+    await queue_servers.fill(url, queue, case.waiting + int(case.seconds * MOST_RECEIVED_PER_SECOND), PAYLOAD_TEXT)
+    receives = _pgbench(url, "receive and acknowledge", _RECEIVE_SCRIPT, case, _receive_variables(queue, case.batch))
     return [sends, receives]
 
 
-def _filled(count: int) -> str:
-    return (
-        "INSERT INTO queue_messages (queue_id, payload, payload_bytes) "
-        f"SELECT id, '{PAYLOAD}', {len(PAYLOAD)} FROM queues, generate_series(1, {count}) WHERE name = '{QUEUE}'"
-    )
+# Each client keeps in its variables what the API keeps between claims, and hands the receipts on.
+_CLAIMED = """
+    SELECT coalesce(array_agg(leased.id) FILTER (WHERE leased.id IS NOT NULL), '{}') AS ids,
+           coalesce(array_agg(receipt) FILTER (WHERE leased.id IS NOT NULL), '{}') AS tokens,
+           coalesce(max(edges.head_id), CAST(:head_id AS bigint)) AS head_id,
+           coalesce(max(edges.hidden_from), '-infinity') AS hidden_from
+    FROM edges LEFT JOIN leased ON true
+"""
+_RECEIVE_SCRIPT = f"{CLAIM.text.rpartition('SELECT edges.head_id')[0]}{_CLAIMED}\n\\gset\n{ACKNOWLEDGE.text};"
 
 
-def _send_script(batch: int) -> str:
-    payloads = f"array_fill('{PAYLOAD}'::text, ARRAY[{batch}])"
-    numbers = "array_fill({}, ARRAY[{}])"
-    sizes, delays = numbers.format(len(PAYLOAD), batch), numbers.format(0, batch)
-    values = {"send_lock": str(SEND_LOCK), "payloads": payloads, "payload_bytes": sizes, "delays": delays}
-    return f"{_with_values(SEND.text, values)};\n"
-
-
-def _receive_script(batch: int) -> str:
-    """The claim's receipts go on to the acknowledgement through pgbench's variables."""
-    values = {
-        "head_id": "0",
-        "hidden_from": "NULL",
-        "wanted": str(batch),
-        "consumers": "'{c}'",
-        "timeouts": "'{30}'",
-        "limits": f"'{{{batch}}}'",
-        "last_places": f"'{{{batch}}}'",
+def _send_variables(queue: str, batch: int) -> dict[str, object]:
+    return {
+        "queue": queue,
+        "send_lock": SEND_LOCK,
+        "payloads": _array([json.dumps(PAYLOAD_TEXT)] * batch),
+        "payload_bytes": _array([len(PAYLOAD_TEXT)] * batch),
+        "delays": _array([0] * batch),
     }
-    claim = _with_values(CLAIM.text, values).rpartition("SELECT edges.head_id")[0]
-    receipts = "SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(receipt), '{}') AS tokens FROM leased"
-    acknowledge = _with_values(ACKNOWLEDGE.text, {"ids": "':ids'", "tokens": "':tokens'"})
-    return f"{claim}{receipts}\n\\gset\n{acknowledge};\n"
 
 
-def _with_values(statement: str, values: dict[str, str]) -> str:
-    return re.sub(r"(?<!:):([a-z_]+)", lambda found: {"queue": f"'{QUEUE}'", **values}[found[1]], statement)
+def _receive_variables(queue: str, batch: int) -> dict[str, object]:
+    return {
+        "queue": queue,
+        "head_id": 0,
+        "hidden_from": "-infinity",
+        "wanted": batch,
+        "consumers": _array(["bench"]),
+        "timeouts": _array([30]),
+        "limits": _array([batch]),
+        "last_places": _array([batch]),
+    }
 
 
-def _pgbench(url: str, operation: str, script: str, batch: int, clients: int, waiting: int, seconds: float) -> Result:
-    options = " ".join(f"-c {name}={value}" for name, value in PLANNER_SETTINGS.items())
+def _array(values: Sequence[object]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _pgbench(url: str, operation: str, script: str, case: Case, variables: Mapping[str, object]) -> Result:
+    options = " ".join(f"-c {name}={value}" for name, value in {"jit": "off", **PLANNER_SETTINGS}.items())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "script.sql"
         file.write_text(script)
-        command = ["pgbench", "--no-vacuum", f"--client={clients}", "--jobs=1", f"--time={max(1, int(seconds))}"]
-        outcome = subprocess.run(
-            [*command, f"--file={file}", url], env={"PGOPTIONS": options}, check=True, capture_output=True, text=True
-        ).stdout
-    tps = float(re.search(r"^tps = ([\d.]+)", outcome, re.MULTILINE)[1])  # type: ignore[index]  # check=True: it is there
-    latency = float(re.search(r"^latency average = ([\d.]+)", outcome, re.MULTILINE)[1])  # type: ignore[index]
-    return Result("pgbench", operation, batch, clients, waiting, tps * batch, latency, None)
-
-
-def _psql(url: str, statements: str) -> None:
-    subprocess.run(["psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--command={statements}", url], check=True)
+        command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={case.clients}", "--jobs=1"]
+        command += [f"--time={max(1, round(case.seconds))}", f"--file={file}", "--log", f"--log-prefix={folder}/log"]
+        command += [f"--define={name}={value}" for name, value in variables.items()]
+        environment = {**os.environ, "PGOPTIONS": options}
+        done = subprocess.run([*command, url], env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"pgbench failed:\n{done.stderr}")
+        # A line a transaction: client, number, microseconds, ...
+        (log,) = Path(folder).glob("log.*")
+        latencies = [int(line.split()[2]) / 1e6 for line in log.read_text().splitlines()]
+    rate = float(re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)[1])  # type: ignore[index]  # it is there
+    return summarise(
+        "pgbench", operation, case.batch, case.clients, case.waiting, round(case.batch * rate), 1, latencies
+    )
 
 
 def measure_sqs(batch: int, clients: int, seconds: float) -> list[Result]:
@@ -129,7 +135,7 @@ def _run_threads(connect: Any, address: str, batch: int, clients: int, seconds: 
 
 
 def _sqs_send(client: Any, address: str, batch: int) -> int:
-    entries = [{"Id": str(number), "MessageBody": PAYLOAD} for number in range(batch)]
+    entries = [{"Id": str(number), "MessageBody": PAYLOAD_TEXT} for number in range(batch)]
     client.send_message_batch(QueueUrl=address, Entries=entries)
     return batch
 

@@ -3,10 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.routing import BaseRoute
 
 from api_service.client_presence import while_connected
 from api_service.dependencies import Engine, Queues, Settings
+from api_service.direct_route import DirectRoute
 from api_service.json_body import described_body, invalid_body, json_response, read_json
 from api_service.lease_queues import queue_queries
 from api_service.lease_queues.documents import (
@@ -257,3 +260,10 @@ def lease_lost() -> Problem:
 
 def _unknown_queue() -> Problem:
     return Problem(ProblemCode.UNKNOWN_QUEUE, "A queue begins with its first message, or with PUT.")
+
+
+_FORMS = {"queue": QUEUE_NAME_PATTERN, "receipt": RECEIPT_PATTERN}
+_DIRECT = {send_messages, receive_messages, acknowledge_message, acknowledge_messages}
+DIRECT_ROUTES: list[BaseRoute] = [
+    DirectRoute(route, _FORMS) for route in router.routes if isinstance(route, APIRoute) and route.endpoint in _DIRECT
+]
