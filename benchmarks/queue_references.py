@@ -90,9 +90,11 @@ def _pgbench(url: str, operation: str, script: str, case: Case, variables: Mappi
         # A line a transaction: client, number, microseconds, ...
         (log,) = Path(folder).glob("log.*")
         latencies = [int(line.split()[2]) / 1e6 for line in log.read_text().splitlines()]
-    rate = float(re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)[1])  # type: ignore[index]  # it is there
+    rate = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    if rate is None:
+        sys.exit(f"pgbench came to the end of no transaction:\n{done.stdout}{done.stderr}")
     return summarise(
-        "pgbench", operation, case.batch, case.clients, case.waiting, round(case.batch * rate), 1, latencies
+        "pgbench", operation, case.batch, case.clients, case.waiting, round(case.batch * float(rate[1])), 1, latencies
     )
 
 
