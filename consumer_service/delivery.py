@@ -15,6 +15,7 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -61,7 +62,7 @@ T = TypeVar("T")
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
-PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5, 10, 30)
+PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
 # Replies go out behind a chunk's back: a test that wants to be between one and its acknowledgement waits for it.
 REPLY_OUT_SECONDS = 10
 
@@ -141,14 +142,14 @@ class Deliveries:
 
     async def _publish(self, letters: list[DeadLetter]) -> None:
         """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
-        for attempt in range(len(PUBLISH_RETRY_SECONDS) + 1):
+        for delay in chain(PUBLISH_RETRY_SECONDS, repeat(PUBLISH_RETRY_SECONDS[-1])):
             try:
                 await publish_letters(self._engine, self._publisher, letters)
             except BrokerUnavailable as error:
-                if attempt == len(PUBLISH_RETRY_SECONDS) or not self.subscription.is_subscribed:
+                if not self.subscription.is_subscribed:
                     raise
                 log.warning("dead letters wait for the broker", reason=str(error))
-                await asyncio.sleep(PUBLISH_RETRY_SECONDS[attempt])
+                await asyncio.sleep(delay)
             else:
                 return
 

@@ -10,6 +10,7 @@ from consumer_service.employee_writer import Written, write_employees
 from consumer_service.row_results import check_rows, refuse_duplicates, reject
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
+from shared.rows.employee_row import FIELDS, email_key
 from shared.telemetry import sqlstate
 
 if TYPE_CHECKING:
@@ -59,10 +60,13 @@ async def write_one_by_one(
 
     With `markers`, each row under its marker too; a row at which `poison_after` other consumers died is not touched
     again (`poison_row`). Raises `RowErrorsEverywhere`.
+
+    They lock their employees in the order in which one statement does: two chunks with the same people in opposite
+    order would stop each other again and again.
     """
     inserted = updated = duplicates = failed = 0
     rejects: list[Reject] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: _lock_key(row, target.layout)):
         if markers is not None:
             if markers.deaths(row.row_number) >= poison_after:
                 rejects.append(reject(row, RowCode.POISON_ROW))
@@ -85,7 +89,14 @@ async def write_one_by_one(
             await markers.unmark(row.row_number, row.row_number)
     if len(rows) > 1 and failed * 2 > len(rows):
         raise RowErrorsEverywhere(f"{failed} of {len(rows)} rows failed")
+    rejects.sort(key=lambda each: each.row_number)
     return Written(inserted, updated, duplicates, frozenset()), rejects
+
+
+def _lock_key(row: RawRow, layout: Layout) -> str:
+    """The key of its email, of a row that was not checked yet and may be too short."""
+    email_cells = layout.fields[FIELDS.index("email")]
+    return email_key(" ".join(row.cells[at] for at in email_cells if at < len(row.cells)).strip())
 
 
 def blames_a_row(error: Exception) -> bool:

@@ -75,6 +75,7 @@ class UploadRunner:
         self._pending = PendingChunks(self._share, republish_seconds=settings.republish_seconds)
         self._known = KnownChunks(engine, upload.id)
         self._senders: set[asyncio.Task[None]] = set()
+        self._sender_error: BaseException | None = None
         self._ask_ledger = asyncio.Event()
         self._cancelled = False
         self._rows_read = 0
@@ -163,7 +164,12 @@ class UploadRunner:
     def _send(self, chunk: FileChunk) -> None:
         sender = asyncio.create_task(self._see_to_the_broker(chunk))
         self._senders.add(sender)
-        sender.add_done_callback(self._senders.discard)
+        sender.add_done_callback(self._sender_ended)
+
+    def _sender_ended(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        if not sender.cancelled():
+            self._sender_error = self._sender_error or sender.exception()
 
     async def _see_to_the_broker(self, chunk: FileChunk) -> None:
         """However long the broker is away. A publish that failed may have arrived; sending again does no harm."""
@@ -185,6 +191,8 @@ class UploadRunner:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._settings.progress_seconds)
+            if self._sender_error is not None:
+                raise self._sender_error
             try:
                 await self._look_after_the_upload()
             except (SQLAlchemyError, OSError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import aio_pika
 import structlog
-from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelInvalidStateError
 
 from shared.errors import TryAgainLater
 
@@ -23,8 +23,9 @@ log = structlog.get_logger(__name__)
 CONNECT_TIMEOUT_SECONDS = 10
 CLOSE_TIMEOUT_SECONDS = 3
 
-# What the libraries raise for a broker that is away, refuses, or has closed the channel under us.
-BROKER_ERRORS = (AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError, RuntimeError)
+# What the libraries raise for a broker that is away, refuses, or has closed the channel under us. The first are
+# aio-pika's own list; one of them, StopAsyncIteration, is what a connect raises when the broker hangs up at once.
+BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError)
 
 
 class BrokerUnavailable(TryAgainLater):

@@ -111,6 +111,9 @@ class Subscription:
                     failures = 0 if error.was_connected else failures + 1
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
                     await self._interrupted_within(delay)
+                except Exception as error:  # nothing that a broker can answer may end consumption
+                    log.error("subscription failed", subscription=self._name, **describe_error(error))
+                    await self._interrupted_within(RECONNECT_SECONDS[-1])
             await self._idle.wait()
         finally:
             worker.cancel()

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 import aio_pika
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import AMQPError
 
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_QUEUE, declare_topology
 from shared.messages import ChunkReply, ChunkRequest, RedriveRequest, decode_reply, decode_request, encode
@@ -21,24 +22,42 @@ class QueueState(NamedTuple):
 
 
 class Broker:
-    """One connection, a new channel for each question: asking for a queue that is gone closes the channel."""
+    """One connection, opened again when the broker was away, and a new channel for each question: asking for a queue
+    that is gone closes the channel."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        self._connection = connection
+    def __init__(self, amqp_url: str) -> None:
+        self._amqp_url = amqp_url
+        self._connection: AbstractConnection | None = None
+
+    async def _channel(self) -> AbstractChannel:
+        if self._connection is not None:
+            with contextlib.suppress(AMQPError, RuntimeError):  # what a connection raises that the broker has closed
+                return await self._connection.channel()
+        self._connection = await aio_pika.connect(self._amqp_url)
+        return await self._connection.channel()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
 
     async def state(self, queue: str) -> QueueState:
         """Exact, unlike the statistics of the management API. Raises ChannelNotFoundEntity."""
-        channel = await self._connection.channel()
+        channel = await self._channel()
         declared = (await channel.declare_queue(queue, passive=True)).declaration_result
         await channel.close()
         return QueueState(declared.message_count or 0, declared.consumer_count or 0)
+
+    async def declare_topology(self) -> None:
+        channel = await self._channel()
+        await declare_topology(channel)
+        await channel.close()
 
     async def has_ready(self, queue: str, count: int) -> bool:
         return (await self.state(queue)).ready == count
 
     async def take_all(self, queue: str) -> list[AbstractIncomingMessage]:
         """Empty the queue."""
-        channel = await self._connection.channel()
+        channel = await self._channel()
         source = await channel.get_queue(queue, ensure=False)
         taken = []
         while (message := await source.get(no_ack=True, fail=False)) is not None:
@@ -71,7 +90,7 @@ class Broker:
         message_id: str = "hand",
         headers: dict[str, str] | None = None,
     ) -> None:
-        channel = await self._connection.channel()
+        channel = await self._channel()
         await declare_topology(channel)
         message = aio_pika.Message(
             body,
@@ -86,7 +105,7 @@ class Broker:
 
     async def return_until_dead(self, queue: str, times: int) -> None:
         """Take the one message in the queue and give it back, so often."""
-        channel = await self._connection.channel()
+        channel = await self._channel()
         source = await channel.get_queue(queue, ensure=False)
         for _ in range(times):
             await eventually(lambda: self.has_ready(queue, 1))
@@ -96,7 +115,7 @@ class Broker:
         await channel.close()
 
     async def callback_queue(self) -> AbstractQueue:
-        channel = await self._connection.channel()
+        channel = await self._channel()
         await declare_topology(channel)
         queue = await channel.declare_queue(exclusive=True, durable=False)
         await queue.bind(REPLIES_EXCHANGE, queue.name)
@@ -117,14 +136,14 @@ class Broker:
         return reply
 
     async def delete_queue(self, queue: str) -> None:
-        channel = await self._connection.channel()
+        channel = await self._channel()
         await channel.queue_delete(queue)
         await channel.close()
 
     @contextlib.asynccontextmanager
     async def answering_requests(self, answer: Answer, *, prefetch: int = 0) -> AsyncIterator[None]:
         """A consumer of the test's own on the request queue; `answer` gets each chunk, and its reply is sent."""
-        channel = await self._connection.channel()
+        channel = await self._channel()
         await declare_topology(channel)
         await channel.set_qos(prefetch_count=prefetch)
         replies = await channel.get_exchange(REPLIES_EXCHANGE, ensure=False)
@@ -152,11 +171,12 @@ Answer = Callable[[ChunkRequest], Awaitable[ChunkReply | None]]
 @contextlib.asynccontextmanager
 async def open_broker(amqp_url: str) -> AsyncIterator[Broker]:
     """With the topology declared."""
-    async with await aio_pika.connect(amqp_url) as connection:
-        channel = await connection.channel()
-        await declare_topology(channel)
-        await channel.close()
-        yield Broker(connection)
+    broker = Broker(amqp_url)
+    await broker.declare_topology()
+    try:
+        yield broker
+    finally:
+        await broker.close()
 
 
 async def close_connections_named(servers: Servers, amqp_url: str, name: str) -> int:

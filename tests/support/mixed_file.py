@@ -96,7 +96,7 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
     RowCode.INVALID_MOBILE: (
         lambda p: f"{p.name},{p.company},12345,{p.email},{p.badge}\n",
         lambda p: f'{p.name},"{p.company}\nAnnexe",{p.mobile} ext 4,{p.email},{p.badge}\n',
-        lambda p: f"{p.name},{p.company},-{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f"{p.name},{p.company},-{p.mobile}x,{p.email},{p.badge}\n",
     ),
     RowCode.SPREADSHEET_DAMAGE: (
         lambda p: f"{p.name},{p.company},9.19E+11,{p.email},{p.badge}\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import pytest
@@ -111,6 +112,29 @@ async def test_cancelled_publish_leaves_the_publisher_usable(publisher: Publishe
     await asyncio.wait_for(publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"after"), 10)
 
     assert {b"before", b"after"} <= {message.body for message in await broker.take_all(REQUESTS_QUEUE)}
+
+
+async def test_broker_that_hangs_up_before_a_word_was_said_counts_as_away(
+    settings: ConsumerSettings, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container's port does while the broker in it is down. Then the library raises what is no AMQP error."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def connect_slowly(*where: Any, **how: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await open_connection(*where, **how)
+        await eventually(reader.at_eof)
+        return reader, writer
+
+    open_connection = asyncio.open_connection
+    monkeypatch.setattr(asyncio, "open_connection", connect_slowly)
+    away = settings.model_copy(update={"amqp_url": type(settings.amqp_url)(f"amqp://127.0.0.1:{unused_tcp_port}/")})
+    publisher = Publisher(away, NAME)
+    async with await asyncio.start_server(hang_up, "127.0.0.1", unused_tcp_port):
+        with pytest.raises(BrokerUnavailable):
+            await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"{}")
+    await publisher.close()
 
 
 async def test_broker_that_cannot_be_reached_raises(settings: ConsumerSettings) -> None:

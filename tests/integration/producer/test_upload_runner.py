@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from producer_service import dispatcher
 from producer_service.settings import ProducerSettings
 from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.messages import ChunkReply, ChunkRequest, UploadAnnounced, encode
@@ -154,6 +155,32 @@ async def test_chunk_without_an_answer_is_sent_again(
         await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
         consumer.writes = consumer.answers = True
         await _ends_as(database, upload_id, "succeeded")
+
+
+async def test_upload_is_begun_anew_when_a_chunk_cannot_be_sent_for_a_reason_that_nobody_thought_of(
+    engine: AsyncEngine,
+    settings: ProducerSettings,
+    broker: Broker,
+    store_file: StoreFile,
+    database: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    consumer = ScriptedConsumer(engine)
+    async with broker.answering_requests(consumer), running_producer(engine, settings) as producer:
+        send = producer.requester.send
+        failures = [ValueError()]
+
+        async def fail_once(body: bytes, *, correlation_id: str) -> None:
+            if failures:
+                raise failures.pop()
+            await send(body, correlation_id=correlation_id)
+
+        monkeypatch.setattr(producer.requester, "send", fail_once)
+        upload_id = await store_file(file_of(7))
+        await _ends_as(database, upload_id, "succeeded")
+
+    assert set(consumer.first_rows(upload_id)) == {1, 3, 5, 7}
 
 
 async def test_next_producer_goes_on_at_once_with_the_same_borders_and_sends_only_what_the_ledger_lacks(

@@ -1,0 +1,199 @@
+"""A broker that is stopped, killed, away for long or takes nothing: all of it goes on by itself when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
+from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
+from tests.support import servers as test_servers
+from tests.support.failpoint_settings import slow_consumer
+from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.reference import read_top_to_bottom
+from tests.support.servers import Servers
+from tests.support.services import Backends, Service, Services
+from tests.support.system import System
+from tests.support.tcp_proxy import tcp_proxy
+from tests.support.waiting import eventually
+
+LONG_OUTAGE_SECONDS = float(os.environ.get("ROLLCALL_TEST_OUTAGE_SECONDS", "300"))
+BACK_AT_WORK_SECONDS = 30
+# What a producer with nothing else to do sends before the first answer.
+WINDOW = 16
+ALARMS = {
+    "memory": (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.6"]),
+    "disk": (["set_disk_free_limit", "1000000000000000"], ["set_disk_free_limit", "50000000"]),
+}
+
+
+@pytest.fixture(scope="module")
+def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    with own_broker(servers.kind, tmp_path_factory.mktemp("own-broker")) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def amqp_url(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[str]:
+    """A virtual host of the test's own, on the broker that it may stop."""
+    own_servers = rabbit.instead_of(servers)
+    url = await test_servers.create_vhost(own_servers)
+    yield url
+    if not rabbit.is_running:
+        await rabbit.start()
+    await test_servers.delete_vhost(own_servers, url)
+
+
+@pytest.fixture
+async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
+    environment = {**SMALL_CHUNKS, "ROLLCALL_PUBLISH_TIMEOUT_SECONDS": "2"}
+    backends = Backends(database_url, amqp_url, upload_store_url)
+    async with Services(backends, tmp_path / "logs", environment) as services:
+        yield services
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize(
+    "away_seconds",
+    [
+        pytest.param(20, id="20 s"),
+        pytest.param(LONG_OUTAGE_SECONDS, id="5 minutes", marks=pytest.mark.long),
+    ],
+)
+async def test_broker_that_was_away_is_followed_by_everything_within_30_seconds_of_its_return(
+    away_seconds: float, rabbit: OwnBroker, services: Services, system: System, mixed: MixedUpload
+) -> None:
+    for _ in range(2):
+        services.launch("consumer_service", slow_consumer(0.1))
+    services.launch("producer_service")
+    await services.start("api_service")
+    upload_id = await system.upload(mixed.file, mixed.mode)
+    await system.until_rows_done(upload_id, 1_000)
+    processes = [service.pid for service in services.all]
+
+    await rabbit.stop()
+    for service in [services.producer, *services.of("consumer_service")]:
+        await eventually(partial(_is_not_ready, service))
+    await asyncio.sleep(away_seconds)
+    assert (await system.state(upload_id))["status"] == "running"
+    await rabbit.start()
+
+    async with asyncio.timeout(BACK_AT_WORK_SECONDS):
+        upload = await system.until_finished(upload_id)
+        for service in services.all:
+            await service.until_ready()
+    assert await system.differences(upload, mixed.expected, after_crash=True) == []
+    assert [service.pid for service in services.all] == processes
+    assert all(service.is_alive for service in services.all)
+
+
+@pytest.mark.fault(10)
+@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "lost"])
+async def test_chunks_that_a_killed_broker_had_not_confirmed_are_published_again(
+    arrived: bool, rabbit: OwnBroker, services: Services, system: System, amqp_url: str, mixed: MixedUpload
+) -> None:
+    async with tcp_proxy(amqp_url) as proxy:
+        consumer = services.launch("consumer_service")
+        producer = services.launch("producer_service", {"ROLLCALL_AMQP_URL": proxy.url})
+        await services.start("api_service")
+        await _open_the_publishers_connection(producer)
+        await consumer.terminate()
+
+        proxy.stall(answers_only=arrived)
+        upload_id = await system.upload(mixed.file, mixed.mode)
+        await eventually(partial(_has_read, system, upload_id, (WINDOW + 1) * 100))
+        if arrived:
+            await eventually(partial(system.broker.has_ready, REQUESTS_QUEUE, WINDOW))
+        await rabbit.kill()
+        await rabbit.start()
+        proxy.resume()
+        # Those that had arrived were on disk, unknown to the producer: they come twice.
+        await eventually(partial(system.broker.has_ready, REQUESTS_QUEUE, WINDOW * (1 + arrived)))
+        await consumer.restart()
+
+        upload = await system.until_finished(upload_id)
+        assert await system.differences(upload, mixed.expected, after_crash=True) == []
+    assert producer.log.read_text().count("chunk not sent") >= WINDOW
+    assert consumer.log.read_text().count("chunk was done already") == WINDOW * arrived
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize("alarm", ["memory", "disk"])
+async def test_broker_that_blocks_publishers_delays_what_has_to_be_published_and_nothing_else(
+    alarm: str,
+    rabbit: OwnBroker,
+    servers: Servers,
+    services: Services,
+    system: System,
+    amqp_url: str,
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "one-bad-row.csv"
+    good = [f"Ada Byron,Engines,+441234567890,ada{number}@byron.example\n" for number in range(999)]
+    file.write_text("".join(["employee_name,company_name,mobile_no,email\n", *good[:250], "Bad,,,\n", *good[250:]]))
+    await services.start("api_service")
+    await services.start("producer_service")
+    first = await system.upload(file)
+    await eventually(partial(system.broker.has_ready, REQUESTS_QUEUE, 10))
+
+    begin, end = ALARMS[alarm]
+    await rabbit.ctl(*begin)
+    try:
+        async with test_servers.management(rabbit.instead_of(servers)) as api:
+            await eventually(partial(_publishers_are_blocked, api))
+            second = await system.upload(file)
+            assert "left to the sweeper" in services.api.log.read_text()
+            consumers = [await services.start("consumer_service") for _ in range(2)]
+            # Nine chunks are acknowledged; the one with the bad row is committed too, and waits for its confirm.
+            await eventually(partial(_has_chunks, system, first, 10))
+            await eventually(partial(_is_unacknowledged, api, amqp_url.rpartition("/")[2], 1), seconds=40)
+        assert (await system.broker.state(REQUESTS_QUEUE)).ready == 0
+        assert any("dead letters wait for the broker" in consumer.log.read_text() for consumer in consumers)
+        assert (await system.broker.state(DEAD_LETTERS_QUEUE)).ready == 0
+        assert (await system.state(second))["status"] == "running"
+    finally:
+        await rabbit.ctl(*end)
+
+    upload = await system.until_finished(first)
+    again = await system.until_finished(second)
+    assert await system.differences(upload, read_top_to_bottom(file), after_crash=True) == []
+    assert (again["duplicates"], again["rejected"], again["unprocessed"]) == (999, 1, 0)
+    assert "holding" not in "".join(consumer.log.read_text() for consumer in consumers)
+
+
+async def _open_the_publishers_connection(producer: Service) -> None:
+    async with httpx2.AsyncClient(timeout=60) as client:
+        await producer.until_ready()
+        answer = await client.post(f"{producer.url}/v1/requests", json={"messages": ["hello"]})
+    assert answer.status_code == 200
+
+
+async def _is_not_ready(service: Service) -> bool:
+    async with httpx2.AsyncClient(timeout=10) as client:
+        return (await client.get(f"{service.url}/readyz")).status_code == 503
+
+
+async def _has_read(system: System, upload_id: str, rows: int) -> bool:
+    read = await system.database.fetchval("SELECT rows_read FROM uploads WHERE id = $1", upload_id)
+    return bool(read >= rows)
+
+
+async def _has_chunks(system: System, upload_id: str, count: int) -> bool:
+    query = "SELECT count(*) FROM upload_chunks WHERE upload_id = $1"
+    return bool(await system.database.fetchval(query, upload_id) == count)
+
+
+async def _publishers_are_blocked(api: httpx2.AsyncClient) -> bool:
+    return (await api.get("/api/health/checks/alarms")).status_code == 503
+
+
+async def _is_unacknowledged(api: httpx2.AsyncClient, vhost: str, count: int) -> bool:
+    """As the broker's statistics say, which come some seconds late."""
+    queue = (await api.get(f"/api/queues/{vhost}/{REQUESTS_QUEUE}")).raise_for_status().json()
+    return (queue.get("messages_ready"), queue.get("messages_unacknowledged")) == (0, count)
