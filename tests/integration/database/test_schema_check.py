@@ -8,16 +8,24 @@ import sys
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from deploy.program import free_port
+from shared.database import schema_check
 from shared.database.schema_check import SchemaTooOld, require_schema
 from tests.support.pipeline import consumer_settings, wide_engine
 from tests.support.servers import CHECKOUT
 
 COMMAND = "alembic upgrade head"
+
+
+@pytest.fixture(autouse=True)
+def unused_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that an API of an earlier test has logged through keeps that API's configuration: nothing can capture it."""
+    monkeypatch.setattr(schema_check, "log", structlog.get_logger())
 
 
 @pytest.mark.parametrize("service", ["consumer_service", "producer_service"])

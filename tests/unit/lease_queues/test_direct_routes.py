@@ -35,6 +35,8 @@ def test_what_makes_a_queues_throughput_is_taken_directly(method: str, path: str
     [
         ("GET", "/v1/queues/emails/messages"),
         ("DELETE", "/v1/queues/emails/messages"),
+        ("OPTIONS", "/v1/queues/emails/messages"),
+        ("HEAD", "/v1/queues/emails/messages"),
         ("PATCH", f"/v1/queues/emails/messages/{RECEIPT}"),
         ("POST", f"/v1/queues/{'n' * 81}/messages"),
         ("POST", "/v1/queues/no spaces/messages"),
