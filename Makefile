@@ -3,10 +3,11 @@ PYTHON ?= python3
 MODE ?= auto
 CONSUMERS ?= 2
 WORKERS ?= 2
+MINUTES ?= 10
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down clean test test-long test-faults mutants lint types bench lock venv
+.PHONY: help up demo down clean test test-long test-faults soak mutants lint types bench lock venv
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -31,6 +32,9 @@ test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 
 test-faults: venv ## Run every row of the fault table, and write the result into docs/reliability.md
 	@$(VENV) -m pytest -n $(WORKERS) -m fault --record-faults $(ARGS)
+
+soak: venv ## Upload for MINUTES=10 while faults strike everything, and hold every row to the reference
+	@$(VENV) -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 mutants: venv ## Take out one safeguard at a time, and see that the tests notice
 	@$(VENV) -m tests.mutants

@@ -21,6 +21,7 @@ from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
 from shared.failpoints import Failpoints
+from shared.garbage_collection import collect_seldom
 from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
 from shared.telemetry import configure_logging, describe_error
@@ -48,6 +49,7 @@ def create_app() -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
+        collect_seldom()
         consuming = asyncio.create_task(deliveries.subscription.run(), name="deliveries")
         background = [
             asyncio.create_task(replies.run(), name="replies"),

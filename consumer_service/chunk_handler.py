@@ -10,15 +10,18 @@ Invariants, each kept by the order below:
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from sqlalchemy import text
 
+from consumer_service.copy_chances import CopyChances
 from consumer_service.dead_letters import first_letters, store_rejects, unpublished_letters
+from consumer_service.employee_writer import EmailKnown
 from consumer_service.row_markers import open_markers
-from consumer_service.row_results import RawRow, count
-from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
+from consumer_service.row_results import RawRows, count
+from consumer_service.row_writer import Target, blames_a_row, write_as_new, write_at_once, write_one_by_one
 from shared.database.ledger import LedgerEntry, entries_among, insert_entry
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
@@ -34,10 +37,10 @@ if TYPE_CHECKING:
     from consumer_service.dead_letters import Reject
     from consumer_service.employee_writer import Written
     from consumer_service.settings import ConsumerSettings
-    from shared.failpoints import Failpoints
+    from shared.failpoints import CheckRows, Failpoints
     from shared.messages import ChunkRequest
 
-    WriteRows = Callable[[AsyncConnection, list[RawRow], Target], Awaitable[tuple[Written, list[Reject]]]]
+    WriteRows = Callable[[AsyncConnection, RawRows, Target, CheckRows], Awaitable[tuple[Written, list[Reject]]]]
 
 log = structlog.get_logger(__name__)
 
@@ -63,51 +66,38 @@ class ChunkHandler:
         self._settings = settings
         self._failpoints = failpoints
         self._consumer = consumer
-        self._check_row = failpoints.row_check()
+        self._check_rows = failpoints.rows_check()
+        self._copy_chances = CopyChances()
 
     async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
         """Give a chunk its effect, or find that it had it. Whatever this raises is not the chunk's fault (P5)."""
         if careful:
             return await self._handle_carefully(chunk)
         try:
-            return await self._handle_with(chunk, self._write_at_once)
+            return await self._handle_quickly(chunk)
         except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
             if not blames_a_row(error):
                 raise
             log.warning("a row made its chunk fail: row by row", **_place(chunk), **describe_error(error))
-        return await self._handle_with(chunk, self._write_one_by_one)
+        return await self._handle_with(chunk, write_one_by_one)
+
+    async def _handle_quickly(self, chunk: ChunkRequest) -> Handled:
+        if self._copy_chances.is_good(chunk.upload_id):
+            try:
+                return await self._handle_with(chunk, write_as_new)
+            except EmailKnown:
+                self._copy_chances.failed(chunk.upload_id)
+        return await self._handle_with(chunk, write_at_once)
 
     async def _handle_carefully(self, chunk: ChunkRequest) -> Handled:
         log.warning("delivered too often: careful mode", **_place(chunk))
-        last_row = chunk.first_row + len(chunk.rows) - 1
+        last_row = _last_row(chunk)
         async with open_markers(self._engine, chunk.upload_id, self._consumer) as markers:
             await markers.load(chunk.first_row, last_row)
-
-            async def write(
-                connection: AsyncConnection, rows: list[RawRow], target: Target
-            ) -> tuple[Written, list[Reject]]:
-                return await write_one_by_one(
-                    connection,
-                    rows,
-                    target,
-                    self._check_row,
-                    markers=markers,
-                    poison_after=self._settings.poison_after_consumers,
-                )
-
+            write = partial(write_one_by_one, markers=markers, poison_after=self._settings.poison_after_consumers)
             handled = await self._handle_with(chunk, write)
             await markers.unmark(chunk.first_row, last_row)
         return handled
-
-    async def _write_at_once(
-        self, connection: AsyncConnection, rows: list[RawRow], target: Target
-    ) -> tuple[Written, list[Reject]]:
-        return await write_at_once(connection, rows, target, self._check_row)
-
-    async def _write_one_by_one(
-        self, connection: AsyncConnection, rows: list[RawRow], target: Target
-    ) -> tuple[Written, list[Reject]]:
-        return await write_one_by_one(connection, rows, target, self._check_row)
 
     async def _handle_with(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
         try:
@@ -125,7 +115,7 @@ class ChunkHandler:
             if locked is None or locked.status != "running":
                 return Handled(_closed(chunk), [])
             target = Target(locked.sequence, locked.on_duplicate, chunk.layout)
-            written, rejects = await write(connection, _raw_rows(chunk), target)
+            written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
             await store_rejects(connection, chunk.upload_id, rejects)
             entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, count(written, rejects))
             slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
@@ -146,12 +136,9 @@ def _last_row(chunk: ChunkRequest) -> int:
     return chunk.first_row + len(chunk.rows) - 1
 
 
-def _raw_rows(chunk: ChunkRequest) -> list[RawRow]:
+def _raw_rows(chunk: ChunkRequest) -> RawRows:
     faults = {index: RowCode(fault) for index, fault in chunk.faults.items()}
-    return [
-        RawRow(chunk.first_row + index, line_number, cells, faults.get(index))
-        for index, (line_number, cells) in enumerate(zip(chunk.line_numbers, chunk.rows, strict=True))
-    ]
+    return RawRows(range(chunk.first_row, _last_row(chunk) + 1), chunk.line_numbers, chunk.rows, faults)
 
 
 def _done(chunk: ChunkRequest, entry: LedgerEntry) -> ChunkReply:

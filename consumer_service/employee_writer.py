@@ -8,14 +8,20 @@ Every employee carries its provenance: the sequence of the upload and the number
 
 So the end is that of one worker reading the file top to bottom, and of k rows with one email one is inserted or
 updated and k-1 are duplicates, whichever came first.
+
+Where no email is known, all three come to the same, and `copy_new_employees` does it for less.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from shared.errors import RollcallError
 from shared.rows.employee_row import email_key
 
 if TYPE_CHECKING:
@@ -28,9 +34,29 @@ if TYPE_CHECKING:
     from shared.rows.employee_row import Employee
 
 
-class NumberedEmployee(NamedTuple):
-    row_number: int
-    employee: Employee
+@dataclass(frozen=True, slots=True)
+class NumberedEmployees:
+    """Valid rows of one upload in file order, with their row numbers."""
+
+    row_numbers: Sequence[int]
+    employees: Sequence[Employee]
+
+    def __len__(self) -> int:
+        return len(self.employees)
+
+    def one_of_each(self, on_duplicate: OnDuplicate) -> NumberedEmployees:
+        """Of rows with one email the one that stands: in `update` mode the last, else the first.
+
+        Sorted by key: two transactions that lock the same employees in the same order cannot deadlock.
+        """
+        keys = [email_key(employee.email) for employee in self.employees]
+        places = range(len(keys))
+        if on_duplicate == "update":
+            place_of = dict(zip(keys, places, strict=True))
+        else:
+            place_of = dict(zip(reversed(keys), reversed(places), strict=True))
+        ordered = [place_of[key] for key in sorted(place_of)]
+        return NumberedEmployees([self.row_numbers[at] for at in ordered], [self.employees[at] for at in ordered])
 
 
 class Written(NamedTuple):
@@ -40,6 +66,10 @@ class Written(NamedTuple):
     updated: int
     duplicates: int
     refused: frozenset[int]
+
+
+class EmailKnown(RollcallError):
+    """An employee with one of these emails is there already; the transaction is spent."""
 
 
 _SOURCE = """
@@ -83,61 +113,86 @@ _UPDATE = text(f"""
 
 _REJECT = text(f"{_SOURCE} ON CONFLICT (lower(email)) DO NOTHING RETURNING e.row_number")
 
+_COPIED = ("employee_name", "company_name", "mobile_no", "email", "row_number", "upload_sequence", "by_update")
 
-async def write_employees(
-    connection: AsyncConnection, rows: Sequence[NumberedEmployee], *, sequence: int, on_duplicate: OnDuplicate
+
+async def copy_new_employees(
+    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: OnDuplicate
 ) -> Written:
-    """Write rows of one upload, in file order, in the caller's transaction. Database errors pass through."""
+    """Write rows of which no email is known, in the caller's transaction: in any mode they are inserted.
+
+    COPY writes its rows and their index entries a page at a time, where INSERT with ON CONFLICT looks each up first
+    and writes it twice. Raises `EmailKnown`; other database errors pass through.
+    """
     if not rows:
         return Written(0, 0, 0, frozenset())
+    chosen = rows.one_of_each(on_duplicate)
+    copied = _as_copy_text(chosen, sequence, by_update=on_duplicate == "update")
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        await driver.copy_to_table("employees", source=memoryview(copied), columns=_COPIED)
+    except asyncpg.UniqueViolationError:
+        raise EmailKnown from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # As every other statement raises it.
+        raise DBAPIError("COPY employees", None, error, hide_parameters=True) from error
+    except TimeoutError as error:
+        # Otherwise a server that does not answer would be asked to roll back, and waited for as long again.
+        await connection.invalidate(error)
+        raise
+    again = len(rows) - len(chosen)
+    if on_duplicate == "reject":
+        refused = frozenset(rows.row_numbers) - frozenset(chosen.row_numbers) if again else frozenset()
+        return Written(len(chosen), 0, 0, refused)
+    return Written(len(chosen), 0, again, frozenset())
+
+
+async def write_employees(
+    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: OnDuplicate
+) -> Written:
+    """Write rows of one upload, whoever is there already, in the caller's transaction. Database errors pass through."""
+    if not rows:
+        return Written(0, 0, 0, frozenset())
+    arrays = _arrays(rows.one_of_each(on_duplicate), sequence, by_update=on_duplicate == "update")
     match on_duplicate:
         case "skip":
-            return await _replace(connection, _SKIP, rows, _first_of_each(rows), sequence, by_update=False)
+            return await _replace(connection, _SKIP, rows, arrays)
         case "update":
-            return await _replace(connection, _UPDATE, rows, _last_of_each(rows), sequence, by_update=True)
+            return await _replace(connection, _UPDATE, rows, arrays)
         case "reject":
-            return await _insert_only(connection, rows, sequence)
-
-
-def _first_of_each(rows: Sequence[NumberedEmployee]) -> dict[str, NumberedEmployee]:
-    return {email_key(row.employee.email): row for row in reversed(rows)}
-
-
-def _last_of_each(rows: Sequence[NumberedEmployee]) -> dict[str, NumberedEmployee]:
-    return {email_key(row.employee.email): row for row in rows}
+            return await _insert_only(connection, rows, arrays)
 
 
 async def _replace(
-    connection: AsyncConnection,
-    statement: TextClause,
-    rows: Sequence[NumberedEmployee],
-    by_key: dict[str, NumberedEmployee],
-    sequence: int,
-    *,
-    by_update: bool,
+    connection: AsyncConnection, statement: TextClause, rows: NumberedEmployees, arrays: dict[str, object]
 ) -> Written:
-    result = await connection.execute(statement, _arrays(by_key, sequence, by_update=by_update))
-    inserted, updated = result.one()
+    inserted, updated = (await connection.execute(statement, arrays)).one()
     return Written(inserted, updated, len(rows) - inserted - updated, frozenset())
 
 
-async def _insert_only(connection: AsyncConnection, rows: Sequence[NumberedEmployee], sequence: int) -> Written:
-    result = await connection.execute(_REJECT, _arrays(_first_of_each(rows), sequence, by_update=False))
-    inserted = set(result.scalars())
-    refused = frozenset(row.row_number for row in rows if row.row_number not in inserted)
-    return Written(len(inserted), 0, 0, refused)
+async def _insert_only(connection: AsyncConnection, rows: NumberedEmployees, arrays: dict[str, object]) -> Written:
+    inserted = set((await connection.execute(_REJECT, arrays)).scalars())
+    return Written(len(inserted), 0, 0, frozenset(rows.row_numbers) - inserted)
 
 
-def _arrays(by_key: dict[str, NumberedEmployee], sequence: int, *, by_update: bool) -> dict[str, object]:
-    """Sorted by key: two transactions that lock the same employees in the same order cannot deadlock."""
-    ordered = [by_key[key] for key in sorted(by_key)]
-    names, companies, mobiles, emails = zip(*(row.employee for row in ordered), strict=True)
+def _as_copy_text(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> bytes:
+    """In COPY's text format. No valid value has a tab or a line end; a backslash escapes itself."""
+    provenance = f"\t{sequence}\t{'t' if by_update else 'f'}\n"
+    lines = [
+        "\t".join(employee) + f"\t{row_number}"
+        for row_number, employee in zip(rows.row_numbers, rows.employees, strict=True)
+    ]
+    return (provenance.join(lines) + provenance).replace("\\", "\\\\").encode()
+
+
+def _arrays(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> dict[str, object]:
+    names, companies, mobiles, emails = zip(*rows.employees, strict=True)
     return {
         "names": names,
         "companies": companies,
         "mobiles": mobiles,
         "emails": emails,
-        "row_numbers": [row.row_number for row in ordered],
+        "row_numbers": rows.row_numbers,
         "sequence": sequence,
         "by_update": by_update,
     }

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from consumer_service.dead_letters import unpublished_letters
 from consumer_service.row_markers import open_markers
-from consumer_service.row_results import RawRow
+from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
 from shared.errors import RowCode
 from shared.rows.employee_row import Layout
@@ -58,7 +58,7 @@ _LOCK_ROWS = text("""
     FROM rejected_rows AS r
     JOIN unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS wanted (row_number, attempt)
       ON wanted.row_number = r.row_number AND wanted.attempt = r.attempt
-    WHERE r.upload_id = :upload_id AND r.discarded_at IS NULL
+    WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[])) AND r.discarded_at IS NULL
     ORDER BY r.row_number FOR UPDATE OF r
 """)
 
@@ -70,7 +70,8 @@ _DEAD_AGAIN = text("""
         dead_at = now(), published_at = NULL
     FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:codes AS text[]), CAST(:fields AS text[]),
                 CAST(:messages AS text[])) AS again (row_number, code, field, message)
-    WHERE r.upload_id = :upload_id AND r.row_number = again.row_number
+    WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
+      AND r.row_number = again.row_number
 """)
 
 _CHUNK_CODES = text("""
@@ -98,7 +99,7 @@ _COUNT_EMPLOYEES = text("UPDATE employee_totals SET total = total + :inserted WH
 
 
 class _Redriven(NamedTuple):
-    rows: list[RawRow]
+    rows: RawRows
     codes_before: list[str]
     written: Written
     rejects: list[Reject]
@@ -111,7 +112,7 @@ class RedriveHandler:
         self._engine = engine
         self._settings = settings
         self._consumer = consumer
-        self._check_row = failpoints.row_check()
+        self._check_rows = failpoints.rows_check()
 
     async def handle(self, request: RedriveRequest, *, careful: bool) -> list[DeadLetter]:
         """Try the rows again, those of one chunk in one transaction. Returns the letters to publish."""
@@ -164,12 +165,12 @@ class RedriveHandler:
                         connection,
                         rows,
                         target,
-                        self._check_row,
+                        self._check_rows,
                         markers=markers,
                         poison_after=self._settings.poison_after_consumers,
                     )
                 else:
-                    written, rejects = await write_at_once(connection, rows, target, self._check_row)
+                    written, rejects = await write_at_once(connection, rows, target, self._check_rows)
                 redriven = _Redriven(rows, codes_before, written, rejects)
                 await _settle_rows(connection, upload_id, redriven)
                 await _move_counts(connection, upload_id, first_row, redriven)
@@ -179,25 +180,22 @@ class RedriveHandler:
 
 async def _lock_rows(
     connection: AsyncConnection, upload_id: uuid.UUID, wanted: dict[int, int]
-) -> tuple[list[RawRow], list[str]]:
+) -> tuple[RawRows, list[str]]:
     parameters = {"upload_id": upload_id, "row_numbers": list(wanted), "attempts": list(wanted.values())}
     locked = (await connection.execute(_LOCK_ROWS, parameters)).all()
-    rows = [
+    rows = RawRows(
+        [row.row_number for row in locked],
+        [row.line_number for row in locked],
+        [msgspec.json.decode(row.cells, type=list[str]) for row in locked],
         # Its cells were cut when it was read: what is left of them must never pass for the row.
-        RawRow(
-            row.row_number,
-            row.line_number,
-            msgspec.json.decode(row.cells, type=list[str]),
-            RowCode.ROW_TOO_LONG if row.code == RowCode.ROW_TOO_LONG else None,
-        )
-        for row in locked
-    ]
+        {index: RowCode.ROW_TOO_LONG for index, row in enumerate(locked) if row.code == RowCode.ROW_TOO_LONG},
+    )
     return rows, [row.code for row in locked]
 
 
 async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, redriven: _Redriven) -> None:
     rejected = {reject.row_number for reject in redriven.rejects}
-    gone = [row.row_number for row in redriven.rows if row.row_number not in rejected]
+    gone = [row_number for row_number in redriven.rows.row_numbers if row_number not in rejected]
     await connection.execute(_REMOVE, {"upload_id": upload_id, "row_numbers": gone})
     await connection.execute(
         _DEAD_AGAIN,

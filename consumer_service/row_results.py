@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from consumer_service.dead_letters import Reject
-from consumer_service.employee_writer import NumberedEmployee
+from consumer_service.employee_writer import NumberedEmployees
 from shared.errors import RowCode
 from shared.messages import ChunkCounts
-from shared.rows.employee_row import RowFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from consumer_service.employee_writer import Written
-    from shared.failpoints import CheckRow
+    from shared.failpoints import CheckRows
     from shared.rows.employee_row import Layout
 
 _REASONS = {
@@ -26,45 +26,59 @@ _REASONS = {
 }
 
 
-class RawRow(NamedTuple):
-    """A row as it came: the cells of the file, and what the reader had against it."""
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Rows as they came, a list for each of their parts: a chunk has thousands, and most need no object of their own.
 
-    row_number: int
-    line_number: int
-    cells: Sequence[str]
-    fault: RowCode | None = None
+    `cells` are those of the file; `faults` maps an index to what the reader had against that row.
+    """
 
+    row_numbers: Sequence[int]
+    line_numbers: Sequence[int]
+    cells: Sequence[Sequence[str]]
+    faults: Mapping[int, RowCode]
 
-def check_rows(
-    rows: Sequence[RawRow], layout: Layout, check_row: CheckRow
-) -> tuple[list[NumberedEmployee], list[Reject]]:
-    """Raises whatever a row makes the check raise: then the rows have to be taken one by one."""
-    valid: list[NumberedEmployee] = []
-    rejects: list[Reject] = []
-    for row in rows:
-        if row.fault is not None:
-            rejects.append(reject(row, row.fault))
-            continue
-        checked = check_row(row.cells, layout)
-        if isinstance(checked, RowFault):
-            rejects.append(Reject(row.row_number, row.line_number, *checked, row.cells))
-        else:
-            valid.append(NumberedEmployee(row.row_number, checked))
-    return valid, rejects
+    def __len__(self) -> int:
+        return len(self.row_numbers)
 
+    def one_by_one(self) -> Iterator[RawRows]:
+        for index, fault in enumerate(map(self.faults.get, range(len(self)))):
+            only = slice(index, index + 1)
+            faults = {} if fault is None else {0: fault}
+            yield RawRows(self.row_numbers[only], self.line_numbers[only], self.cells[only], faults)
 
-def reject(row: RawRow, code: RowCode) -> Reject:
-    """A reject for what validation does not see."""
-    field = "email" if code is RowCode.DUPLICATE_EMAIL else None
-    return Reject(row.row_number, row.line_number, code, field, _REASONS[code], row.cells)
+    def reject(self, index: int, code: RowCode) -> Reject:
+        """A reject for what validation does not see."""
+        field = "email" if code is RowCode.DUPLICATE_EMAIL else None
+        return self._reject(index, code, field, _REASONS[code])
 
+    def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:
+        """Raises whatever a row makes the check raise: then the rows have to be taken one by one."""
+        cells = self.cells
+        if self.faults:
+            # What is left of such a row must not pass for the row: without cells it is refused.
+            cells = [() if index in self.faults else each for index, each in enumerate(cells)]
+        checked = check_rows(cells, layout)
+        rejects = [
+            self.reject(index, self.faults[index]) if index in self.faults else self._reject(index, *fault)
+            for index, fault in checked.faults
+        ]
+        row_numbers = [self.row_numbers[index] for index in checked.indices]
+        return NumberedEmployees(row_numbers, checked.employees), rejects
 
-def refuse_duplicates(rows: Sequence[RawRow], rejects: list[Reject], written: Written) -> list[Reject]:
-    """The rejects in file order, together with what `reject` mode turned away."""
-    if not written.refused:
-        return rejects
-    duplicates = [reject(row, RowCode.DUPLICATE_EMAIL) for row in rows if row.row_number in written.refused]
-    return sorted([*rejects, *duplicates], key=lambda one: one.row_number)
+    def refuse_duplicates(self, rejects: list[Reject], written: Written) -> list[Reject]:
+        """The rejects in file order, together with what `reject` mode turned away."""
+        if not written.refused:
+            return rejects
+        duplicates = [
+            self.reject(index, RowCode.DUPLICATE_EMAIL)
+            for index, row_number in enumerate(self.row_numbers)
+            if row_number in written.refused
+        ]
+        return sorted([*rejects, *duplicates], key=lambda one: one.row_number)
+
+    def _reject(self, index: int, code: RowCode, field: str | None, message: str) -> Reject:
+        return Reject(self.row_numbers[index], self.line_numbers[index], code, field, message, self.cells[index])
 
 
 def count(written: Written, rejects: Sequence[Reject]) -> ChunkCounts:

@@ -1,4 +1,7 @@
-"""Writing raw rows of one upload in the caller's transaction: all at once, or one by one where a row is suspect."""
+"""Writing raw rows of one upload in the caller's transaction: all at once, or one by one where a row is suspect.
+
+At once comes in two kinds: as new ones, which is quick and stops at the first email that is known, and as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from consumer_service.employee_writer import Written, write_employees
-from consumer_service.row_results import check_rows, refuse_duplicates, reject
+from consumer_service.employee_writer import Written, copy_new_employees, write_employees
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
 from shared.rows.employee_row import FIELDS, email_key
 from shared.telemetry import sqlstate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from consumer_service.dead_letters import Reject
     from consumer_service.row_markers import RowMarkers
-    from consumer_service.row_results import RawRow
-    from shared.failpoints import CheckRow
+    from consumer_service.row_results import RawRows
+    from shared.failpoints import CheckRows
     from shared.messages import OnDuplicate
     from shared.rows.employee_row import Layout
 
@@ -38,20 +38,29 @@ class Target(NamedTuple):
     layout: Layout
 
 
+async def write_as_new(
+    connection: AsyncConnection, rows: RawRows, target: Target, check_rows: CheckRows
+) -> tuple[Written, list[Reject]]:
+    """As `write_at_once`, where no email is known. Raises `EmailKnown`: roll back and write them at once."""
+    valid, rejects = rows.check(target.layout, check_rows)
+    written = await copy_new_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
+    return written, rows.refuse_duplicates(rejects, written)
+
+
 async def write_at_once(
-    connection: AsyncConnection, rows: Sequence[RawRow], target: Target, check_row: CheckRow
+    connection: AsyncConnection, rows: RawRows, target: Target, check_rows: CheckRows
 ) -> tuple[Written, list[Reject]]:
     """One statement for all. An error for which `blames_a_row` holds: roll back and take them one by one."""
-    valid, rejects = check_rows(rows, target.layout, check_row)
+    valid, rejects = rows.check(target.layout, check_rows)
     written = await write_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
-    return written, refuse_duplicates(rows, rejects, written)
+    return written, rows.refuse_duplicates(rejects, written)
 
 
 async def write_one_by_one(
     connection: AsyncConnection,
-    rows: Sequence[RawRow],
+    rows: RawRows,
     target: Target,
-    check_row: CheckRow,
+    check_rows: CheckRows,
     *,
     markers: RowMarkers | None = None,
     poison_after: int = 0,
@@ -66,37 +75,39 @@ async def write_one_by_one(
     """
     inserted = updated = duplicates = failed = 0
     rejects: list[Reject] = []
-    for row in sorted(rows, key=lambda row: _lock_key(row, target.layout)):
+    for row in sorted(rows.one_by_one(), key=lambda row: _lock_key(row, target.layout)):
+        (row_number,) = row.row_numbers
         if markers is not None:
-            if markers.deaths(row.row_number) >= poison_after:
-                rejects.append(reject(row, RowCode.POISON_ROW))
+            if markers.deaths(row_number) >= poison_after:
+                rejects.append(row.reject(0, RowCode.POISON_ROW))
                 continue
-            await markers.mark(row.row_number)
+            await markers.mark(row_number)
         try:
             async with connection.begin_nested():
-                written, refused = await write_at_once(connection, [row], target, check_row)
+                written, refused = await write_at_once(connection, row, target, check_rows)
         except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
             if not blames_a_row(error):
                 raise
             failed += 1
-            rejects.append(reject(row, RowCode.INTERNAL_ERROR))
+            rejects.append(row.reject(0, RowCode.INTERNAL_ERROR))
         else:
             inserted += written.inserted
             updated += written.updated
             duplicates += written.duplicates
             rejects.extend(refused)
         if markers is not None:
-            await markers.unmark(row.row_number, row.row_number)
+            await markers.unmark(row_number, row_number)
     if len(rows) > 1 and failed * 2 > len(rows):
         raise RowErrorsEverywhere(f"{failed} of {len(rows)} rows failed")
     rejects.sort(key=lambda each: each.row_number)
     return Written(inserted, updated, duplicates, frozenset()), rejects
 
 
-def _lock_key(row: RawRow, layout: Layout) -> str:
+def _lock_key(row: RawRows, layout: Layout) -> str:
     """The key of its email, of a row that was not checked yet and may be too short."""
+    (cells,) = row.cells
     email_cells = layout.fields[FIELDS.index("email")]
-    return email_key(" ".join(row.cells[at] for at in email_cells if at < len(row.cells)).strip())
+    return email_key(" ".join(cells[at] for at in email_cells if at < len(cells)).strip())
 
 
 def blames_a_row(error: Exception) -> bool:

@@ -9,12 +9,12 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
-from consumer_service.employee_writer import NumberedEmployee, write_employees
+from consumer_service.employee_writer import NumberedEmployees, write_employees
 from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RowCode
 from shared.messages import EmployeeOutcome
-from shared.rows.employee_row import FIELDS, Layout, RowFault
+from shared.rows.employee_row import FIELDS, Layout
 from shared.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _FORGET = text("DELETE FROM request_outcomes WHERE answered_at < now() - interva
 class SingleHandler:
     def __init__(self, engine: AsyncEngine, failpoints: Failpoints) -> None:
         self._engine = engine
-        self._check_row = failpoints.row_check()
+        self._check_rows = failpoints.rows_check()
 
     async def handle(self, request: EmployeeRequest) -> EmployeeOutcome:
         """The outcome, from now or from an earlier delivery. What the row itself causes is its rejection."""
@@ -75,11 +75,11 @@ class SingleHandler:
         return outcome
 
     async def _insert(self, connection: AsyncConnection, cells: list[str]) -> EmployeeOutcome:
-        checked = self._check_row(cells, _LAYOUT)
-        if isinstance(checked, RowFault):
-            return EmployeeOutcome(outcome="rejected", code=checked.code, field=checked.field, message=checked.message)
-        row = NumberedEmployee(0, checked)
-        written = await write_employees(connection, [row], sequence=NO_UPLOAD, on_duplicate="skip")
+        checked = self._check_rows([cells], _LAYOUT)
+        for _, fault in checked.faults:
+            return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
+        employee = NumberedEmployees([0], checked.employees)
+        written = await write_employees(connection, employee, sequence=NO_UPLOAD, on_duplicate="skip")
         if not written.inserted:
             return EmployeeOutcome(outcome="duplicate")
         slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing

@@ -18,6 +18,7 @@ from producer_service.single_requests import SingleRequests
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
 from shared.failpoints import Failpoints
+from shared.garbage_collection import collect_seldom
 from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
 from shared.telemetry import configure_logging
@@ -43,6 +44,7 @@ def create_app() -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
+        collect_seldom()
         consuming = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         sweeping = asyncio.create_task(dispatcher.sweep(), name="sweep")
         yield

@@ -69,7 +69,7 @@ class ChunkReader:
         held = () if self._held is None else (self._held,)
         self._held = None
         for record in chain(held, self._records):
-            size = sum(map(len, record.cells))
+            size = len("".join(record.cells))
             if records and characters + size > CHUNK_CHARACTERS:
                 self._held = record
                 return

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from shared.rows.employee_row import check_row
+from shared.rows.employee_rows import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.rows.employee_row import Employee, Layout, RowFault
+    from shared.rows.employee_row import Layout
+    from shared.rows.employee_rows import CheckedRows
 
-    CheckRow = Callable[[Sequence[str], Layout], Employee | RowFault]
+    CheckRows = Callable[[Sequence[Sequence[str]], Layout], CheckedRows]
 
 
 class FailpointHit(RuntimeError):
@@ -37,7 +38,7 @@ class _Action(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Failpoints:
-    """One process's failpoints; with an empty setting `hit` does nothing and `row_check` is `check_row` itself."""
+    """One process's failpoints; with an empty setting `hit` does nothing and `rows_check` is `check_rows` itself."""
 
     def __init__(self, setting: str) -> None:
         self._actions = msgspec.json.decode(setting, type=dict[str, _Action]) if setting else {}
@@ -57,16 +58,16 @@ class Failpoints:
             action.times -= 1
             _act(action, name)
 
-    def row_check(self) -> CheckRow:
-        """`check_row`, with the place `consumer.row` in front of it only where a test has named it."""
+    def rows_check(self) -> CheckRows:
+        """`check_rows`, with the place `consumer.row` in front of it only where a test has named it."""
         action = self._actions.get("consumer.row")
         if action is None:
-            return check_row
+            return check_rows
 
-        def check(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
-            if action.cell in cells:
+        def check(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
+            if any(action.cell in cells for cells in rows):
                 _act(action, "consumer.row")
-            return check_row(cells, layout)
+            return check_rows(rows, layout)
 
         return check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aio_pika
 import structlog
@@ -13,13 +13,38 @@ from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quiet
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aio_pika.abc import AbstractChannel, AbstractConnection
+    from aiormq.channel import Channel
 
     from shared.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
+
+
+def outgoing(
+    body: bytes,
+    *,
+    message_id: str | None = None,
+    correlation_id: str | None = None,
+    reply_to: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> aio_pika.Message:
+    """A message that outlives the broker's restart.
+
+    `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused while in
+    flight can hang the publish.
+    """
+    return aio_pika.Message(
+        body,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        content_type="application/json",
+        message_id=message_id or uuid.uuid4().hex,
+        correlation_id=correlation_id,
+        reply_to=reply_to,
+        headers={**headers} if headers else None,
+    )
 
 
 class Publisher:
@@ -56,24 +81,35 @@ class Publisher:
     ) -> None:
         """Publish and wait for the confirm. Raises `BrokerUnavailable`; the message may or may not have arrived.
 
-        `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused
-        while in flight can hang the publish. What is `mandatory` must reach a queue: if there is none, the next
-        publish declares the topology anew.
+        What is `mandatory` must reach a queue: if there is none, the next publish declares the topology anew.
         """
-        message = aio_pika.Message(
-            body,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            content_type="application/json",
-            message_id=message_id or uuid.uuid4().hex,
-            correlation_id=correlation_id,
-            reply_to=reply_to,
-            headers={**headers} if headers else None,
+        message = outgoing(
+            body, message_id=message_id, correlation_id=correlation_id, reply_to=reply_to, headers=headers
         )
+        await self.publish_all(exchange, routing_key, [message], mandatory=mandatory)
+
+    async def publish_all(
+        self, exchange: str, routing_key: str, messages: Iterable[aio_pika.Message], *, mandatory: bool = True
+    ) -> None:
+        """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                target = await channel.get_exchange(exchange, ensure=False)
-                await target.publish(message, routing_key, mandatory=mandatory)
+                underlay = cast("Channel", await channel.get_underlay_channel())
+                await asyncio.gather(
+                    *(
+                        underlay.basic_publish(
+                            message.body,
+                            exchange=exchange,
+                            routing_key=routing_key,
+                            properties=message.properties,
+                            mandatory=mandatory,
+                            # Else each is flushed to the socket before the next one may begin.
+                            wait=False,
+                        )
+                        for message in messages
+                    )
+                )
         except asyncio.CancelledError:
             self._discard(channel)
             raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from itertools import chain, repeat
 from typing import BinaryIO, Final, NamedTuple
 
 from shared.errors import FileCode, FileProblem, RowCode
@@ -21,6 +22,9 @@ _KEPT_CELLS: Final = 64
 _BLOCK_BYTES: Final = 64 * 1024
 # Long enough for a record beyond the limit to be known as such from its first piece.
 _PIECE_LIMIT: Final = RECORD_LIMIT + 4096
+# A line that csv.reader makes one cell of, under any delimiter that there may be.
+_SENTINEL: Final = "end"
+_NO_BLOCK: Final[list[str]] = []
 
 # The module's own limit of 128 Ki characters a cell is below ours for a record, and there is none a reader.
 csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD_LIMIT))
@@ -55,9 +59,35 @@ def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
     Raises UnclosedQuote, and FileProblem wrong_encoding for bytes that the format's encoding does not know.
     """
     lines = _Lines(stream, csv_format)
-    reader = csv.reader(lines, delimiter=csv_format.delimiter)
-    if csv_format.has_header:
-        next(reader, None)
+    header_is_next = csv_format.has_header
+    while lines.next_block():
+        if not header_is_next and (rows := _rows_of_a_line_each(lines.block, csv_format.delimiter)) is not None:
+            yield from map(Record, lines.pass_block(), rows, repeat(None))
+        else:
+            header_is_next = yield from _read_carefully(lines, csv_format.delimiter, header_is_next=header_is_next)
+
+
+def _rows_of_a_line_each(lines: Sequence[str], delimiter: str) -> list[list[str]] | None:
+    """The rows of a block in which every line is a row, as nearly all are, without a step of ours for each line.
+
+    The last line that csv.reader is given comes back as it went in only if no quote is open before it.
+    """
+    if not lines or lines[-1][-1] not in "\r\n" or any(map(str.isspace, lines)) or max(map(len, lines)) > RECORD_LIMIT:
+        return None
+    *rows, last = csv.reader(chain(lines, [_SENTINEL]), delimiter=delimiter)
+    if len(rows) != len(lines) or last != [_SENTINEL]:
+        return None
+    for index, line in enumerate(lines):
+        if "'" in line:
+            rows[index] = [unescape_formula(cell) for cell in rows[index]]
+    return rows
+
+
+def _read_carefully(lines: _Lines, delimiter: str, *, header_is_next: bool) -> Generator[Record, None, bool]:
+    """The rows that begin in this block, to the end of the last one. Returns whether the header is still to come."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    if header_is_next:
+        header_is_next = next(reader, None) is None
         lines.end_record()
     for cells in reader:
         if lines.record_size > RECORD_LIMIT:
@@ -70,10 +100,13 @@ def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
         else:
             yield Record(lines.record_line, cells, None)
         lines.end_record()
+    return header_is_next
 
 
 class _Lines:
     """Feeds csv.reader line by line, and knows what csv.reader does not tell: where a record starts and how long it is.
+
+    It ends with the block that it is at, unless a record goes on; then it goes on to the end of that record's block.
 
     csv.reader asks for another line in the midst of a record only because a quote is open. That is how an unclosed
     quote is noticed, without looking at the characters a second time.
@@ -88,7 +121,19 @@ class _Lines:
         self._line = 0
         self._quote_line = 0
         self._delimiter = csv_format.delimiter
-        self._pieces = _pieces(_decoded(stream, csv_format))
+        self._blocks = _blocks_of_pieces(_decoded(stream, csv_format))
+        self.block: list[str] = []
+
+    def next_block(self) -> bool:
+        """Go to the next block, whose pieces are then in `block`. False at the end of the stream."""
+        self.block = next(self._blocks, _NO_BLOCK)
+        return self.block is not _NO_BLOCK
+
+    def pass_block(self) -> range:
+        """Skip the block, in which no record goes on and no line is cut; its line numbers."""
+        first = self._line + 1
+        self._line += len(self.block)
+        return range(first, self._line + 1)
 
     def end_record(self) -> None:
         """To be called after each record that csv.reader gives."""
@@ -97,7 +142,7 @@ class _Lines:
 
     def __iter__(self) -> Iterator[str]:
         before = ""
-        for line in self._pieces:
+        for line in self._pieces():
             piece = line
             if not self.is_cut:
                 self._line += 1
@@ -120,9 +165,16 @@ class _Lines:
                 # csv.reader must not take the next piece's first quote for one that opens a cell, unless it is.
                 before = "" if piece[-1] == self._delimiter else "x"
             yield piece
-        self.is_cut = False
-        if self.record_size:
-            raise UnclosedQuote(self._quote_line)
+
+    def _pieces(self) -> Iterator[str]:
+        yield from self.block
+        while self.record_size or self.is_cut:
+            if not self.next_block():
+                self.is_cut = False
+                if self.record_size:
+                    raise UnclosedQuote(self._quote_line)
+                return
+            yield from self.block
 
     def _keep_quote_open(self, piece: str) -> None:
         if self.record_size > RECORD_LIMIT:
@@ -144,27 +196,30 @@ def _decoded(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[str]:
         raise wrong_encoding(csv_format.encoding) from None
 
 
-def _pieces(texts: Iterator[str]) -> Iterator[str]:
-    """Lines with their ends; one that is longer than a record may be in several pieces.
+def _blocks_of_pieces(texts: Iterator[str]) -> Iterator[list[str]]:
+    """Lines with their ends, those of a text together; one that is longer than a record may be in several pieces.
 
     Where it is cut depends on the line alone, so that the outcome does not depend on how the bytes arrived.
     """
     tail = ""
     for text in texts:
-        lines = io.StringIO(tail + text, newline="")
-        tail = ""
-        for line in lines:
-            rest = line
-            while len(rest) > _PIECE_LIMIT:
-                piece = _bite(rest)
-                yield piece
-                rest = rest[len(piece) :]
-            if rest[-1] in "\r\n":
-                yield rest
-            else:
-                tail = rest
+        block = list(io.StringIO(tail + text, newline=""))
+        tail = block.pop() if block and block[-1][-1] not in "\r\n" else ""
+        if block and max(map(len, block)) > _PIECE_LIMIT:
+            block = [piece for line in block for piece in _bites(line)]
+        *cut, tail = _bites(tail)
+        yield block + cut
     if tail:
-        yield tail
+        yield [tail]
+
+
+def _bites(line: str) -> list[str]:
+    """The line in pieces that are no longer than a piece may be."""
+    pieces = []
+    while len(line) > _PIECE_LIMIT:
+        pieces.append(_bite(line))
+        line = line[len(pieces[-1]) :]
+    return [*pieces, line]
 
 
 def _bite(line: str) -> str:

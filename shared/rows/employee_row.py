@@ -55,43 +55,42 @@ _JOINERS: Final = "\u200c\u200d"
 _SEPARATORS: Final = " .()-\u2010\u2011\u2012\u2013\u2014\u2015"
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address, with at least one dot in the domain.
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EMAIL: Final = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,{EMAIL_LOCAL_LIMIT}}}@{_LABEL}(?:\.{_LABEL})+"
+CLEAN_EMAIL: Final = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,{EMAIL_LOCAL_LIMIT}}}@{_LABEL}(?:\.{_LABEL})+"
 _MOBILE: Final = rf"\+?[0-9]{{{MOBILE_DIGITS[0]},{MOBILE_DIGITS[1]}}}"
 
 _space_run = re.compile(rf"[ {_SPACES}]+")
 _refused = re.compile(f"[{_REFUSED}]")
 _unreadable = re.compile(f"[{_UNREADABLE}]")
 _unstorable = re.compile(r"[\x00\ud800-\udfff]")
-_email = re.compile(_EMAIL)
+_email = re.compile(CLEAN_EMAIL)
 _mobile = re.compile(_MOBILE)
 # 9.19E+11, 9,19E+11: digits are lost. 7567377093.0 went through a float: dropping its dot would add a digit.
 _spreadsheet_number = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+|\+?[0-9]{7,}[.,]0+")
 _drop_separators = str.maketrans("", "", _SEPARATORS)
 
-_NAME: Final = (
+# What stays as it is, unless it has two spaces in a row: for `employee_rows`, which looks at many at once.
+CLEAN_NAME: Final = (
     rf"[^ {_SPACES}{_REFUSED}{_UNREADABLE}{_JOINERS}]"
     rf"(?:[^{_SPACES}{_REFUSED}{_UNREADABLE}]{{0,{NAME_LIMIT - 2}}}"
     rf"[^ {_SPACES}{_REFUSED}{_UNREADABLE}{_JOINERS}])?"
 )
-_clean_row = re.compile(rf"({_NAME})\n({_NAME})\n(?:({_MOBILE})|([+(0-9][0-9 ()-]{{6,30}}))\n({_EMAIL})")
 
 
 def check_row(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
-    """Clean one record, or name the first thing wrong with it: its width, then its fields in order.
-
-    Accepts exactly what `_check_carefully` accepts; it exists for speed. Nearly every row of a real file is clean
-    already, and for those one match of one pattern over the four values costs a third of looking at them one by
-    one. No value that the pattern takes can contain a newline, so the values cannot run into each other.
-    """
+    """Clean one record, or name the first thing wrong with it: its width, then its fields in order."""
     if len(cells) != layout.width and (fault := _check_width(cells, layout)):
         return fault
-    values = [cells[at[0]] if len(at) == 1 else " ".join([cells[i] for i in at]) for at in layout.fields]
-    row = "\n".join(values)
-    if len(row) <= EMAIL_LIMIT and "  " not in row and (match := _clean_row.fullmatch(row)):
-        name, company, mobile, separated_mobile, email = match.groups()
-        if mobile or _mobile.fullmatch(mobile := separated_mobile.translate(_drop_separators)):
-            return Employee(name, company, mobile, email)
-    return _check_carefully(values)
+    cleaned = []
+    for field, columns in zip(FIELDS, layout.fields, strict=True):
+        text = _clean_text(field, " ".join([cells[at] for at in columns]))
+        if field == "mobile_no" and isinstance(text, str):
+            text = _clean_mobile(text)
+        elif field == "email" and isinstance(text, str):
+            text = _clean_email(text)
+        if isinstance(text, RowFault):
+            return text
+        cleaned.append(text)
+    return Employee(*cleaned)
 
 
 def email_key(email: str) -> str:
@@ -102,6 +101,11 @@ def email_key(email: str) -> str:
 def is_email(text: str) -> bool:
     """Whether the trimmed text would do as an email of a row."""
     return len(text) <= EMAIL_LIMIT and _email.fullmatch(text) is not None
+
+
+def is_mobile(text: str) -> bool:
+    """Whether the text, without its separators, would do as a mobile of a row."""
+    return _mobile.fullmatch(text) is not None
 
 
 def storable(cells: Sequence[str]) -> list[str]:
@@ -118,20 +122,6 @@ def _check_width(cells: Sequence[str], layout: Layout) -> RowFault | None:
         f"The row has {len(cells)} columns where the file has {layout.width}: add the missing cells or remove the "
         "extra ones; a cell that contains the delimiter must stand in double quotes.",
     )
-
-
-def _check_carefully(values: Sequence[str]) -> Employee | RowFault:
-    cleaned = []
-    for field, value in zip(FIELDS, values, strict=True):
-        text = _clean_text(field, value)
-        if field == "mobile_no" and isinstance(text, str):
-            text = _clean_mobile(text)
-        elif field == "email" and isinstance(text, str):
-            text = _clean_email(text)
-        if isinstance(text, RowFault):
-            return text
-        cleaned.append(text)
-    return Employee(*cleaned)
 
 
 def _clean_text(field: str, value: str) -> str | RowFault:
@@ -171,7 +161,7 @@ def _clean_mobile(text: str) -> str | RowFault:
             "the number again and export anew.",
         )
     mobile = text.translate(_drop_separators)
-    if _mobile.fullmatch(mobile):
+    if is_mobile(mobile):
         return mobile
     least, most = MOBILE_DIGITS
     return RowFault(

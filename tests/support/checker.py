@@ -26,11 +26,28 @@ PLAIN_PHONE: Final = re.compile(r"\+[0-9(][0-9 ().-]*")
 
 async def table_differences(database: asyncpg.Connection, expected: Expected) -> list[str]:
     """All four fields of every employee, in constant memory beside the reference's own."""
+    differences = await _employee_differences(database, expected, "true")
+    total = await database.fetchval("SELECT sum(total)::bigint FROM employee_totals")
+    counted = await database.fetchval("SELECT count(*) FROM employees")
+    if total != counted:
+        differences.append(f"counted as {total} employees: there are {counted}")
+    return differences
+
+
+async def share_differences(database: asyncpg.Connection, expected: Expected, upload_id: str) -> list[str]:
+    """As `table_differences`, of a table that others fill too: what has an expected email or came with this upload."""
+    share = "lower(email) = ANY($1) OR upload_sequence = (SELECT sequence FROM uploads WHERE id = $2)"
+    return await _employee_differences(database, expected, share, list(expected.employees), upload_id)
+
+
+async def _employee_differences(
+    database: asyncpg.Connection, expected: Expected, condition: str, *values: object
+) -> list[str]:
     differences: list[str] = []
     seen: set[str] = set()
     async with database.transaction():
-        query = "SELECT row_number, employee_name, company_name, mobile_no, email FROM employees"
-        async for record in database.cursor(query, prefetch=5000):
+        query = f"SELECT row_number, employee_name, company_name, mobile_no, email FROM employees WHERE {condition}"
+        async for record in database.cursor(query, *values, prefetch=5000):
             found = Employee(*record)
             key = found.email.lower()
             wanted = expected.employees.get(key)
@@ -44,10 +61,6 @@ async def table_differences(database: asyncpg.Connection, expected: Expected) ->
             seen.add(key)
     lost = sorted(employee.row_number for key, employee in expected.employees.items() if key not in seen)
     differences += [f"lost from the table: row {row_number}" for row_number in lost]
-    total = await database.fetchval("SELECT sum(total)::bigint FROM employee_totals")
-    counted = await database.fetchval("SELECT count(*) FROM employees")
-    if total != counted:
-        differences.append(f"counted as {total} employees: there are {counted}")
     return _shortened(differences)
 
 

@@ -112,25 +112,34 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
 
 
 def write_mixed_file(
-    path: Path, rows: int, *, bad_share: float = 0.01, duplicate_share: float = 0.05, seed: int = 1
+    path: Path,
+    rows: int,
+    *,
+    bad_share: float = 0.01,
+    duplicate_share: float = 0.05,
+    seed: int = 1,
+    first_person: int = 1,
 ) -> None:
-    """Write so many rows; about these shares of them are bad or have an earlier row's email. A million take seconds."""
-    lines = _lines(rows, bad_share, duplicate_share, random.Random(seed))
+    """Write so many rows; about these shares of them are bad or have an earlier row's email. A million take seconds.
+
+    Files of other people, counted from `first_person`, have no email in common.
+    """
+    lines = _lines(range(first_person, first_person + rows), bad_share, duplicate_share, random.Random(seed))
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(HEADER)
         while batch := "".join(islice(lines, LINES_A_WRITE)):
             file.write(batch)
 
 
-def _lines(rows: int, bad_share: float, duplicate_share: float, chance: random.Random) -> Iterator[str]:
+def _lines(people: range, bad_share: float, duplicate_share: float, chance: random.Random) -> Iterator[str]:
     bad = _bad_kinds()
     odd = cycle(_ODD)
-    for number in range(1, rows + 1):
+    for number in people:
         draw = chance.random()
         if draw < bad_share:
             yield next(bad)(person(number))
-        elif draw < bad_share + duplicate_share and number > 1:
-            yield _line(_repeated(number, chance))
+        elif draw < bad_share + duplicate_share and number > people.start:
+            yield _line(_repeated(number, people.start, chance))
         elif draw > 1 - ODD_SHARE:
             yield next(odd)(person(number))
         elif draw > 1 - ODD_SHARE - BLANK_SHARE:
@@ -148,8 +157,8 @@ def _bad_kinds() -> Iterator[Callable[[Person], str]]:
         yield from islice(kinds, TOO_LONG_EVERY)
 
 
-def _repeated(number: int, chance: random.Random) -> Person:
+def _repeated(number: int, first: int, chance: random.Random) -> Person:
     """A new person with the email of an earlier row: a near one (the same chunk) or any; spelt as it was, or not."""
-    earliest = max(1, number - 20) if chance.random() < 0.5 else 1
+    earliest = max(first, number - 20) if chance.random() < 0.5 else first
     email = person(chance.randrange(earliest, number)).email
     return person(number)._replace(email=chance.choice((email, email.upper(), email.lower(), email.title())))

@@ -183,7 +183,7 @@ class Services:
     def launch(self, kind: Kind, own: Mapping[str, str] | None = None, *, comes_back: bool = False) -> Service:
         """Start one without waiting for it. `own` is the environment that it does not share."""
         name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
-        port = self._api_port if kind == "api_service" else free_port()
+        port = self._api_port if kind == "api_service" and not self.of(kind) else free_port()
         service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})})
         service.comes_back = comes_back
         self.all.append(service)

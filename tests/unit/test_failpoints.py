@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from shared.failpoints import FailpointHit, Failpoints
-from shared.rows.employee_row import Employee, check_row
+from shared.rows.employee_rows import check_rows
 from tests.support.chunks import LAYOUT, row
 from tests.support.servers import CHECKOUT
 
@@ -26,7 +26,7 @@ def test_without_a_setting_nothing_acts_and_rows_are_checked_by_the_check_itself
 
     nothing.hit("anywhere")
 
-    assert nothing.row_check() is check_row
+    assert nothing.rows_check() is check_rows
 
 
 def test_places_that_the_setting_does_not_name_do_nothing() -> None:
@@ -34,7 +34,7 @@ def test_places_that_the_setting_does_not_name_do_nothing() -> None:
 
     points.hit("there")
 
-    assert points.row_check() is check_row
+    assert points.rows_check() is check_rows
 
 
 def test_place_acts_after_so_many_passes_and_so_many_times() -> None:
@@ -53,12 +53,12 @@ def test_pause_takes_its_time() -> None:
 
 
 def test_row_with_the_named_cell_fails_every_time_and_the_others_are_checked() -> None:
-    check = failpoints({"action": "raise", "cell": "cursed@example.com"}, at="consumer.row").row_check()
+    check = failpoints({"action": "raise", "cell": "cursed@example.com"}, at="consumer.row").rows_check()
 
     for _ in range(2):
         with pytest.raises(FailpointHit):
-            check(row("cursed@example.com"), LAYOUT)
-    assert isinstance(check(row("fine@example.com"), LAYOUT), Employee)
+            check([row("fine@example.com"), row("cursed@example.com")], LAYOUT)
+    assert not check([row("fine@example.com")], LAYOUT).faults
 
 
 def test_kill_is_a_kill_that_nothing_can_catch() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import RowCode
-from shared.rows import employee_row
 from shared.rows.employee_row import FIELDS, Employee, Layout, RowFault, check_row, email_key, storable
+from tests.support.near_misses import near_misses
 
 CANONICAL = Layout(4, ((0,), (1,), (2,), (3,)))
 ADA = ("Ada Lovelace", "Analytical Engines", "+441234567890", "ada@engines.example")
@@ -247,27 +247,8 @@ def test_no_message_quotes_a_cell(cells: list[str]) -> None:
     assert "secret" not in fault.message
 
 
-# fmt: off
-# Near misses: pieces of good and bad values in any order reach every branch of both paths.
-_fragments = st.sampled_from([
-    "Ada", " ", "  ", "\n", "\t", "\u00a0", "é", "王", "\u200d", "\0", "\x1f", "\ufffd", "\ud800", "+", "(", ")", "-",
-    ".", "12", "1234567", "1234567890", "１", "E+11", ".0", "a@b.example", "@", "b.example", "x" * 64, "x" * 199,
-])
-# fmt: on
-_values = st.lists(_fragments, max_size=5).map("".join)
-_near_misses = st.tuples(
-    _values | st.just(ADA[0]), _values | st.just(ADA[1]), _values | st.just(ADA[2]), _values | st.just(ADA[3])
-)
-
-
-@settings(derandomize=True, deadline=None, max_examples=3000)
-@given(_near_misses)
-def test_the_fast_path_accepts_what_the_careful_path_accepts(cells: tuple[str, ...]) -> None:
-    assert check_row(cells, CANONICAL) == employee_row._check_carefully(cells)
-
-
 @settings(derandomize=True, deadline=None, max_examples=1000)
-@given(st.tuples(st.text(), st.text(), st.text(), st.text()), _near_misses)
+@given(st.tuples(st.text(), st.text(), st.text(), st.text()), near_misses())
 def test_whatever_is_accepted_obeys_the_rules(wild: tuple[str, ...], near: tuple[str, ...]) -> None:
     for cells in (wild, near):
         outcome = check_row(cells, CANONICAL)

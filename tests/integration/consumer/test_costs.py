@@ -1,0 +1,155 @@
+"""What a chunk costs whatever the machine: round trips to the database, messages to the broker, rows that are read."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from consumer_service import dead_letters
+from consumer_service.chunk_handler import ChunkHandler
+from consumer_service.dead_letters import publish_letters
+from consumer_service.settings import ConsumerSettings
+from shared.amqp.publisher import Publisher
+from shared.database.engine import create_engine
+from shared.failpoints import Failpoints
+from shared.messages import ChunkRequest
+from tests.integration.consumer.conftest import AddUpload
+from tests.support.chunks import BAD_EMAIL, chunk, row, rows
+from tests.support.pipeline import consumer_settings
+from tests.support.round_trips import CountingProxy, counting_proxy
+
+# Three to see that the connection lives, BEGIN, the lock on the upload, the ledger, the rows, the entry, COMMIT.
+ROUND_TRIPS = 9
+REJECTS = 1
+# Three to see that the connection lives, and the mark.
+MARK = 4
+
+
+class Counted(ChunkHandler):
+    """A handler whose database is asked through a proxy that counts."""
+
+    def __init__(self, engine: AsyncEngine, settings: ConsumerSettings, proxy: CountingProxy) -> None:
+        super().__init__(engine, settings, Failpoints(""), uuid.uuid4())
+        self._proxy = proxy
+
+    async def round_trips(self, request: ChunkRequest) -> int:
+        before = self._proxy.round_trips
+        handled = await self.handle(request, careful=False)
+        assert handled.reply.outcome == "done"
+        return self._proxy.round_trips - before
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[CountingProxy]:
+    async with counting_proxy(database_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def settings(proxy: CountingProxy) -> ConsumerSettings:
+    return consumer_settings(proxy.url)
+
+
+@pytest.fixture
+async def counted_engine(settings: ConsumerSettings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings, "rollcall test", pool_size=1, pool_timeout_seconds=5)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def counted(
+    counted_engine: AsyncEngine, settings: ConsumerSettings, proxy: CountingProxy, add_upload: AddUpload
+) -> Counted:
+    """Its connection is open and has each statement prepared."""
+    handler = Counted(counted_engine, settings, proxy)
+    before = [row("before@example.com"), BAD_EMAIL]
+    for first_row in (1, 3, 5):
+        await handler.round_trips(chunk(await add_upload(), before, first_row=first_row))
+    return handler
+
+
+async def test_chunk_of_new_rows_costs_as_many_round_trips_whatever_its_size(
+    counted: Counted, add_upload: AddUpload
+) -> None:
+    upload = await add_upload()
+
+    assert await counted.round_trips(chunk(upload, rows(10))) == ROUND_TRIPS
+    assert await counted.round_trips(chunk(upload, rows(2000, start=11), first_row=11)) == ROUND_TRIPS
+    assert await counted.round_trips(chunk(upload, [row("new@x.example"), BAD_EMAIL], first_row=3000)) == (
+        ROUND_TRIPS + REJECTS
+    )
+
+
+async def test_upload_of_known_rows_is_tried_as_new_ever_less_often(counted: Counted, add_upload: AddUpload) -> None:
+    known = await add_upload()
+    await counted.round_trips(chunk(known, rows(40)))
+    again = await add_upload()
+
+    spent = [
+        await counted.round_trips(chunk(again, rows(2, start=2 * at + 1), first_row=2 * at + 1)) for at in range(20)
+    ]
+
+    tried = [at for at, trips in enumerate(spent) if trips > ROUND_TRIPS]
+    assert tried == [0, 2, 5, 10, 19]
+    assert all(trips == ROUND_TRIPS for at, trips in enumerate(spent) if at not in tried)
+
+
+async def test_letters_of_a_chunk_are_marked_in_one_round_trip(
+    counted: Counted, counted_engine: AsyncEngine, proxy: CountingProxy, add_upload: AddUpload, amqp_url: str
+) -> None:
+    publisher = Publisher(consumer_settings(proxy.url, amqp_url), "test dead letters")
+    handled = await counted.handle(chunk(await add_upload(), [BAD_EMAIL] * 50), careful=False)
+    await publish_letters(counted_engine, publisher, handled.letters)
+    before = proxy.round_trips
+
+    await publish_letters(counted_engine, publisher, handled.letters)
+
+    assert proxy.round_trips - before == MARK
+    await publisher.close()
+
+
+@pytest.fixture
+async def connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with engine.connect() as connection:
+        yield connection
+
+
+async def test_marking_letters_reads_no_other_rejects_of_the_upload(
+    connection: AsyncConnection, database: asyncpg.Connection, add_upload: AddUpload
+) -> None:
+    """Also before the table has statistics, which is when an upload runs."""
+    upload = await add_upload()
+    await database.execute(
+        "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, message, cells)"
+        " SELECT $1, n, n, 'invalid_email', 'why', '[]' FROM generate_series(1, 20000) AS n",
+        upload,
+    )
+    mark = dead_letters.MARK_PUBLISHED.text
+    found = await connection.execute(
+        text(f"EXPLAIN (ANALYZE, FORMAT JSON) {mark}"),
+        {"upload_id": upload, "row_numbers": list(range(100, 2100, 100)), "attempts": [1] * 20},
+    )
+
+    assert _rows_read(_plan(found.scalar_one())) == 20
+
+
+def _plan(explained: Any) -> dict[str, Any]:
+    (plan,) = json.loads(explained) if isinstance(explained, str) else explained
+    whole: dict[str, Any] = plan["Plan"]
+    return whole
+
+
+def _rows_read(plan: dict[str, Any]) -> int:
+    """By the scans of the table itself, those that a filter dropped among them."""
+    own = 0
+    if plan.get("Relation Name") == "rejected_rows" and plan["Node Type"] != "ModifyTable":
+        own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return own + sum(_rows_read(child) for child in plan.get("Plans", []))

@@ -1,0 +1,145 @@
+"""The faults of a soak: each strikes, lasts a while, and is mended again. None is ever left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import asyncpg
+
+from shared.amqp.topology import REQUESTS_QUEUE
+from tests.soak.stage import Stage
+from tests.support.database_faults import terminate_sessions
+from tests.support.services import GRACE_SECONDS, Kind
+from tests.support.tcp_proxy import TcpProxy
+
+Fault = Callable[[Stage, random.Random], Awaitable[None]]
+
+
+async def _kill(kind: Kind, stage: Stage, chance: random.Random) -> None:
+    stage.one_of(kind, chance).kill()
+
+
+async def _end(kind: Kind, stage: Stage, chance: random.Random) -> None:
+    """SIGTERM, and SIGKILL for what outstays its grace, as a container engine does. It is started again."""
+    service = stage.one_of(kind, chance)
+    pid = service.pid
+    service.signal(signal.SIGTERM)
+    for _ in range(GRACE_SECONDS * 10):
+        await asyncio.sleep(0.1)
+        if not service.is_alive or service.pid != pid:
+            return
+    service.kill()
+
+
+async def _freeze(kind: Kind, stage: Stage, chance: random.Random) -> None:
+    """Past the lease, past the heartbeat, past what Postgres lets a transaction idle."""
+    service = stage.one_of(kind, chance)
+    service.signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(chance.uniform(5, 8))
+    finally:
+        service.signal(signal.SIGCONT)
+
+
+async def _cut(proxy: Callable[[Stage], TcpProxy], stage: Stage, chance: random.Random) -> None:
+    proxy(stage).cut()
+    await asyncio.sleep(chance.uniform(0.5, 5))
+    await proxy(stage).open()
+
+
+async def _silence(proxy: Callable[[Stage], TcpProxy], stage: Stage, chance: random.Random) -> None:
+    """Longer than a heartbeat, a publish and a statement are waited for."""
+    proxy(stage).stall()
+    try:
+        await asyncio.sleep(chance.uniform(2, 9))
+    finally:
+        proxy(stage).resume()
+
+
+async def _restart_broker(stage: Stage, _: random.Random) -> None:
+    await stage.broker.stop()
+    await stage.broker.start()
+
+
+async def _kill_broker(stage: Stage, _: random.Random) -> None:
+    await stage.broker.kill()
+    await stage.broker.start()
+
+
+async def _close_broker_connections(stage: Stage, _: random.Random) -> None:
+    await stage.broker.ctl("close_all_connections", "--vhost", stage.vhost, "soak")
+
+
+async def _delete_request_queue(stage: Stage, _: random.Random) -> None:
+    """Its consumers are cancelled by the broker, and what was in it is gone."""
+    await stage.broker.ctl("delete_queue", "--vhost", stage.vhost, REQUESTS_QUEUE)
+
+
+async def _memory_alarm(stage: Stage, chance: random.Random) -> None:
+    await stage.broker.ctl("set_vm_memory_high_watermark", "0.00001")
+    await asyncio.sleep(chance.uniform(1, 6))
+    await stage.broker.ctl("set_vm_memory_high_watermark", "0.4")
+
+
+async def _disk_alarm(stage: Stage, chance: random.Random) -> None:
+    await stage.broker.ctl("set_disk_free_limit", "mem_relative", "1000.0")
+    await asyncio.sleep(chance.uniform(1, 6))
+    await stage.broker.ctl("set_disk_free_limit", "50MB")
+
+
+async def _restart_postgres(stage: Stage, chance: random.Random) -> None:
+    await stage.postgres.stop()
+    await asyncio.sleep(chance.uniform(0, 3))
+    await stage.postgres.start()
+
+
+async def _crash_postgres(stage: Stage, _: random.Random) -> None:
+    await stage.postgres.stop_immediately()
+    await stage.postgres.start()
+
+
+async def _kill_postgres(stage: Stage, _: random.Random) -> None:
+    await stage.postgres.kill()
+    await stage.postgres.start()
+
+
+async def _terminate_sessions(stage: Stage, chance: random.Random) -> None:
+    database = await asyncpg.connect(stage.postgres.url)
+    for _ in range(chance.randint(1, 5)):
+        await terminate_sessions(database)
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+    await database.close()
+
+
+OF_SERVICES: Final[dict[str, Fault]] = {
+    "API killed": partial(_kill, "api_service"),
+    "API ended": partial(_end, "api_service"),
+    "API frozen": partial(_freeze, "api_service"),
+    "producer killed": partial(_kill, "producer_service"),
+    "producer ended": partial(_end, "producer_service"),
+    "producer frozen": partial(_freeze, "producer_service"),
+    "consumer killed": partial(_kill, "consumer_service"),
+    "consumer ended": partial(_end, "consumer_service"),
+    "consumer frozen": partial(_freeze, "consumer_service"),
+}
+OF_SERVERS: Final[dict[str, Fault]] = {
+    "broker connections closed": _close_broker_connections,
+    "broker cut off": partial(_cut, lambda stage: stage.broker_proxy),
+    "broker silent": partial(_silence, lambda stage: stage.broker_proxy),
+    "broker restarted": _restart_broker,
+    "broker killed": _kill_broker,
+    "broker out of memory": _memory_alarm,
+    "broker out of disk": _disk_alarm,
+    "request queue deleted": _delete_request_queue,
+    "Postgres sessions ended": _terminate_sessions,
+    "Postgres cut off": partial(_cut, lambda stage: stage.database_proxy),
+    "Postgres silent": partial(_silence, lambda stage: stage.database_proxy),
+    "Postgres restarted": _restart_postgres,
+    "Postgres stopped at once": _crash_postgres,
+    "Postgres killed": _kill_postgres,
+}

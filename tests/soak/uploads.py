@@ -1,0 +1,194 @@
+"""Keeps uploading mixed files in all modes, and holds each upload to its own reference, alone among the others."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import httpx2
+
+from tests.soak.letters import Letters
+from tests.soak.patience import PASSING, patiently
+from tests.soak.stage import Stage
+from tests.soak.verdict import Verdict
+from tests.support.checker import count_differences, report_differences, share_differences
+from tests.support.mixed_file import write_mixed_file
+from tests.support.reference import Employee, Expected, Mode, read_top_to_bottom
+from tests.support.system import FINAL_STATES
+from tests.support.uploads import send
+
+# So many emails nobody else uses, file after file.
+PEOPLE_A_LINE: Final = 100_000_000
+MODES: Final[tuple[Mode, ...]] = ("skip", "update", "reject")
+SIZES: Final = (1, 40, 300, 2_000, 2_000, 5_000, 10_000)
+# How long the services have once nothing disturbs them, and a single question while something does.
+END_SECONDS: Final = 180
+ANSWER_SECONDS: Final = 90
+
+
+class Plan(NamedTuple):
+    """A file, as a few numbers from which it can be written again."""
+
+    first_person: int
+    rows: int
+    seed: int
+    bad_share: float
+    duplicate_share: float
+    mode: Mode
+
+    def write(self, path: Path) -> None:
+        write_mixed_file(
+            path,
+            self.rows,
+            bad_share=self.bad_share,
+            duplicate_share=self.duplicate_share,
+            seed=self.seed,
+            first_person=self.first_person,
+        )
+
+
+class History(NamedTuple):
+    """Files about the same people, in the order in which they were uploaded; each upload's id, once it has one."""
+
+    plans: list[Plan]
+    upload_ids: list[str]
+
+
+class Uploads:
+    """One line after another of histories; those that are finished can be checked again in the end."""
+
+    def __init__(self, stage: Stage, letters: Letters, verdict: Verdict, folder: Path) -> None:
+        self._stage = stage
+        self._letters = letters
+        self._verdict = verdict
+        self._folder = folder
+        apis = stage.services.of("api_service")
+        self._apis = itertools.cycle([httpx2.AsyncClient(base_url=api.url, timeout=20) for api in apis])
+        self._histories: list[History] = []
+        self.under_way = 0
+
+    async def run_line(self, number: int, chance: random.Random, until: float) -> None:
+        """Upload until this time of the loop's clock, and see the last one to its end."""
+        people = number * PEOPLE_A_LINE
+        while asyncio.get_running_loop().time() < until:
+            plans = list(_plans(people + 1, chance))
+            people += max(plan.rows for plan in plans)
+            history = History(plans, [])
+            table: dict[str, Employee] = {}
+            path = self._folder / f"line-{number}.csv"
+            for plan in plans:
+                expected = await asyncio.to_thread(_expect, plan, path, table)
+                if not await self._bring_to_its_end(plan, history, path, expected):
+                    return
+                table = expected.employees
+            self._histories.append(history)
+
+    async def check_again(self) -> None:
+        """What is in the table of every history, now that nothing moves any more, and that nothing else is there."""
+        path = self._folder / "again.csv"
+        employees = 0
+        for plans, upload_ids in self._histories:
+            table: dict[str, Employee] = {}
+            for plan, upload_id in zip(plans, upload_ids, strict=True):
+                expected = await asyncio.to_thread(_expect, plan, path, table)
+                self._verdict.differs(upload_id, count_differences(await self._state(upload_id), expected))
+                table = expected.employees
+            self._verdict.differs(upload_id, await self._share_differences(upload_id, expected))
+            employees += len(table)
+        database = await asyncpg.connect(self._stage.postgres.url)
+        found, counted = await database.fetchrow(
+            "SELECT (SELECT count(*) FROM employees), (SELECT sum(total)::bigint FROM employee_totals)"
+        ) or (None, None)
+        await database.close()
+        if not found == counted == employees and not self._verdict.differences:
+            self._verdict.differs("the table", [f"{found} employees, counted as {counted}: {employees} expected"])
+
+    async def _bring_to_its_end(self, plan: Plan, history: History, path: Path, expected: Expected) -> bool:
+        """False when it got stuck: its line ends, because nothing can be said of what would follow."""
+        self.under_way += 1
+        subject = f"{plan}"
+        try:
+            upload_id = await self._upload(plan, await asyncio.to_thread(path.read_bytes))
+            history.upload_ids.append(upload_id)
+            subject = f"{plan}, upload {upload_id}"
+            upload = await self._until_finished(upload_id)
+            self._verdict.finished(plan.rows)
+            self._verdict.differs(subject, await self._differences(upload, expected))
+        except (*PASSING, AssertionError) as error:
+            self._verdict.differs(subject, [f"stuck: {error!r}"])
+            return False
+        finally:
+            self.under_way -= 1
+        return True
+
+    async def _upload(self, plan: Plan, content: bytes) -> str:
+        """However often the API has to be asked: with its key it is one upload."""
+        key = f"{plan.first_person}-{plan.seed}"
+
+        async def attempt() -> str:
+            answer = await send(next(self._apis), content, key=key, onDuplicate=plan.mode)
+            assert not answer.is_client_error, answer.text
+            return str(answer.raise_for_status().json()["id"])
+
+        return await patiently(attempt, seconds=ANSWER_SECONDS)
+
+    async def _until_finished(self, upload_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + END_SECONDS
+        while (upload := await self._state(upload_id))["status"] not in FINAL_STATES:
+            assert time.monotonic() < deadline, f"not finished after {END_SECONDS} s: {upload}"
+            await asyncio.sleep(0.3)
+        return upload
+
+    async def _state(self, upload_id: str) -> dict[str, Any]:
+        async def attempt() -> dict[str, Any]:
+            upload: dict[str, Any] = (await next(self._apis).get(f"/v1/uploads/{upload_id}")).raise_for_status().json()
+            return upload
+
+        return await patiently(attempt, seconds=ANSWER_SECONDS)
+
+    async def _differences(self, upload: dict[str, Any], expected: Expected) -> list[str]:
+        async def report() -> str:
+            return (await next(self._apis).get(f"/v1/uploads/{upload['id']}/rejects.csv")).raise_for_status().text
+
+        return [
+            *count_differences(upload, expected),
+            *await self._share_differences(upload["id"], expected),
+            *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected),
+            *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
+        ]
+
+    async def _share_differences(self, upload_id: str, expected: Expected) -> list[str]:
+        async def attempt() -> list[str]:
+            database = await asyncpg.connect(self._stage.postgres.url, timeout=10)
+            try:
+                return await share_differences(database, expected, upload_id)
+            finally:
+                await database.close(timeout=5)
+
+        return await patiently(attempt, seconds=ANSWER_SECONDS)
+
+
+def _plans(first_person: int, chance: random.Random) -> Iterator[Plan]:
+    """One file, or two about the same people."""
+    plan = Plan(
+        first_person,
+        rows=chance.choice(SIZES),
+        seed=chance.randrange(2**32),
+        bad_share=chance.choice((0, 0.01, 0.05)),
+        duplicate_share=chance.choice((0, 0.05, 0.3)),
+        mode=chance.choice(MODES),
+    )
+    yield plan
+    if chance.random() < 0.3:
+        yield plan._replace(rows=chance.choice(SIZES), seed=chance.randrange(2**32), mode=chance.choice(MODES))
+
+
+def _expect(plan: Plan, path: Path, before: dict[str, Employee]) -> Expected:
+    plan.write(path)
+    return read_top_to_bottom(path, plan.mode, before)
