@@ -90,3 +90,5 @@ def _give_up_what_does_not_answer(context: ExceptionContext) -> None:
     # Otherwise it would be asked to roll back, and waited for as long again.
     if isinstance(context.original_exception, TimeoutError):
         context.is_disconnect = True
+        # Where one of them died without a word the others did too, and not all pools ask before they use one.
+        context.invalidate_pool_on_disconnect = True

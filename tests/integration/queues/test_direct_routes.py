@@ -9,6 +9,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from api_service.lease_queues.lease_queues import LeaseQueues
+from api_service.settings import ApiSettings
+from tests.support.api import running_api
 from tests.support.queues import assert_problem, payloads, receive, send
 
 RECEIPT = f"1-{'0' * 32}"
@@ -33,9 +35,10 @@ async def test_answers_and_refusals_are_counted_by_the_declared_route(api: httpx
 
 
 async def test_lines_of_the_log_have_the_route_and_the_clients_request_id(
-    capsys: pytest.CaptureFixture[str], api: httpx2.AsyncClient
+    settings: ApiSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = await api.post("/v1/queues/q/messages", json={"payload": 1}, headers={"X-Request-ID": "mine-1"})
+    async with running_api(settings) as api:
+        answer = await api.post("/v1/queues/q/messages", json={"payload": 1}, headers={"X-Request-ID": "mine-1"})
 
     assert answer.headers["X-Request-ID"] == "mine-1"
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
