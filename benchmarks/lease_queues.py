@@ -9,20 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import uvloop
 
 from benchmarks import queue_load, queue_servers
 from benchmarks.queue_claims import measure_claims
 from benchmarks.queue_load import PAYLOAD_TEXT, Case
-from benchmarks.queue_references import measure_pgbench, measure_sqs
+from benchmarks.queue_pgbench import measure_pgbench
 from benchmarks.queue_servers import CHECKOUT
+from benchmarks.queue_sqs import measure_sqs
+from benchmarks.queue_targets import checks
+from benchmarks.report import print_checks
 from benchmarks.result import HEADER, Result, print_table
 
 RESULTS = CHECKOUT / ".local" / "benchmarks" / "lease_queues.json"
 PARTS = ("http", "claims", "pgbench", "sqs")
-SQS_BATCHES = (1, 10)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1))
     print_table(results)
+    print_checks(checks(results))
     print(f"\n{RESULTS}")
 
 
@@ -78,21 +81,24 @@ async def _measurements(url: str, options: argparse.Namespace) -> AsyncIterator[
                     for result in await measure_pgbench(url, Case(batch, clients, waiting, options.seconds)):
                         yield result
     if "sqs" in options.only:
-        for batch in SQS_BATCHES:
-            for clients in options.clients:
-                for result in measure_sqs(batch, clients, options.seconds):
-                    yield result
+        for result in measure_sqs(options.clients, options.seconds):
+            yield result
 
 
 async def _over_http(url: str, ports: Sequence[int], case: Case) -> AsyncIterator[Result]:
     if not case.waiting:
         await queue_servers.empty(url)
     async with queue_load.connected(ports, case.clients) as clients:
-        send, receive = queue_load.sending(case), queue_load.receiving(case)
         await queue_servers.fill(url, case.queue, case.waiting, PAYLOAD_TEXT)
-        await queue_load.warm_up(clients, case, send)
-        yield await queue_load.run(clients, case, "send", send)
+        for operation, step in (
+            ("send, receive, acknowledge", queue_load.passing(case)),
+            ("send", queue_load.sending(case)),
+        ):
+            await queue_load.warm_up(clients, case, step)
+            yield await queue_load.run(clients, case, operation, step)
         needed = int((case.seconds + queue_load.WARM_UP_SECONDS) * queue_load.MOST_RECEIVED_PER_SECOND)
-        await queue_servers.fill(url, case.queue, case.waiting + needed, PAYLOAD_TEXT)
+        there = await queue_servers.fill(url, case.queue, case.waiting + needed, PAYLOAD_TEXT)
+        receive = queue_load.receiving(case)
         await queue_load.warm_up(clients, case, receive)
-        yield await queue_load.run(clients, case, "receive and acknowledge", receive)
+        result = await queue_load.run(clients, case, "receive and acknowledge", receive)
+        yield replace(result, waiting=there)

@@ -86,6 +86,17 @@ def receiving(case: Case) -> Step:
     return receive_and_acknowledge
 
 
+def passing(case: Case) -> Step:
+    """A send, a receive and its acknowledgement: the queue stays as long as it is."""
+    send, receive_and_acknowledge = sending(case), receiving(case)
+
+    async def pass_on(client: KeepAliveClient) -> int:
+        await send(client)
+        return await receive_and_acknowledge(client)
+
+    return pass_on
+
+
 async def warm_up(clients: Sequence[KeepAliveClient], case: Case, step: Step) -> None:
     """New processes have connections to open, and statements to prepare on each."""
     await run(clients, replace(case, seconds=WARM_UP_SECONDS), "warm up", step)

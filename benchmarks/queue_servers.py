@@ -81,8 +81,11 @@ async def empty(url: str) -> None:
     await connection.close()
 
 
-async def fill(url: str, queue: str, count: int, payload: str) -> None:
-    """Bring the queue to so many messages in line, and leave the server nothing to catch up with."""
+async def fill(url: str, queue: str, count: int, payload: str) -> int:
+    """Bring the queue to so many messages in line, and leave the server nothing to catch up with.
+
+    How many there are: more than asked for if they were there before.
+    """
     connection = await asyncpg.connect(url)
     await connection.execute("INSERT INTO queues (name) VALUES ($1) ON CONFLICT DO NOTHING", queue)
     there = await connection.fetchval(
@@ -102,6 +105,7 @@ async def fill(url: str, queue: str, count: int, payload: str) -> None:
         await connection.execute("VACUUM ANALYZE queue_messages", timeout=600)
         await connection.execute("CHECKPOINT", timeout=600)
     await connection.close()
+    return max(int(there), count)
 
 
 def _wait_until_it_listens(port: int) -> None:
