@@ -11,11 +11,22 @@ import structlog
 from fastapi import FastAPI
 
 from api_service import openapi
+from api_service.employee_listing import EmployeeListing
 from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.problems import register_problem_handlers
+from api_service.read_pool import ReadPool
 from api_service.request_log import RequestLog
 from api_service.retention import run_retention
-from api_service.routes import dead_letters, employees, operations, queue_messages, queues, seed_queues, uploads
+from api_service.routes import (
+    dead_letters,
+    direct_employees,
+    employees,
+    operations,
+    queue_messages,
+    queues,
+    seed_queues,
+    uploads,
+)
 from api_service.settings import ApiSettings
 from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
@@ -40,7 +51,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
-        routes=queue_messages.DIRECT_ROUTES,
+        routes=[direct_employees.DirectListing(), *queue_messages.DIRECT_ROUTES],
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)
@@ -65,6 +76,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         statement_timeout_seconds=settings.statement_timeout_seconds,
         longest_statement_seconds=DELETE_TIMEOUT_SECONDS,
     )
+    reads = ReadPool(settings)
+    app.state.employees = EmployeeListing(reads)
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)
@@ -81,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await app.state.lease_queues.close()
         await app.state.publisher.close()
+        await reads.close()
         await engine.dispose()
     end_with_status_0()
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.connection import broker_errors, close_quietly, connect
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY, declare_topology
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Rotation:
         """Keep the letters chosen, and those that are not ours; once each. Raises `BrokerUnavailable`."""
         remaining = self._queue.declaration_result.message_count or 0
         if remaining:
-            with broker_errors():
+            with broker_errors("the rotation was cut off"):
                 await self._queue.consume(self._inbox.put, timeout=BROKER_ANSWER_SECONDS)
         while remaining > 0:
             taken = await self._take(remaining)
@@ -108,7 +108,7 @@ class Rotation:
         return taken
 
     async def _next(self) -> AbstractIncomingMessage | None:
-        with broker_errors():
+        with broker_errors("the rotation was cut off"):
             try:
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     return await self._inbox.get()
@@ -134,7 +134,7 @@ class Rotation:
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
-        with broker_errors():
+        with broker_errors("the rotation was cut off"):
             await batch[-1].ack(multiple=True)
 
     async def _copy(self, message: AbstractIncomingMessage) -> None:
@@ -176,7 +176,7 @@ async def open_rotation(settings: SharedSettings, publisher: Publisher) -> Async
     """Raises `BrokerUnavailable`. What is left unsettled at the end goes back to where it was."""
     connection = await connect(settings, "api_service rotation")
     try:
-        with broker_errors():
+        with broker_errors("the rotation was cut off"):
             async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                 channel = await connection.channel(publisher_confirms=False)
                 await declare_topology(channel)
@@ -185,12 +185,3 @@ async def open_rotation(settings: SharedSettings, publisher: Publisher) -> Async
         yield Rotation(channel, queue, publisher)
     finally:
         await close_quietly(connection)
-
-
-@contextlib.contextmanager
-def broker_errors() -> Iterator[None]:
-    """Around the broker's calls alone: some of these errors come from a database, too."""
-    try:
-        yield
-    except BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"the rotation was cut off: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""What routes ask for by type: the process's engine, publisher, upload store, lease queues, failpoints and settings.
+"""What routes ask for by type: the engine, listing, publisher, upload store, lease queues, failpoints and settings.
 
 Each is a coroutine: FastAPI runs a plain function in a thread, which costs more than most requests do.
 """
@@ -10,6 +10,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.employee_listing import EmployeeListing
 from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
@@ -19,6 +20,10 @@ from shared.upload_store import UploadStore
 
 async def _engine(request: Request) -> AsyncEngine:
     return cast("AsyncEngine", request.app.state.engine)
+
+
+async def _employees(request: Request) -> EmployeeListing:
+    return cast("EmployeeListing", request.app.state.employees)
 
 
 async def _publisher(request: Request) -> Publisher:
@@ -42,6 +47,7 @@ async def _settings(request: Request) -> ApiSettings:
 
 
 Engine = Annotated[AsyncEngine, Depends(_engine)]
+Employees = Annotated[EmployeeListing, Depends(_employees)]
 Broker = Annotated[Publisher, Depends(_publisher)]
 Store = Annotated[UploadStore, Depends(_upload_store)]
 Queues = Annotated[LeaseQueues, Depends(_lease_queues)]

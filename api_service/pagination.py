@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
-from api_service.json_model import JsonModel
+from api_service.json_model import JsonModel, json_response
 from api_service.problems import Problem, ProblemCode
 
 DEFAULT_LIMIT: Final = 10
@@ -50,6 +50,19 @@ class Listing(JsonModel, Generic[Item]):
     )
 
 
+class _Envelope(msgspec.Struct, rename="camel"):
+    """A `Listing` on its way."""
+
+    data: list[Any]
+    page: int | None
+    limit: int
+    size: int
+    total_data: int
+    total_pages: int
+    total_is_estimate: bool
+    next_cursor: str | None
+
+
 class Paging:
     """What part of a list a request asks for, and how the answer is put together.
 
@@ -57,12 +70,20 @@ class Paging:
     item more than `limit`, which says whether there are more.
     """
 
-    def __init__(self, request: Request, response: Response, limit: int, page: int | None, cursor: str | None) -> None:
-        self._path = request.url.path
-        self._filters = [
-            (name, value) for name, value in request.query_params.multi_items() if name not in OWN_PARAMETERS
-        ]
+    def __init__(
+        self,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+        response: Response,
+        *,
+        limit: int,
+        page: int | None,
+        cursor: str | None,
+    ) -> None:
+        """`response` is the one whose headers `listing()` sets; `answer()` makes one of its own."""
         self._response = response
+        self._path = path
+        self._filters = [(name, value) for name, value in parameters if name not in OWN_PARAMETERS]
         self.limit = limit
         self.page = None if cursor is not None else page or 1
         self._key = None if cursor is None else _decode_cursor(cursor, self._list_digest())
@@ -94,14 +115,34 @@ class Paging:
 
         A query that gave up before it had as many says after which key to resume.
         """
-        items = list(found[: self.limit])
         if len(found) > self.limit:
             resume_after = keys[self.limit - 1]
+        envelope, links = self._envelope(found[: self.limit], total, resume_after)
+        self._response.headers["Link"] = links
+        return Listing(**msgspec.structs.asdict(envelope))
+
+    def answer(
+        self,
+        found: Sequence[Item],
+        key: Callable[[Item], tuple[Any, ...]],
+        total: Total,
+        *,
+        resume_after: tuple[Any, ...] | None = None,
+    ) -> Response:
+        """The same for items in their wire form, encoded at once."""
+        if len(found) > self.limit:
+            resume_after = key(found[self.limit - 1])
+        envelope, links = self._envelope(found[: self.limit], total, resume_after)
+        return json_response(envelope, {"Link": links})
+
+    def _envelope(
+        self, items: Sequence[Any], total: Total, resume_after: tuple[Any, ...] | None
+    ) -> tuple["_Envelope", str]:
+        """With the `Link` header that belongs to it."""
         next_cursor = None if resume_after is None else _encode_cursor(self._list_digest(), resume_after)
         pages = -(-total.items // self.limit)
-        self._response.headers["Link"] = self._links(next_cursor, None if total.is_estimate else pages)
-        return Listing(
-            data=items,
+        envelope = _Envelope(
+            data=list(items),
             page=self.page,
             limit=self.limit,
             size=len(items),
@@ -110,6 +151,7 @@ class Paging:
             total_is_estimate=total.is_estimate,
             next_cursor=next_cursor,
         )
+        return envelope, self._links(next_cursor, None if total.is_estimate else pages)
 
     def _links(self, next_cursor: str | None, pages: int | None) -> str:
         """RFC 8288. No `last` where the number of pages is a guess, none but `first` and `next` with a cursor."""
@@ -148,7 +190,23 @@ async def _paging(
     if page is not None and cursor is not None:
         both = {"type": "value_error", "loc": ("query", "cursor"), "msg": "Give either page or cursor, not both"}
         raise RequestValidationError([both])
-    return Paging(request, response, limit, page, cursor)
+    parameters = request.query_params.multi_items()
+    return Paging(request.url.path, parameters, response, limit=limit, page=page, cursor=cursor)
+
+
+def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | None:
+    """The same without the framework, for parameters that are plainly right; None for all others."""
+    given = dict(parameters)
+    limit, page, cursor = given.get("limit", str(DEFAULT_LIMIT)), given.get("page", "1"), given.get("cursor")
+    if len(given) < len(parameters) or ("page" in given and cursor is not None):
+        return None
+    if not (_is_number(limit, MAX_LIMIT) and _is_number(page, MAX_PAGE)) or len(cursor or "") > MAX_CURSOR_LENGTH:
+        return None
+    return Paging(path, parameters, Response(), limit=int(limit), page=int(page), cursor=cursor)
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most
 
 
 PagingParameters = Annotated[Paging, Depends(_paging)]

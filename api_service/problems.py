@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -137,7 +138,8 @@ def register_problem_handlers(app: FastAPI) -> None:
     # Store and broker raise errors of ours; the built-in ones come from a database that cannot be connected to.
     unreachable = (ConnectionError, TimeoutError, socket.gaierror)
     ours = (Problem, FileProblem, BrokerUnavailable, StoreFull, StoreUnavailable)
-    for each in (*ours, RequestValidationError, HTTPException, PoolTimeout, DBAPIError, *unreachable, Exception):
+    database = (PoolTimeout, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    for each in (*ours, RequestValidationError, HTTPException, *database, *unreachable, Exception):
         app.add_exception_handler(each, _answer)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
 
@@ -179,7 +181,7 @@ def _as_problem(error: Exception) -> Problem:
             return _http_problem(error)
         case PoolTimeout():
             return Problem(ProblemCode.DATABASE_BUSY, "All connections are in use: try again shortly.")
-        case DBAPIError():
+        case DBAPIError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
             return _database_problem(error)
         case BrokerUnavailable():
             return Problem(ProblemCode.BROKER_UNAVAILABLE, "The message broker is away: try again shortly.")
@@ -223,12 +225,12 @@ _BUSY_STATES = ("55P03", "57014", "40P01", "40001", "53")
 _AWAY_STATES = ("08", "57P", "25P03")
 
 
-def _database_problem(error: DBAPIError) -> Problem:
+def _database_problem(error: DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError) -> Problem:
     state = sqlstate(error)
     if state is not None and state.startswith(_BUSY_STATES):
         return Problem(ProblemCode.DATABASE_BUSY, "The database is busy: try again shortly.")
     # Without a state it is the driver that complains: its connection is gone.
-    if state is None or state.startswith(_AWAY_STATES) or error.connection_invalidated:
+    if state is None or state.startswith(_AWAY_STATES) or getattr(error, "connection_invalidated", False):
         return _database_away()
     return _internal_error()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import (
     DEAD_CHUNKS_QUEUE,
     DEAD_LETTERS_QUEUE,
@@ -42,16 +42,17 @@ async def read_broker_state(settings: SharedSettings) -> BrokerState | None:
     """None when the broker does not answer in time. On a connection of its own, which is closed again."""
     connection = None
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            connection = await connect(settings, "api_service status")
-            channel = await connection.channel(publisher_confirms=False)
-            await declare_topology(channel)
-            queues = {}
-            for name in QUEUES:
-                declared = (await channel.declare_queue(name, passive=True)).declaration_result
-                queues[name] = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
-            return BrokerState(_version(connection), queues)
-    except (BrokerUnavailable, *BROKER_ERRORS):
+        with broker_errors("no answer"):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                connection = await connect(settings, "api_service status")
+                channel = await connection.channel(publisher_confirms=False)
+                await declare_topology(channel)
+                queues = {}
+                for name in QUEUES:
+                    declared = (await channel.declare_queue(name, passive=True)).declaration_result
+                    queues[name] = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
+                return BrokerState(_version(connection), queues)
+    except BrokerUnavailable:
         return None
     finally:
         await close_quietly(connection)

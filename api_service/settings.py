@@ -39,7 +39,11 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         gt=0,
         description="How long the answer to an upload waits for the broker; the producer's sweeper finds it anyway.",
     )
-    database_pool_size: int = Field(10, ge=1, description="Database connections of one API process.")
+    database_pool_size: int = Field(
+        10,
+        ge=1,
+        description="Database connections of one API process for the list of employees, and as many for all else.",
+    )
     database_pool_timeout_seconds: float = Field(
         2,
         gt=0,

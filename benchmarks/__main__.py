@@ -1,7 +1,7 @@
 """`make bench`: measures on servers of its own, side by side in one run. Bounded, and only on this machine.
 
 Without a part all of them are measured, one after the other. Each part's figures take the place of its last ones in
-benchmarks/results.json.
+benchmarks/results.json, from which docs/benchmarks.md and its plot are written anew.
 """
 
 from __future__ import annotations
@@ -10,26 +10,10 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from typing import NamedTuple
 
-from benchmarks import ingest, lease_queues, results_file
-from benchmarks.figures import Outcome
+from benchmarks import document, lease_queues, results_file
+from benchmarks.parts import PARTS
 from benchmarks.report import print_outcome
-
-
-class Part(NamedTuple):
-    """One thing to measure. `minutes` is what it takes on two cores, so that one knows what one waits for."""
-
-    title: str
-    minutes: float
-    add_options: Callable[[argparse.ArgumentParser], None]
-    measure: Callable[[argparse.Namespace], Coroutine[None, None, Outcome]]
-
-
-PARTS = {
-    "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
-}
 
 
 def main() -> None:
@@ -37,6 +21,9 @@ def main() -> None:
         lease_queues.main(sys.argv[2:])
         return
     options = _options()
+    if options.part == "document":
+        document.write(results_file.read())
+        return
     chosen = [options.part] if options.part else list(PARTS)
     minutes = sum(PARTS[part].minutes for part in chosen)
     print(f"Measuring {', '.join(chosen)}: about {minutes:.0f} minutes.", flush=True)
@@ -51,19 +38,20 @@ def _measure(name: str, options: argparse.Namespace) -> None:
     outcome = asyncio.run(part.measure(options))
     print_outcome(part.title, outcome)
     if options.save:
-        results_file.merge(name, outcome, minutes=(time.monotonic() - begin) / 60)
+        document.write(results_file.merge(name, outcome, minutes=(time.monotonic() - begin) / 60))
 
 
 def _options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parsers = parser.add_subparsers(dest="part", metavar="PART")
     for name, part in PARTS.items():
-        own = parsers.add_parser(name, help=part.title)
+        own = parsers.add_parser(name, help=f"{part.title}: about {part.minutes:.0f} minutes")
         own.add_argument(
             "--no-save", dest="save", action="store_false", help="only print; for a try with other options"
         )
         part.add_options(own)
     parsers.add_parser("lease-queues", help="The lease queues beside the bare statements and another queue server")
+    parsers.add_parser("document", help="Measure nothing: write the document and the plot from the last figures")
     return parser.parse_args(arguments)
 
 

@@ -28,7 +28,7 @@ from consumer_service.dead_letters import publish_letters
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable
+from shared.amqp.connection import BrokerUnavailable, broker_errors
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
 from shared.errors import MalformedMessage
@@ -171,10 +171,11 @@ class Deliveries:
 
     async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
         try:
-            await message.ack()
-        except BROKER_ERRORS as error:
+            with broker_errors("no acknowledgement"):
+                await message.ack()
+        except BrokerUnavailable as error:
             # Its channel died: the broker delivers it again, and the ledger knows it.
-            log.warning("not acknowledged", reason=type(error).__name__)
+            log.warning("not acknowledged", reason=str(error))
 
     def _hold(self, error: BaseException) -> None:
         """Give the message back by pausing, and look when the database answers again; each time a little later."""

@@ -25,12 +25,17 @@ def main() -> None:
     if uv is None:
         sys.exit("`make lock` needs uv, which resolves the versions for every platform at once: pip install uv")
     for name, extras in LOCKS.items():
-        command = [uv, "pip", "compile", "pyproject.toml", f"--output-file=requirements/{name}.txt", "--quiet"]
-        command += ["--universal", "--python-version=3.11", "--generate-hashes", "--no-emit-index-url"]
-        command += ["--custom-compile-command=make lock", *(f"--extra={extra}" for extra in extras)]
-        if name != "dev":
-            command.append("--constraint=requirements/dev.txt")
-        subprocess.run([*command, *sys.argv[1:]], cwd=CHECKOUT, env=os.environ, check=True)
+        _compile(uv, "pyproject.toml", name, *(f"--extra={extra}" for extra in extras))
+    _compile(uv, "requirements/bench.in", "bench")
+
+
+def _compile(uv: str, source: str, name: str, *options: str) -> None:
+    command = [uv, "pip", "compile", source, f"--output-file=requirements/{name}.txt", "--quiet"]
+    command += ["--universal", "--python-version=3.11", "--generate-hashes", "--no-emit-index-url"]
+    command += ["--custom-compile-command=make lock", *options]
+    if name != "dev":
+        command.append("--constraint=requirements/dev.txt")
+    subprocess.run([*command, *sys.argv[1:]], cwd=CHECKOUT, env=os.environ, check=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from producer_service.leases import LeaseLost
 from producer_service.search_index import tidy_search_index
 from producer_service.upload_runner import UploadRunner
 from producer_service.window import Window
-from shared.amqp.connection import BROKER_ERRORS
+from shared.amqp.connection import BrokerUnavailable, broker_errors
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.errors import FileCode, FileProblem, MalformedMessage
@@ -93,9 +93,10 @@ class Dispatcher:
             log.warning("announced upload left to the sweep", **describe_error(error))
         # A hint has done its work whatever came of it: the table knows of the upload.
         try:
-            await message.ack()
-        except BROKER_ERRORS as error:
-            log.warning("announcement not acknowledged", reason=type(error).__name__)
+            with broker_errors("no acknowledgement"):
+                await message.ack()
+        except BrokerUnavailable as error:
+            log.warning("announcement not acknowledged", reason=str(error))
 
     async def _start_due_uploads(self) -> None:
         free = self._settings.max_uploads - len(self._running)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 
 # A chunk makes thousands of lists and tuples, all freed by their reference counts. At the usual threshold of a few
-# hundred new objects the collector walks over them several times a chunk, and now and then over all modules' objects:
-# more than half of a producer's time.
+# hundred new objects the collector walks over them several times a chunk, and now and then over all modules' objects.
 NEW_OBJECTS_A_COLLECTION = 100_000
 
 

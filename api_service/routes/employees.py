@@ -6,10 +6,12 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from api_service.dependencies import Engine
+from api_service.dependencies import Employees, Engine
 from api_service.employee_export import export_csv
-from api_service.employee_queries import Employee, PageTooDeep, delete_employee, fetch_employees, list_employees
-from api_service.pagination import BIGINT_MAX, Listing, PagingParameters
+from api_service.employee_listing import EmployeeListing, PageTooDeep
+from api_service.employee_queries import Employee, delete_employee
+from api_service.json_model import json_response
+from api_service.pagination import BIGINT_MAX, Listing, Paging, PagingParameters
 from api_service.problems import Problem, ProblemCode, problem_responses
 from api_service.search_term import parse_search_term
 
@@ -37,32 +39,35 @@ class EmployeeKey(NamedTuple):
     "/employees",
     summary="Employees by id, all or those that a term matches",
     operation_id="listEmployees",
+    response_model=Listing[Employee],
     responses=problem_responses(
         ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
     ),
 )
-async def get_employees(engine: Engine, paging: PagingParameters, search_text: SearchText = "") -> Listing[Employee]:
+async def get_employees(employees: Employees, paging: PagingParameters, search_text: SearchText = "") -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
     goes on from there.
     """
+    return await answer_page(employees, paging, search_text)
+
+
+async def answer_page(employees: EmployeeListing, paging: Paging, search_text: str) -> Response:
     after = paging.after(EmployeeKey)
     try:
-        async with engine.connect() as connection:
-            page = await list_employees(
-                connection,
-                parse_search_term(search_text),
-                after=after.id if after else None,
-                offset=paging.offset,
-                limit=paging.limit,
-            )
+        page = await employees.page(
+            parse_search_term(search_text),
+            after=after.id if after else 0,
+            offset=paging.offset,
+            limit=paging.limit + 1,
+        )
     except PageTooDeep:
         detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
         raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
-    return paging.listing(
+    return paging.answer(
         page.employees,
-        [EmployeeKey(employee.id) for employee in page.employees],
+        lambda employee: EmployeeKey(employee["id"]),
         page.total,
         resume_after=EmployeeKey(page.resume_after) if page.resume_after is not None else None,
     )
@@ -78,9 +83,9 @@ async def get_employees(engine: Engine, paging: PagingParameters, search_text: S
         **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
     },
 )
-async def get_employees_csv(engine: Engine, search_text: SearchText = "") -> StreamingResponse:
+async def get_employees_csv(employees: Employees, search_text: SearchText = "") -> StreamingResponse:
     """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    blocks = export_csv(engine, parse_search_term(search_text))
+    blocks = export_csv(employees, parse_search_term(search_text))
     # What fails at once fails before the status is sent.
     header, first_block = await anext(blocks), await anext(blocks, b"")
 
@@ -97,14 +102,14 @@ async def get_employees_csv(engine: Engine, search_text: SearchText = "") -> Str
     "/employees/{employee_id}",
     summary="One employee",
     operation_id="getEmployee",
+    response_model=Employee,
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
 )
-async def get_employee(engine: Engine, employee_id: EmployeeId) -> Employee:
-    async with engine.connect() as connection:
-        found = await fetch_employees(connection, [employee_id])
-    if not found:
+async def get_employee(employees: Employees, employee_id: EmployeeId) -> Response:
+    found = await employees.one(employee_id)
+    if found is None:
         raise _unknown_employee()
-    return found[0]
+    return json_response(found)
 
 
 @router.delete(

@@ -14,6 +14,8 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelInvalidStateError
 from shared.errors import TryAgainLater
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aio_pika.abc import AbstractConnection
 
     from shared.settings import SharedSettings
@@ -25,7 +27,7 @@ CLOSE_TIMEOUT_SECONDS = 3
 
 # What the libraries raise for a broker that is away, refuses, or has closed the channel under us. The first are
 # aio-pika's own list; one of them, StopAsyncIteration, is what a connect raises when the broker hangs up at once.
-BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError)
+_BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError)
 
 
 class BrokerUnavailable(TryAgainLater):
@@ -36,6 +38,24 @@ class BrokerUnavailable(TryAgainLater):
         self.was_connected = was_connected
 
 
+@contextlib.contextmanager
+def broker_errors(doing: str) -> Iterator[None]:
+    """Around calls to the broker, and outside of their deadlines: all that they raise becomes `BrokerUnavailable`.
+
+    A cancellation, too, unless it is our own task's: with CancelledError the library rejects whatever still waits on a
+    connection that got stuck, and whoever took that for the end of the service would be gone for good.
+    """
+    try:
+        yield
+    except _BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"{doing}: {type(error).__name__}") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerUnavailable(f"{doing}: the connection was stuck") from error
+
+
 async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
     """Connect to the first node that answers, in random order; `name` is shown in the management UI.
 
@@ -44,24 +64,24 @@ async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
     """
     nodes = settings.amqp_url.get_secret_value().split(",")
     random.shuffle(nodes)
-    problem: BaseException | None = None
-    for node in nodes:
+    while True:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-                return await aio_pika.connect(
-                    node.strip(),
-                    heartbeat=settings.amqp_heartbeat_seconds,
-                    client_properties={"connection_name": name},
-                )
-        except BROKER_ERRORS as error:
-            problem = error
-    raise BrokerUnavailable(f"cannot connect to RabbitMQ: {type(problem).__name__}") from problem
+            with broker_errors("cannot connect to RabbitMQ"):
+                async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                    return await aio_pika.connect(
+                        nodes.pop().strip(),
+                        heartbeat=settings.amqp_heartbeat_seconds,
+                        client_properties={"connection_name": name},
+                    )
+        except BrokerUnavailable:
+            if not nodes:
+                raise
 
 
 async def close_quietly(connection: AbstractConnection | None) -> None:
     """Close within a deadline: while the broker blocks publishers a polite close can hang for ever."""
     if connection is None:
         return
-    with contextlib.suppress(*BROKER_ERRORS):
+    with contextlib.suppress(BrokerUnavailable), broker_errors("not closed"):
         async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
             await connection.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import aio_pika
 import structlog
 
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
@@ -94,28 +94,26 @@ class Publisher:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
         try:
-            async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                underlay = cast("Channel", await channel.get_underlay_channel())
-                await asyncio.gather(
-                    *(
-                        underlay.basic_publish(
-                            message.body,
-                            exchange=exchange,
-                            routing_key=routing_key,
-                            properties=message.properties,
-                            mandatory=mandatory,
-                            # Else each is flushed to the socket before the next one may begin.
-                            wait=False,
+            with broker_errors(f"publish to {exchange} not confirmed"):
+                async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                    underlay = cast("Channel", await channel.get_underlay_channel())
+                    await asyncio.gather(
+                        *(
+                            underlay.basic_publish(
+                                message.body,
+                                exchange=exchange,
+                                routing_key=routing_key,
+                                properties=message.properties,
+                                mandatory=mandatory,
+                                # Else each is flushed to the socket before the next one may begin.
+                                wait=False,
+                            )
+                            for message in messages
                         )
-                        for message in messages
                     )
-                )
-        except asyncio.CancelledError:
+        except (BrokerUnavailable, asyncio.CancelledError):
             self._discard(channel)
             raise
-        except BROKER_ERRORS as error:
-            self._discard(channel)
-            raise BrokerUnavailable(f"publish to {exchange} not confirmed: {type(error).__name__}") from error
 
     async def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
@@ -130,12 +128,13 @@ class Publisher:
                 self._discard(self._channel)
             connection = await connect(self._settings, self._name)
             try:
-                async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    await declare_topology(channel)
-            except BROKER_ERRORS as error:
+                with broker_errors("cannot open a channel"):
+                    async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                        await declare_topology(channel)
+            except (BrokerUnavailable, asyncio.CancelledError):
                 self._close_later(connection)
-                raise BrokerUnavailable(f"cannot open a channel: {type(error).__name__}") from error
+                raise
             self._connection, self._channel = connection, channel
             return channel
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared.amqp.connection import BROKER_ERRORS, BrokerUnavailable, close_quietly, connect
+from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
 from shared.telemetry import describe_error
 
@@ -134,22 +134,25 @@ class Subscription:
         connection = await connect(self._settings, self._name)
         connected = False
         try:
-            async with asyncio.timeout(BROKER_ANSWER_SECONDS):
-                channel = await connection.channel(publisher_confirms=False)
-                lost = await self._watch(channel)
-                await declare_topology(channel)
-                await channel.set_qos(prefetch_count=self._prefetch)
-                queue = await self._declare_queue(channel)
-                consumer_tag = await queue.consume(self._receive, no_ack=self._no_ack)
+            with broker_errors("cannot subscribe"):
+                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                    channel = await connection.channel(publisher_confirms=False)
+                    lost = await self._watch(channel)
+                    await declare_topology(channel)
+                    await channel.set_qos(prefetch_count=self._prefetch)
+                    queue = await self._declare_queue(channel)
+                    consumer_tag = await queue.consume(self._receive, no_ack=self._no_ack)
             connected = True
             self._subscribed_to(queue.name)
-            if await self._interrupted_before_loss(channel, queue.name, lost):
+            with broker_errors("the broker does not answer"):
+                await self._until_interrupted_or_lost(channel, queue.name, lost)
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     await queue.cancel(consumer_tag)
-                self._forget_waiting()
-                await self._idle.wait()
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(type(error).__name__, was_connected=connected) from error
+            self._forget_waiting()
+            await self._idle.wait()
+        except BrokerUnavailable as error:
+            error.was_connected = connected
+            raise
         finally:
             self.queue_name = None
             self._forget_waiting()
@@ -194,10 +197,10 @@ class Subscription:
         underlay.on_consumer_cancel_callbacks.add(set_cancelled)
         return lost
 
-    async def _interrupted_before_loss(
+    async def _until_interrupted_or_lost(
         self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[object]
-    ) -> bool:
-        """True when we were asked to let go; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
+    ) -> None:
+        """Returns when we are asked to let go; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
         interrupted: asyncio.Future[object] = asyncio.create_task(self._interrupt.wait())
         try:
             while not self._interrupt.is_set():
@@ -205,12 +208,11 @@ class Subscription:
                     {interrupted, lost}, timeout=QUEUE_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
                 if lost.done():
-                    raise BrokerUnavailable("channel, consumer or queue is gone", was_connected=True)
+                    raise BrokerUnavailable("channel, consumer or queue is gone")
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     await channel.declare_queue(queue_name, passive=True)
         finally:
             interrupted.cancel()
-        return True
 
     async def _interrupted_within(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -11,9 +11,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from deploy import private_servers
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
+from tests.support.chance import printed_chance
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.own_broker import OwnBroker, own_broker
 from tests.support.reference import read_top_to_bottom
@@ -79,7 +81,7 @@ async def test_broker_that_was_away_is_followed_by_everything_within_30_seconds_
 
     await rabbit.stop()
     for service in [services.producer, *services.of("consumer_service")]:
-        await eventually(partial(_is_not_ready, service))
+        await eventually(service.says_not_ready)
     await asyncio.sleep(away_seconds)
     assert (await system.state(upload_id))["status"] == "running"
     await rabbit.start()
@@ -121,6 +123,45 @@ async def test_chunks_that_a_killed_broker_had_not_confirmed_are_published_again
         assert await system.differences(upload, mixed.expected, after_crash=True) == []
     assert producer.log.read_text().count("chunk not sent") >= WINDOW
     assert consumer.log.read_text().count("chunk was done already") == WINDOW * arrived
+
+
+@pytest.mark.fault(10)
+@pytest.mark.fault(11)
+@pytest.mark.fault(12)
+async def test_random_faults_of_the_broker_during_an_upload_leave_no_trace(
+    rabbit: OwnBroker, servers: Servers, services: Services, system: System, amqp_url: str, mixed: MixedUpload
+) -> None:
+    chance = printed_chance()
+    async with tcp_proxy(amqp_url) as proxy, test_servers.management(rabbit.instead_of(servers)) as api:
+
+        async def close_all() -> None:
+            await api.delete(f"/api/connections/username/{private_servers.USER}")
+
+        async def cut() -> None:
+            proxy.cut()
+            await proxy.open()
+
+        async def stall() -> None:
+            proxy.stall()
+            await asyncio.sleep(chance.uniform(0.5, 6))  # past the heartbeat, or not
+            proxy.resume()
+
+        async def kill() -> None:
+            await rabbit.kill()
+            await rabbit.start()
+
+        environment = {"ROLLCALL_AMQP_URL": proxy.url, "ROLLCALL_AMQP_HEARTBEAT_SECONDS": "1"}
+        for _ in range(3):
+            services.launch("consumer_service", {**environment, **slow_consumer(0.5)})
+        services.launch("producer_service", environment)
+        await services.start("api_service", environment)
+        upload_id = await system.upload(mixed.file, mixed.mode)
+        for fault in chance.sample([close_all, close_all, cut, cut, stall, stall, kill], 5):
+            await asyncio.sleep(chance.uniform(0.1, 1.5))  # the moment is the test's input, nothing is waited for
+            await fault()
+
+        upload = await system.until_finished(upload_id)
+        assert await system.differences(upload, mixed.expected, after_crash=True) == []
 
 
 @pytest.mark.fault(13)
@@ -172,11 +213,6 @@ async def _open_the_publishers_connection(producer: Service) -> None:
         await producer.until_ready()
         answer = await client.post(f"{producer.url}/v1/requests", json={"messages": ["hello"]})
     assert answer.status_code == 200
-
-
-async def _is_not_ready(service: Service) -> bool:
-    async with httpx2.AsyncClient(timeout=10) as client:
-        return (await client.get(f"{service.url}/readyz")).status_code == 503
 
 
 async def _has_read(system: System, upload_id: str, rows: int) -> bool:

@@ -18,7 +18,7 @@ from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.errors import RowCode
 from tests.support import leaks
 from tests.support.broker import open_broker
-from tests.support.checker import letter_differences, report_differences, table_differences
+from tests.support.checker import letter_differences, report_differences, share_differences, table_differences
 from tests.support.leaks import Connections
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, read_top_to_bottom
@@ -51,6 +51,30 @@ def expected(tmp_path: Path) -> Expected:
 async def test_table_as_it_has_to_be_has_no_differences(database: asyncpg.Connection, expected: Expected) -> None:
     await _fill(database, expected)
     assert await table_differences(database, expected) == []
+
+
+async def test_share_of_an_upload_is_seen_alone_among_the_rows_of_others(
+    database: asyncpg.Connection, expected: Expected
+) -> None:
+    upload_id = await insert_upload(database)
+    sequence = await database.fetchval("SELECT sequence FROM uploads")
+    await _fill(database, expected)
+    await database.execute("UPDATE employees SET upload_sequence = $1", sequence)
+    insert = (
+        "INSERT INTO employees (employee_name, company_name, mobile_no, email, upload_sequence, row_number, by_update)"
+        " VALUES ('Di', 'None', '1234567', $1, $2, 2, false)"
+    )
+    await database.execute(insert, "di@none.example", sequence + 1)
+    assert await share_differences(database, expected, str(upload_id)) == []
+
+    await database.execute(insert, "ed@none.example", sequence)
+    await database.execute("UPDATE employees SET mobile_no = '7654321' WHERE row_number = 3")
+    await database.execute("DELETE FROM employees WHERE row_number = 1")
+    assert await share_differences(database, expected, str(upload_id)) == [
+        "unexpected in the table: row 2",
+        "altered in the table: row 3, mobile_no",
+        "lost from the table: row 1",
+    ]
 
 
 async def test_lost_doubled_altered_and_unexpected_rows_are_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,6 +11,11 @@ from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.services import Kind, Services
 from tests.support.system import System
+from tests.support.uploads import SMALL_CSV, UPLOAD, stored_files
+from tests.support.waiting import eventually
+
+# No rows, but more than an upload keeps in memory before it writes.
+BLANK_LINES = b"\n" * 6 * 1024 * 1024
 
 
 @pytest.mark.fault(20)
@@ -30,6 +36,34 @@ async def test_sigterm_under_load_ends_a_service_well_and_the_upload_ends_after_
     upload = await system.until_finished(upload_id)
     # It drained: nothing was left for a redelivery to repeat.
     assert await system.differences(upload, mixed.expected) == []
+
+
+@pytest.mark.fault(20)
+async def test_upload_that_is_coming_in_when_its_api_gets_sigterm_is_taken_and_answered(
+    services: Services, system: System, upload_store_url: str
+) -> None:
+    await services.start("api_service")
+    may_end = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="employee_data"; filename="a.csv"\r\n\r\n'
+        yield SMALL_CSV + BLANK_LINES
+        await may_end.wait()
+        yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    sending = asyncio.create_task(system.client.post(UPLOAD, content=body(), headers=headers))
+    await eventually(lambda: stored_files(upload_store_url) != [])
+    ending = asyncio.create_task(services.api.terminate())
+    await eventually(lambda: "Shutting down" in services.api.log.read_text())
+    may_end.set()
+
+    assert (await sending).status_code == 202
+    await ending
+    services.launch("producer_service")
+    services.launch("consumer_service")
+    await services.api.restart()
+    assert (await system.until_finished((await sending).json()["id"]))["inserted"] == 1
 
 
 @pytest.mark.fault(21)

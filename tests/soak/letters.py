@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aio_pika
 
-from shared.amqp.connection import BROKER_ERRORS
+from shared.amqp.connection import BrokerUnavailable, broker_errors
 from shared.amqp.topology import DEAD_LETTERS_QUEUE
 from tests.support.checker import letter_differences
 from tests.support.reference import Expected
@@ -35,15 +35,16 @@ class Letters:
         """Until cancelled, whatever happens to the broker meanwhile."""
         while True:
             try:
-                async with await aio_pika.connect(self._amqp_url, timeout=ROUND_SECONDS, heartbeat=2) as connection:
-                    channel = await connection.channel()
-                    await channel.set_qos(prefetch_count=PREFETCH)
-                    queue = await channel.get_queue(DEAD_LETTERS_QUEUE, ensure=False)
-                    await queue.consume(self._take)
-                    lost = asyncio.Event()
-                    channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
-                    await lost.wait()
-            except BROKER_ERRORS:
+                with broker_errors("no letters"):
+                    async with await aio_pika.connect(self._amqp_url, timeout=ROUND_SECONDS, heartbeat=2) as connection:
+                        channel = await connection.channel()
+                        await channel.set_qos(prefetch_count=PREFETCH)
+                        queue = await channel.get_queue(DEAD_LETTERS_QUEUE, ensure=False)
+                        await queue.consume(self._take)
+                        lost = asyncio.Event()
+                        channel.close_callbacks.add(lambda *_, lost=lost: lost.set())
+                        await lost.wait()
+            except BrokerUnavailable:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def differences(self, upload_id: str, expected: Expected, *, seconds: float) -> list[str]:

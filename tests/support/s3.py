@@ -42,9 +42,17 @@ async def full_s3() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+def s3_environment(endpoint: str) -> dict[str, str]:
+    """What an operator sets for a store on S3: endpoint and credentials."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
 def use_s3(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """Give stores that are made from now on an endpoint and credentials, as an operator does."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    """Give stores that are made from now on in this process that environment."""
+    for name, value in s3_environment(endpoint).items():
+        monkeypatch.setenv(name, value)

@@ -98,6 +98,10 @@ class Service:
     async def until_live(self) -> None:
         await eventually(lambda: self.is_live, seconds=60)
 
+    async def says_not_ready(self) -> bool:
+        async with httpx2.AsyncClient(timeout=10) as client:
+            return (await client.get(f"{self.url}/readyz")).status_code == 503
+
     @property
     def is_asleep(self) -> bool:
         """SIGSTOP has stopped it."""

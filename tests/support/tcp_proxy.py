@@ -22,8 +22,8 @@ class TcpProxy:
 
     @property
     def url(self) -> str:
-        credentials = self._server_url.netloc.rpartition("@")[0]
-        return urlunsplit(self._server_url._replace(netloc=f"{credentials}@127.0.0.1:{self._port}"))
+        credentials, at, _ = self._server_url.netloc.rpartition("@")
+        return urlunsplit(self._server_url._replace(netloc=f"{credentials}{at}127.0.0.1:{self._port}"))
 
     async def open(self) -> None:
         """Let connections through, on the same port as before."""
@@ -67,7 +67,7 @@ class TcpProxy:
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, flow: asyncio.Event) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
         while block := await source.read(65536):
             await flow.wait()
             target.write(block)

@@ -12,11 +12,14 @@ from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
 from consumer_service.settings import ConsumerSettings
 from producer_service.requester import declare_callback_queue
 from shared.amqp import subscription as subscriptions
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription, existing_queue
-from shared.amqp.topology import REQUESTS_QUEUE
+from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.broker import Broker, QueueState, close_connections_named
 from tests.support.pipeline import running
 from tests.support.servers import Servers
+from tests.support.tcp_proxy import tcp_proxy
 from tests.support.waiting import eventually
 
 NAME = "test subscription"
@@ -99,6 +102,33 @@ async def test_message_in_hand_when_the_connection_closes_is_finished_before_its
     assert handler.bodies == [b"one", b"one"]
     assert handler.most_at_once == 1
     assert await broker.take_all(REQUESTS_QUEUE) == []
+
+
+async def test_connection_that_is_stuck_is_given_up_and_replaced(
+    settings: ConsumerSettings, broker: Broker, amqp_url: str
+) -> None:
+    """The library then rejects with CancelledError what waits on it, which must not end us."""
+    handler = Handler()
+    async with tcp_proxy(amqp_url) as proxy:
+        through_proxy = settings.model_copy(
+            update={
+                "amqp_url": type(settings.amqp_url)(proxy.url),
+                "amqp_heartbeat_seconds": 1,
+                "publish_timeout_seconds": 60,
+            }
+        )
+        publisher = Publisher(through_proxy, NAME)
+        async with running(subscribe(through_proxy, handler)) as subscription:
+            await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"before")
+            await handler.has(1)
+            proxy.stall()
+            with pytest.raises(BrokerUnavailable):
+                await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"never")
+            await eventually(lambda: not subscription.is_subscribed)
+            proxy.resume()
+            await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"after")
+            await eventually(lambda: handler.bodies[-1] == b"after", seconds=40)
+        await publisher.close()
 
 
 async def test_deleted_queue_is_declared_and_subscribed_again(settings: ConsumerSettings, broker: Broker) -> None:

@@ -65,6 +65,19 @@ async def test_pages_and_cursors_lead_through_all_employees_by_id(
     assert (second["data"], second["page"]) == (by_page[1]["data"], None)
 
 
+@pytest.mark.parametrize("query", ["", "limit=4&page=3", "page=900", "searchTerm=Person+4&limit=3", "searchTerm=%25"])
+async def test_the_short_way_and_the_declared_one_answer_alike(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, query: str
+) -> None:
+    await insert_employees(database, people(45))
+    short = await api.get(f"/v1/employees?{query}")
+    # A parameter that the listing does not know is a filter like any other: only the links and cursors name it.
+    declared = await api.get(f"/v1/employees?{query}&other=1")
+    assert short.json() | {"nextCursor": None} == declared.json() | {"nextCursor": None}
+    assert (short.json()["nextCursor"] is None) == (declared.json()["nextCursor"] is None)
+    assert short.headers["Link"].count("rel=") == declared.headers["Link"].count("rel=")
+
+
 async def test_a_rare_term_is_paged_with_an_exact_total(api: httpx2.AsyncClient, database: asyncpg.Connection) -> None:
     await insert_employees(database, people(45))
     first = (await api.get("/v1/employees?searchTerm=person4&limit=4")).json()
@@ -151,7 +164,7 @@ async def test_an_export_without_anybody_is_a_header(api: httpx2.AsyncClient) ->
 async def test_the_export_of_a_term_has_its_matches(
     api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, common_matches: int
 ) -> None:
-    monkeypatch.setattr("api_service.employee_search.COMMON_MATCHES", common_matches)
+    monkeypatch.setattr("api_service.employee_listing.COMMON_MATCHES", common_matches)
     monkeypatch.setattr("api_service.employee_export.WALK_ROWS", 1000)
     monkeypatch.setattr("api_service.employee_export.BATCH_ROWS", 300)
     await insert_employees(database, people(4500))

@@ -10,14 +10,12 @@ from typing import Any
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service import employee_queries, employee_search
-from api_service.employee_search import find_rare_matches, walk_matches
+from api_service import employee_listing
+from api_service.employee_listing import EmployeeListing, EmployeePage
+from api_service.read_pool import ReadPool
 from api_service.search_term import SearchTerm, parse_search_term
 from api_service.settings import ApiSettings
-from shared.database.engine import create_engine
 from tests.support.employees import Person, insert_employees, matches
 
 # Everything that a pattern, a regular expression or pg_trgm could take for something else than itself.
@@ -64,7 +62,7 @@ def nasty_terms(people: list[Person]) -> list[str]:
         person = dice.choice(people)
         source = dice.choice([person.name, person.email])
         start = dice.randrange(len(source))
-        piece = source[start : start + dice.randint(1, 6)]
+        piece = source[start : start + dice.randint(1, 12)]
         terms.append(dice.choice([piece, piece.upper(), piece.lower()]) if "ß" not in piece else piece)
     return [term for term in terms if term.strip()]
 
@@ -76,28 +74,34 @@ def term_for(searched: str) -> SearchTerm:
 
 
 @pytest.fixture
-async def engine(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(settings, "test", pool_size=2, pool_timeout_seconds=2)
-    yield engine
-    await engine.dispose()
+async def reads(settings: ApiSettings) -> AsyncIterator[ReadPool]:
+    reads = ReadPool(settings)
+    yield reads
+    await reads.close()
 
 
-@pytest.mark.parametrize("index", ["only where it pays", "whenever it can be"])
-async def test_a_search_finds_what_a_plain_filter_finds(
-    engine: AsyncEngine, database: asyncpg.Connection, index: str
-) -> None:
+@pytest.fixture
+def listing(reads: ReadPool) -> EmployeeListing:
+    return EmployeeListing(reads)
+
+
+def ids(page: EmployeePage | None) -> list[int]:
+    assert page is not None
+    return [employee["id"] for employee in page.employees]
+
+
+async def test_a_search_finds_what_a_plain_filter_finds(listing: EmployeeListing, database: asyncpg.Connection) -> None:
     people = nasty_people()
     await insert_employees(database, people)
-    async with engine.connect() as connection:
-        if index == "whenever it can be":
-            await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        for searched in nasty_terms(people):
-            expected = [number for number, person in enumerate(people, 1) if matches(searched, person)]
-            term = term_for(searched)
-            found = await find_rare_matches(connection, term, estimate=0, employees=PERSONS)
-            assert found == expected, searched
-            walk = await walk_matches(connection, term, after=0, offset=0, limit=PERSONS, rows=PERSONS)
-            assert walk == (expected, None), searched
+    for searched in nasty_terms(people):
+        expected = [number for number, person in enumerate(people, 1) if matches(searched, person)]
+        term = term_for(searched)
+        by_index = await listing.find_rare(term, after=0, offset=0, limit=PERSONS)
+        assert ids(by_index) == expected, searched
+        assert by_index is not None
+        assert by_index.total == (len(expected), False), searched
+        walked = await listing.walk(term, after=0, offset=0, limit=PERSONS, rows=PERSONS)
+        assert (ids(walked), walked.resume_after) == (expected, None), searched
 
 
 TERMS_AND_WHOM_THEY_FIND = {
@@ -145,10 +149,9 @@ async def test_a_blank_term_is_no_term(api: httpx2.AsyncClient, database: asyncp
 @pytest.fixture
 def many_are_common(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a table of a test can reach."""
-    monkeypatch.setattr(employee_search, "COMMON_MATCHES", 100)
-    monkeypatch.setattr(employee_search, "EXACT_MATCHES", 50)
-    monkeypatch.setattr(employee_queries, "EXACT_MATCHES", 50)
-    monkeypatch.setattr(employee_queries, "WALK_ROWS", 200)
+    monkeypatch.setattr(employee_listing, "COMMON_MATCHES", 100)
+    monkeypatch.setattr(employee_listing, "EXACT_MATCHES", 50)
+    monkeypatch.setattr(employee_listing, "WALK_ROWS", 200)
 
 
 def every_third_is_special(count: int) -> list[Person]:
@@ -194,8 +197,8 @@ async def test_a_walk_that_finds_too_little_answers_early_and_says_where_to_go_o
     people += [Person("Filler", f"f{number}@example.com") for number in range(495)]
     people += [Person("Early", f"late{number}@example.com") for number in range(5)]
     await insert_employees(database, people)
-    monkeypatch.setattr(employee_search, "COMMON_MATCHES", -1)
-    monkeypatch.setattr(employee_search, "COMMON_SHARE", 0)
+    monkeypatch.setattr(employee_listing, "COMMON_MATCHES", -1)
+    monkeypatch.setattr(employee_listing, "COMMON_SHARE", 0)
     page = (await api.get("/v1/employees?searchTerm=early")).json()
     assert [employee["id"] for employee in page["data"]] == [1, 2, 3, 4, 5]
     sizes = []
@@ -224,39 +227,78 @@ async def test_a_page_beyond_what_a_walk_may_look_at_is_refused(
 
 
 async def test_a_term_that_takes_too_long_to_look_up_is_walked(
-    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    listing: EmployeeListing, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await insert_employees(database, [Person("Asha", f"{number}@example.com") for number in range(20_000)])
-    monkeypatch.setattr(employee_search, "INDEX_SEARCH_MILLISECONDS", 1)
-    async with engine.connect() as connection:
-        # Nothing but punctuation: no trigram, so every row has to be looked at.
-        assert await find_rare_matches(connection, term_for("..."), estimate=0, employees=20_000) is None
-        # The deadline was the search's alone, and the transaction goes on.
-        assert (await connection.execute(text("SELECT current_setting('statement_timeout')"))).scalar_one() == "0"
+    await insert_employees(database, [Person("Asha", f"{number}...@example.com") for number in range(20_000)])
+    monkeypatch.setattr(employee_listing, "INDEX_SEARCH_SECONDS", 0.001)
+    # Nothing but punctuation: no trigram, so every row has to be looked at.
+    assert await listing.find_rare(term_for("..."), after=0, offset=0, limit=11) is None
+    page = await listing.page(term_for("..."), limit=11)
+    assert (ids(page), page.total.is_estimate) == (list(range(1, 12)), True)
+
+
+async def test_what_a_term_turned_out_to_be_is_not_found_out_again(
+    reads: ReadPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await insert_employees(database, every_third_is_special(600))
+    monkeypatch.setattr(employee_listing, "EXACT_MATCHES", 50)
+    plans = Plans(reads)
+    listing = EmployeeListing(reads)
+    statements = []
+    for term in ("special", "special", "95@example", "95@example"):
+        page = await listing.page(term_for(term), limit=5)
+        assert len(page.employees) == 5
+        statements.append(plans.forget())
+    # The estimate, the search that finds too many, the walk; then the walk alone. A rare term: the estimate once.
+    assert statements == [3, 1, 2, 1]
+
+
+async def test_each_list_takes_one_round_trip(reads: ReadPool, database: asyncpg.Connection) -> None:
+    await insert_employees(database, every_third_is_special(60))
+    plans = Plans(reads)
+    listing = EmployeeListing(reads)
+    for part in ({"offset": 0}, {"offset": 30}, {"after": 30}, {"offset": 90}, {"after": 90}):
+        await listing.page(None, limit=11, **part)
+        assert plans.forget() == 1, part
 
 
 class Plans:
     """The statements that run, and whether Postgres would read all employees for one."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._ran: list[tuple[str, Any]] = []
-        event.listen(engine.sync_engine, "before_cursor_execute", self._note)
+    def __init__(self, reads: ReadPool) -> None:
+        self._fetch = reads.fetch
+        self._ran: list[tuple[str, tuple[Any, ...]]] = []
+        reads.fetch = self._note  # type: ignore[method-assign]
 
-    def _note(self, _: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: bool) -> None:
-        if "FROM employees" in statement and not statement.startswith("EXPLAIN"):
-            self._ran.append((statement, parameters))
+    async def _note(
+        self, statement: str, *arguments: Any, timeout_seconds: float | None = None
+    ) -> list[asyncpg.Record]:
+        self._ran.append((statement, arguments))
+        return await self._fetch(statement, *arguments, timeout_seconds=timeout_seconds)
+
+    def forget(self) -> int:
+        """How many ran since the last time."""
+        count = len(self._ran)
+        self._ran.clear()
+        return count
 
     async def scans_of_employees(self) -> set[str]:
-        ran, self._ran = self._ran, []
+        """As planned for the statements that are prepared once, whatever their arguments."""
+        ran = [(statement, arguments) for statement, arguments in self._ran if not statement.startswith("EXPLAIN")]
+        self._ran.clear()
         assert ran, "nothing was asked of employees"
         scans: set[str] = set()
-        async with self._engine.connect() as connection:
-            for statement, parameters in ran:
-                explained = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-                plan = explained.scalar_one()
-                scans |= _scans((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+        for statement, arguments in ran:
+            await self._fetch(f"PREPARE seen AS {statement}")
+            values = ", ".join(map(_literal, arguments))
+            [[plan]] = await self._fetch(f"EXPLAIN (FORMAT JSON) EXECUTE seen({values})")
+            await self._fetch("DEALLOCATE seen")
+            scans |= _scans(json.loads(plan)[0]["Plan"])
         return scans
+
+
+def _literal(value: object) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
 def _scans(plan: dict[str, Any]) -> set[str]:
@@ -264,22 +306,25 @@ def _scans(plan: dict[str, Any]) -> set[str]:
     return own.union(*(_scans(child) for child in plan.get("Plans", [])))
 
 
-async def test_no_search_reads_the_whole_table(engine: AsyncEngine, database: asyncpg.Connection) -> None:
+async def test_no_list_reads_the_whole_table(reads: ReadPool, database: asyncpg.Connection) -> None:
     dice = random.Random(22)
     syllables = ["an", "ba", "ca", "da", "el", "fa", "ga", "ha", "in", "jo", "ka", "la", "ma", "na", "or", "pa"]
     names = ["".join(dice.choices(syllables, k=3)).title() for _ in range(LARGE)]
     await insert_employees(
         database, [Person(f"{name} {names[-n]}", f"{name}{n}@example.com") for n, name in enumerate(names)]
     )
-    plans = Plans(engine)
-    async with engine.connect() as connection:
-        for searched in ["anbaca", "ina", "zzz", "12345", "a", "b", "q", "an", "zz", "o'brien", "-an"]:
-            await find_rare_matches(connection, term_for(searched), estimate=0, employees=LARGE)
-            assert await plans.scans_of_employees() == {"Bitmap Heap Scan"}, searched
-        for searched in ["example.com", "a"]:
-            await walk_matches(connection, term_for(searched), after=LARGE // 2, offset=0, limit=11, rows=LARGE)
-            assert await plans.scans_of_employees() == {"Index Scan"}, searched
-        await employee_queries.list_employees(connection, None, after=None, offset=LARGE // 2, limit=10)
-        assert "Seq Scan" not in await plans.scans_of_employees()
-        await employee_queries.list_employees(connection, None, after=LARGE // 2, offset=0, limit=10)
-        assert "Seq Scan" not in await plans.scans_of_employees()
+    plans = Plans(reads)
+    listing = EmployeeListing(reads)
+    for searched in ["anbaca", "anbacada elfaga", "ina", "zzz", "12345", "a", "b", "q", "an", "zz", "o'brien", "-an"]:
+        await listing.find_rare(term_for(searched), after=0, offset=0, limit=11)
+        # The matches through the trigram index, then the page's rows by their ids.
+        assert await plans.scans_of_employees() == {"Bitmap Heap Scan", "Index Scan"}, searched
+    for searched in ["example.com", "a"]:
+        await listing.walk(term_for(searched), after=LARGE // 2, offset=0, limit=11, rows=LARGE)
+        assert await plans.scans_of_employees() == {"Index Scan"}, searched
+    await listing.page(None, offset=LARGE // 2, limit=10)
+    assert await plans.scans_of_employees() == {"Index Only Scan", "Index Scan"}
+    await listing.page(None, after=LARGE // 2, limit=10)
+    assert await plans.scans_of_employees() == {"Index Scan"}
+    await listing.one(LARGE // 2)
+    assert await plans.scans_of_employees() == {"Index Scan"}

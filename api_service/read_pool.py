@@ -1,0 +1,104 @@
+"""Connections for single reading statements: one round trip each, prepared once a connection, in no transaction.
+
+They go to asyncpg directly, because a page of employees takes less time than what a session around it would cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api_service.settings import ApiSettings
+from shared.database.engine import CONNECT_TIMEOUT_SECONDS
+
+APPLICATION_NAME: Final = "api_service reads"
+# The statements are planned once for every argument: each is to take one way through one index, whatever the planner
+# thinks of the argument that it happens to see first.
+PLANNER_SETTINGS: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+# What a connection says that was closed since it was last used.
+_GONE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+
+
+class ReadPool:
+    """At most so many connections as the settings say, made when they are needed."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._url = settings.database_url.get_secret_value()
+        self._timeout_seconds = settings.database_pool_timeout_seconds
+        # A server that says nothing for so long is given up.
+        self._answer_timeout_seconds = max(settings.database_answer_timeout_seconds, settings.statement_timeout_seconds)
+        self._server_settings = {
+            **PLANNER_SETTINGS,
+            "application_name": APPLICATION_NAME,
+            "lock_timeout": f"{int(settings.lock_timeout_seconds * 1000)}",
+            "statement_timeout": f"{int(settings.statement_timeout_seconds * 1000)}",
+        }
+        self._idle: list[asyncpg.Connection] = []
+        self._free = asyncio.Semaphore(settings.database_pool_size)
+
+    async def fetch(
+        self, statement: str, *arguments: Any, timeout_seconds: float | None = None
+    ) -> list[asyncpg.Record]:
+        """Its rows. Raises `PoolTimeout` when all connections stay in use, `TimeoutError` when its own time is over."""
+        await self._wait_for_a_connection()
+        try:
+            if self._idle:
+                try:
+                    return await self._fetch_on(self._idle.pop(), statement, arguments, timeout_seconds)
+                except _GONE:
+                    # The database was restarted, say: the others that waited are gone with it.
+                    self._drop_idle()
+            return await self._fetch_on(await self._connect(), statement, arguments, timeout_seconds)
+        finally:
+            self._free.release()
+
+    async def close(self) -> None:
+        """Nothing may be running any more."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(connection.close(timeout=1) for connection in idle), return_exceptions=True)
+
+    async def _wait_for_a_connection(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._free.acquire(), self._timeout_seconds)
+        except TimeoutError:
+            raise PoolTimeout("all connections for reading are in use") from None
+
+    async def _fetch_on(
+        self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None
+    ) -> list[asyncpg.Record]:
+        try:
+            return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
+        except TimeoutError:
+            if timeout_seconds is None:
+                connection.terminate()
+            raise
+        finally:
+            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
+            if not connection.is_closed():
+                self._idle.append(connection)
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self._url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=self._server_settings)
+
+    def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.terminate()
