@@ -48,9 +48,8 @@ def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
 
 async def _read(request: Request, settings: ApiSettings) -> bytes:
     most = settings.queue_max_body_bytes
-    too_large = Problem(ProblemCode.TOO_LARGE, f"Send at most {most} bytes at once, in several requests if need be.")
     if int(request.headers.get("content-length", 0)) > most:
-        raise too_large
+        raise _too_large(most)
     blocks: list[bytes] = []
     size = 0
     try:
@@ -58,11 +57,15 @@ async def _read(request: Request, settings: ApiSettings) -> bytes:
             async for block in request.stream():
                 size += len(block)
                 if size > most:
-                    raise too_large
+                    raise _too_large(most)
                 blocks.append(block)
     except TimeoutError:
         raise Problem(ProblemCode.BODY_TIMEOUT, "The body took too long: send it again.") from None
     return b"".join(blocks)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(ProblemCode.TOO_LARGE, f"Send at most {most} bytes at once, in several requests if need be.")
 
 
 def _without_references(schema: Any, components: dict[str, Any]) -> Any:

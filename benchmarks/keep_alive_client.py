@@ -11,28 +11,54 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class KeepAliveClient:
+def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
+    """A request that can be sent any number of times."""
+    return f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class KeepAliveClient(asyncio.Protocol):
     """One connection, one request at a time. Understands answers with a Content-Length, and those without a body."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+    def __init__(self) -> None:
+        self._received = b""
+        self._whole_bytes = 0
+        self._body_begin = 0
+        self._transport: asyncio.Transport
+        self._answered: asyncio.Future[Answer] | None = None
 
-    async def open(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+    @classmethod
+    async def connect(cls, host: str, port: int) -> KeepAliveClient:
+        client = cls()
+        client._transport, _ = await asyncio.get_running_loop().create_connection(lambda: client, host, port)
+        return client
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
 
-    async def request(self, method: str, path: str, body: bytes = b"") -> Answer:
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._writer.write(head.encode() + body)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in answer.split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        return Answer(int(answer[9:12]), await self._reader.readexactly(length) if length else b"")
+    def request(self, request: bytes) -> asyncio.Future[Answer]:
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answered
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._whole_bytes:
+            self._read_head()
+        if self._whole_bytes and len(self._received) >= self._whole_bytes:
+            answer = Answer(int(self._received[9:12]), self._received[self._body_begin :])
+            self._received, self._whole_bytes = b"", 0
+            if self._answered is not None:
+                self._answered.set_result(answer)
+
+    def _read_head(self) -> None:
+        head_end = self._received.find(b"\r\n\r\n")
+        if head_end < 0:
+            return
+        head = self._received[:head_end].lower()
+        _, _, length = head.partition(b"\r\ncontent-length:")
+        self._body_begin = head_end + 4
+        self._whole_bytes = self._body_begin + int(length.partition(b"\r\n")[0] or 0)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(error or ConnectionResetError("the server closed the connection"))

@@ -10,9 +10,13 @@ from benchmarks.figures import Check, Figure, Outcome, spelled
 def print_outcome(title: str, outcome: Outcome) -> None:
     print(f"\n{title}: {outcome.setup}\n")
     print(_aligned(figure_rows(outcome.figures)))
-    if outcome.checks:
-        print(f"\n{_aligned(check_rows(outcome.checks))}")
+    print_checks(outcome.checks)
     print(flush=True)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    if checks:
+        print(f"\n{_aligned(check_rows(checks))}")
 
 
 def figure_rows(figures: Sequence[Figure]) -> list[list[str]]:

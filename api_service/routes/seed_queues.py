@@ -25,7 +25,7 @@ from api_service.lease_queues.messages import (
 from api_service.lease_queues.sending import send_payloads
 from api_service.pagination import BIGINT_MAX, MAX_PAGE
 from api_service.problems import ProblemCode, problem_responses
-from api_service.routes.queues import AWAY, BODY_PROBLEMS, lease_lost
+from api_service.routes.queue_messages import AWAY, BODY_PROBLEMS, lease_lost
 
 router = APIRouter(tags=["lease queues for older clients"])
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -50,7 +50,7 @@ def create_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout_seconds,
-        pool_pre_ping=True,
+        pool_pre_ping=not autocommit,
         isolation_level="AUTOCOMMIT" if autocommit else None,
         # An error's text would carry the parameters, which are people's names.
         hide_parameters=True,
@@ -69,7 +69,15 @@ def create_engine(
         },
     )
     event.listen(engine.sync_engine, "handle_error", _give_up_what_does_not_answer)
+    if autocommit:
+        event.listen(engine.sync_engine, "checkout", _replace_if_closed)
     return engine
+
+
+def _replace_if_closed(connection: Any, *_: Any) -> None:
+    """Instead of a ping, which would double the round trips: the driver hears when a server closes or dies."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def is_row_fault(error: BaseException) -> bool:
@@ -82,3 +90,5 @@ def _give_up_what_does_not_answer(context: ExceptionContext) -> None:
     # Otherwise it would be asked to roll back, and waited for as long again.
     if isinstance(context.original_exception, TimeoutError):
         context.is_disconnect = True
+        # Where one of them died without a word the others did too, and not all pools ask before they use one.
+        context.invalidate_pool_on_disconnect = True

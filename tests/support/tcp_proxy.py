@@ -18,6 +18,7 @@ class TcpProxy:
         self._port = 0
         self._requests_flow = _flowing()
         self._answers_flow = _flowing()
+        self._forgotten: list[asyncio.Event] = []
 
     @property
     def url(self) -> str:
@@ -42,10 +43,16 @@ class TcpProxy:
         if not answers_only:
             self._requests_flow.clear()
 
+    def forget(self) -> None:
+        """Carry nothing on for those who are connected, and tell nobody, as a router that was restarted."""
+        self.stall()
+        self._forgotten += [self._answers_flow, self._requests_flow]
+        self._answers_flow, self._requests_flow = _flowing(), _flowing()
+
     def resume(self) -> None:
         """What was held back arrives after all, late."""
-        self._answers_flow.set()
-        self._requests_flow.set()
+        for flow in (self._answers_flow, self._requests_flow, *self._forgotten):
+            flow.set()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._requests_flow.wait()

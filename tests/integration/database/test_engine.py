@@ -80,21 +80,47 @@ async def test_error_of_a_statement_shows_no_parameters(impatient: AsyncEngine) 
     assert is_row_fault(raised.value)
 
 
-async def test_connection_that_died_in_the_pool_is_replaced(
-    impatient: AsyncEngine, database: asyncpg.Connection
+@pytest.mark.parametrize("autocommit", [False, True])
+async def test_connections_that_died_in_the_pool_are_replaced(
+    autocommit: bool, database_url: str, database: asyncpg.Connection
 ) -> None:
-    await _run(impatient, "SELECT 1")
-    await database.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    settings = consumer_settings(database_url)
+    engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, autocommit=autocommit)
+    await _run_twice_at_once(engine)
+    ended = await database.fetch(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'rollcall test'"
     )
+    assert len(ended) == 2
 
-    await _run(impatient, "SELECT 1")
+    await _run_twice_at_once(engine)
+    await engine.dispose()
+
+
+async def _run_twice_at_once(engine: AsyncEngine) -> None:
+    async with engine.connect() as one, engine.connect() as other:
+        await one.execute(text("SELECT 1"))
+        await other.execute(text("SELECT 1"))
 
 
 async def _run(engine: AsyncEngine, statement: str) -> None:
     async with engine.connect() as connection:
         await connection.execute(text(statement))
+
+
+async def test_one_statement_finds_out_that_connections_died_without_a_word_and_the_next_are_spared(
+    database_url: str,
+) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        settings = consumer_settings(proxy.url, database_answer_timeout_seconds=0.5)
+        engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, autocommit=True)
+        await _run_twice_at_once(engine)
+        proxy.forget()
+        with pytest.raises(TimeoutError):
+            await _run(engine, "SELECT 2")
+
+        await _run_twice_at_once(engine)
+        await engine.dispose()
 
 
 async def test_statement_that_is_never_answered_costs_the_timeout_and_the_connection(database_url: str) -> None:

@@ -1,0 +1,119 @@
+"""What lease queues are measured on: a private Postgres, API processes, and queues that hold so many messages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from deploy import debian_packages, private_servers
+from deploy.program import free_port, start
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@contextmanager
+def postgres(url: str | None) -> Iterator[str]:
+    """A database with the migrations: that one, or one on a server of our own, as durable as `make up` has it."""
+    if url is not None:
+        _migrate(url)
+        yield url
+        return
+    debian_packages.ensure_installed()
+    with tempfile.TemporaryDirectory() as folder:
+        server = private_servers.prepare_postgres(Path(folder) / "postgres", free_port())
+        running = start(server.program, Path(folder) / "postgres.log")
+        try:
+            running.wait_until_ready()
+            _migrate(server.url())
+            yield server.url()
+        finally:
+            running.stop()
+            private_servers.remove(Path(folder) / "postgres")
+
+
+def _migrate(url: str) -> None:
+    environment = {**os.environ, "ROLLCALL_DATABASE_URL": url}
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=CHECKOUT, env=environment, check=True)
+
+
+@contextmanager
+def api_processes(url: str, count: int) -> Iterator[list[int]]:
+    """Their ports. They run as in the image, but log no requests."""
+    store = CHECKOUT / ".local" / "benchmarks" / "uploads"
+    store.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "ROLLCALL_DATABASE_URL": url,
+        "ROLLCALL_AMQP_URL": "amqp://none:none@127.0.0.1:1/none",
+        "ROLLCALL_UPLOAD_STORE_URL": store.as_uri(),
+        "ROLLCALL_LOG_LEVEL": "WARNING",
+    }
+    ports = [free_port() for _ in range(count)]
+    command = [sys.executable, "-m", "uvicorn", "api_service.app:create_app", "--factory", "--no-access-log"]
+    with (store.parent / "api.log").open("ab") as log:
+        processes = [
+            subprocess.Popen([*command, "--port", str(port)], cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+            for port in ports
+        ]
+    try:
+        for port in ports:
+            _wait_until_it_listens(port)
+        yield ports
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+async def empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("TRUNCATE queue_messages")
+    await connection.close()
+
+
+async def fill(url: str, queue: str, count: int, payload: str) -> int:
+    """Bring the queue to so many messages in line, and leave the server nothing to catch up with.
+
+    How many there are: more than asked for if they were there before.
+    """
+    connection = await asyncpg.connect(url)
+    await connection.execute("INSERT INTO queues (name) VALUES ($1) ON CONFLICT DO NOTHING", queue)
+    there = await connection.fetchval(
+        "SELECT count(*) FROM queue_messages JOIN queues ON queue_id = queues.id WHERE name = $1", queue
+    )
+    if there < count:
+        await connection.execute(
+            """
+            INSERT INTO queue_messages (queue_id, payload, payload_bytes)
+            SELECT id, CAST($2::text AS json), length($2::text) FROM queues, generate_series(1, $3) WHERE name = $1
+            """,
+            queue,
+            payload,
+            count - there,
+            timeout=600,
+        )
+        await connection.execute("VACUUM ANALYZE queue_messages", timeout=600)
+        await connection.execute("CHECKPOINT", timeout=600)
+    await connection.close()
+    return max(int(there), count)
+
+
+def _wait_until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if time.monotonic() > deadline:
+            sys.exit("the API did not start; see .local/benchmarks/api.log")
+        time.sleep(0.1)
