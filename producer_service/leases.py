@@ -29,11 +29,12 @@ class Lease(NamedTuple):
     fruitless: int
 
 
+# `FOR KEY SHARE` waits for an end in the making (`upload_state.finish` holds the row `FOR UPDATE`), and finds it.
 # A holder that let go, or that comes back to its own upload, has not died of it.
 _ACQUIRE = text("""
     INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)
     SELECT id, :owner, 1, now() + make_interval(secs => :seconds), 0, 0
-    FROM uploads WHERE id = :upload_id AND finished_at IS NULL
+    FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR KEY SHARE
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
         fence = l.fence + 1,

@@ -105,10 +105,10 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
 
 async def start(connection: AsyncConnection, lease: Lease) -> str:
     """The status from now on: `running`, or `cancelling`. Raises `LeaseLost`."""
-    await leases.prove(connection, lease)
+    # First the upload and then the lease, as an earlier holder locks them that finishes just now.
     status: str | None = (await connection.execute(_START, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    await leases.prove(connection, lease)
     if status is None:
-        # The lease was taken in the moment that another producer finished.
         raise leases.LeaseLost
     return status
 

@@ -15,7 +15,7 @@ from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer, stopping_consumer, stopping_producer
 from tests.support.services import Service, Services
 from tests.support.system import System
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 # The broker gives a consumer up after two or three of these.
 HEARTBEAT = {"ROLLCALL_AMQP_HEARTBEAT_SECONDS": "1"}
@@ -80,7 +80,7 @@ async def test_consumer_that_slept_in_its_transaction_commits_first_when_it_wake
     sleeping: Sleeping, system: System
 ) -> None:
     await sleeping.begin("inside_transaction")
-    await eventually(lambda: _somebody_waits(system.database), seconds=60)
+    await eventually(lambda: somebody_waits_for_a_lock(system.database), seconds=60)
 
     sleeping.wake()
 
@@ -215,9 +215,3 @@ async def _rows_of(database: asyncpg.Connection, upload_id: str) -> asyncpg.Reco
     """The upload and its lease, every column."""
     query = "SELECT u.*, l.* FROM uploads AS u JOIN upload_leases AS l ON l.upload_id = id WHERE id = $1"
     return await database.fetchrow(query, upload_id)
-
-
-async def _somebody_waits(database: asyncpg.Connection) -> bool:
-    """For another's transaction to end."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await database.fetchval(query) > 0)

@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+import asyncpg
+
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 20) -> None:
     """Returns once the condition holds; fails the test when it still does not after that time."""
@@ -17,3 +19,9 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"still not so after {seconds} s")
         await asyncio.sleep(0.02)
+
+
+async def somebody_waits_for_a_lock(database: asyncpg.Connection) -> bool:
+    """Whether any session of this database waits for another's transaction to end."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await database.fetchval(query))

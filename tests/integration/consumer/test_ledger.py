@@ -13,7 +13,7 @@ from tests.integration.consumer.conftest import AddUpload, MakeHandler
 from tests.support import effects
 from tests.support.chunks import BAD_EMAIL, CHUNK_BYTES, chunk, row, rows
 from tests.support.effects import Counts
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 
 async def test_chunk_delivered_twice_has_one_effect_and_the_same_reply(
@@ -96,7 +96,7 @@ async def test_late_chunk_waits_for_the_final_state_change_and_then_stays_out(
     await finisher.execute("UPDATE uploads SET status = 'succeeded'")
 
     late = asyncio.create_task(make_handler().handle(request, careful=False))
-    await eventually(lambda: _somebody_waits_for_a_lock(database))
+    await eventually(lambda: somebody_waits_for_a_lock(database))
     await transaction.commit()
     await finisher.close()
 
@@ -126,11 +126,3 @@ async def test_employee_totals_equal_the_table_after_chunks_of_every_outcome(
             await asyncio.gather(*(make_handler().handle(request, careful=False) for _ in range(2)))
 
     assert await effects.counted_employees(database) == (8, 8)
-
-
-async def _somebody_waits_for_a_lock(database: asyncpg.Connection) -> bool:
-    return bool(
-        await database.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-    )

@@ -9,11 +9,12 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from producer_service import leases
+from producer_service import leases, upload_state
 from producer_service.leases import Lease, LeaseLost
 from shared.database.ledger import LedgerEntry, insert_entry
 from shared.messages import ChunkCounts
 from tests.integration.producer.conftest import AddUpload
+from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 
 async def test_upload_that_is_leased_is_nobody_elses(engine: AsyncEngine, add_upload: AddUpload) -> None:
@@ -92,6 +93,24 @@ async def test_finished_upload_is_never_due_and_never_leased(
     assert await _due(engine) == []
     assert await _acquire(engine, upload_id, "one") is None
     assert await _acquire(engine, uuid.uuid4(), "one") is None
+
+
+async def test_upload_that_is_being_finished_is_not_leased_behind_its_end(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    """Its lease was let run out, so that another wants it in the very moment in which its holder finishes."""
+    upload_id = await add_upload(status="running")
+    lease = await _acquire(engine, upload_id, "holder")
+    assert lease is not None
+    await _expire(database)
+
+    async with engine.begin() as connection:
+        await upload_state.finish(connection, lease, rows_read=0, byte_count=0, problem=None)
+        other = asyncio.create_task(_acquire(engine, upload_id, "other"))
+        await eventually(lambda: somebody_waits_for_a_lock(database))
+
+    assert await other is None
+    assert await database.fetchval("SELECT count(*) FROM upload_leases") == 0
 
 
 async def test_due_uploads_come_oldest_first_in_every_unfinished_state(

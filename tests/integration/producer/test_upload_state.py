@@ -18,7 +18,7 @@ from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkCounts
 from tests.integration.producer.conftest import AddUpload
 from tests.support import effects
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 GOOD = ChunkCounts(inserted=1, updated=1, duplicates=2)
 MIXED = ChunkCounts(inserted=1, duplicates=1, rejected=2, rejected_by={"invalid_email": 2})
@@ -114,7 +114,7 @@ async def test_upload_that_is_finished_is_neither_finished_nor_started_again(
 ) -> None:
     lease = await _leased(engine, await add_upload(status="running"))
     await _finish(engine, lease, rows_read=0)
-    # A lease that was taken in the moment of the end.
+    # However it came about.
     await database.execute(
         "INSERT INTO upload_leases (upload_id, owner, fence, expires_at) VALUES ($1, 'one', 1, now())", lease.upload_id
     )
@@ -170,7 +170,7 @@ async def test_end_waits_for_the_chunk_in_flight_and_counts_it(
     )
 
     finishing = asyncio.create_task(_finish(engine, lease, rows_read=5))
-    await eventually(lambda: _somebody_waits_for_a_lock(database))
+    await eventually(lambda: somebody_waits_for_a_lock(database))
     await chunk.commit()
     await consumer.close()
 
@@ -222,11 +222,3 @@ async def _write_ledger(engine: AsyncEngine, upload_id: uuid.UUID, chunks: list[
     async with engine.begin() as connection:
         for number, counts in enumerate(chunks):
             await insert_entry(connection, upload_id, LedgerEntry(1 + 4 * number, 4, 40, counts), slot=0)
-
-
-async def _somebody_waits_for_a_lock(database: asyncpg.Connection) -> bool:
-    return bool(
-        await database.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-    )
