@@ -33,9 +33,7 @@ _BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError
 class BrokerUnavailable(TryAgainLater):
     """The broker cannot be reached, or did not confirm in time. What was published may still arrive."""
 
-    def __init__(self, reason: str, *, was_connected: bool = False) -> None:
-        super().__init__(reason)
-        self.was_connected = was_connected
+    was_connected = False
 
 
 @contextlib.contextmanager
