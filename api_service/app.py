@@ -28,6 +28,7 @@ from api_service.routes import (
     uploads,
 )
 from api_service.settings import ApiSettings
+from api_service.trigram_shares import TrigramShares
 from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
@@ -77,7 +78,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         longest_statement_seconds=DELETE_TIMEOUT_SECONDS,
     )
     reads = ReadPool(settings)
-    app.state.employees = EmployeeListing(reads)
+    shares = TrigramShares()
+    app.state.employees = EmployeeListing(reads, shares)
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)
@@ -86,11 +88,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         retention = asyncio.create_task(
             run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
         )
+        sampling = asyncio.create_task(shares.keep_sampling(reads.fetch), name="trigram sampling")
         app.state.lease_queues.open()
         with _startup_objects_kept():
             yield
         retention.cancel()
-        await asyncio.wait({retention})
+        sampling.cancel()
+        await asyncio.wait({retention, sampling})
     finally:
         await app.state.lease_queues.close()
         await app.state.publisher.close()

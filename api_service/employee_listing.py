@@ -22,8 +22,9 @@ import asyncpg
 from api_service import employee_statements as statements
 from api_service.pagination import Total
 from api_service.read_pool import ReadPool
-from api_service.search_term import SearchTerm
+from api_service.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
 from api_service.term_memory import TermMemory, Weight
+from api_service.trigram_shares import TrigramShares
 
 EXACT_MATCHES: Final = 10_000
 INDEX_SEARCH_SECONDS: Final = 2.0
@@ -52,8 +53,9 @@ class PageTooDeep(Exception):
 class EmployeeListing:
     """The employees of one database, with what is known of the terms that were searched for."""
 
-    def __init__(self, reads: ReadPool) -> None:
+    def __init__(self, reads: ReadPool, shares: TrigramShares | None = None) -> None:
         self._reads = reads
+        self._shares = shares or TrigramShares()
         self._memory = TermMemory()
 
     async def page(
@@ -89,7 +91,8 @@ class EmployeeListing:
 
     async def find_rare(self, term: SearchTerm, *, after: int, offset: int, limit: int) -> EmployeePage | None:
         """None for a term that has too many matches or takes too long to look up."""
-        arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *term.trigrams)
+        trigrams = self._shares.rarest(term.trigrams, LOOKED_UP_TRIGRAMS)
+        arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *trigrams)
         try:
             found = await self._reads.fetch(
                 statements.rare_matches(term), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS

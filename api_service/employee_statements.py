@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api_service.search_term import SearchTerm
+from api_service.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
 from shared.database.tables import SEARCH_TEXT
 
 _COLUMNS: Final = """employees.id, employee_name, company_name, mobile_no, email, uploads.id AS "uploadId",
@@ -45,6 +45,15 @@ AT_OFFSET: Final = f"""
 """
 
 
+# $1: the percentage of the table's blocks to look at.
+TRIGRAM_SAMPLE: Final = f"""
+    SELECT trigram, count(*)
+    FROM (SELECT {SEARCH_TEXT} AS search_text FROM employees TABLESAMPLE SYSTEM ($1)) AS sample,
+         unnest(show_trgm(search_text)) AS trigram
+    GROUP BY trigram
+"""
+
+
 def explain(term: SearchTerm) -> str:
     """The planner's guess at the number of matches, from its statistics alone; no row is read."""
     return f"EXPLAIN (FORMAT JSON) SELECT FROM employees WHERE {term.condition}"
@@ -52,7 +61,8 @@ def explain(term: SearchTerm) -> str:
 
 def rare_matches(term: SearchTerm) -> str:
     """Through the trigram index. `total` counts the matches up to `$2`; those after the id `$3` from the offset `$4`,
-    `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are the term's trigrams.
+    `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are `LOOKED_UP_TRIGRAMS`
+    of the term's trigrams, if it has any.
     """
     # Materialized, the search is planned for all of its rows. Planned for the first few it would walk the whole table
     # in the hope to meet them early.
@@ -72,7 +82,7 @@ def rare_matches(term: SearchTerm) -> str:
 def _lookup(term: SearchTerm) -> str:
     if not term.trigrams:
         return term.condition
-    looked_up = (f"{SEARCH_TEXT} LIKE lower(${number}::text)" for number, _ in enumerate(term.trigrams, 6))
+    looked_up = (f"{SEARCH_TEXT} LIKE '%' || ${6 + number}::text || '%'" for number in range(LOOKED_UP_TRIGRAMS))
     # The empty string keeps the condition itself out of the index, which would look up every trigram of it.
     return " AND ".join([*looked_up, term.condition.replace(SEARCH_TEXT, f"({SEARCH_TEXT} || '')")])
 

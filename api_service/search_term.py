@@ -16,15 +16,15 @@ MAX_TERM_LENGTH: Final = 254
 _WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
 
 
-# So many trigrams are looked up for a term that has more: their rows are few enough to be looked at, and each further
-# one costs as much as each of these. Fewer leave many rows that have them all and not the term.
+# So many trigrams are looked up for a term that has more: few rows have them all and not the term, and each further one
+# costs as much as each of these.
 LOOKED_UP_TRIGRAMS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
     """A condition over `employees` whose `$1` is `pattern`. A term with `trigrams` is found sooner by looking for rows
-    that have those, each as a pattern, and holding only these to the condition.
+    that have some of those, and holding only these rows to the condition.
 
     A term matches, whatever its case, inside the name or inside the email. One of one or two characters that begins
     with a letter or digit matches only where a word starts: at the start of the name or email, or after an ASCII
@@ -52,13 +52,18 @@ def parse_search_term(text: str) -> SearchTerm | None:
         return SearchTerm(_NOTHING, "")
     if len(term) <= 2 and term[0].isalnum():
         return SearchTerm(_STARTS_A_WORD, _WORD_START + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", term))
-    return SearchTerm(_CONTAINS, "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%", _spread_trigrams(term))
+    return SearchTerm(_CONTAINS, "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%", _distinct_trigrams(term))
 
 
-def _spread_trigrams(term: str) -> tuple[str, ...]:
-    """Of letters and digits alone, from all over the term; none for a term that has no more of them than are used."""
-    every = [piece for start in range(len(term) - 2) if (piece := term[start : start + 3]).isalnum()]
+def _distinct_trigrams(term: str) -> tuple[str, ...]:
+    """Of letters and digits, first some from all over the term; none for a term that has few, or is not all ASCII,
+    whose lower case is for Postgres to say.
+    """
+    lowered = term.lower() if term.isascii() else ""
+    pieces = (lowered[start : start + 3] for start in range(len(lowered) - 2))
+    every = list(dict.fromkeys(piece for piece in pieces if piece.isalnum()))
     if len(every) <= LOOKED_UP_TRIGRAMS:
         return ()
     step = (len(every) - 1) / (LOOKED_UP_TRIGRAMS - 1)
-    return tuple(f"%{every[round(number * step)]}%" for number in range(LOOKED_UP_TRIGRAMS))
+    spread = [every[round(number * step)] for number in range(LOOKED_UP_TRIGRAMS)]
+    return tuple(dict.fromkeys([*spread, *every]))

@@ -35,19 +35,3 @@ def test_only_the_last_terms_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     for text in ("first", "second", "first", "third"):
         memory.keep(term(text), COMMON)
     assert [memory.recall(term(text)) for text in ("first", "second", "third")] == [COMMON, None, COMMON]
-
-
-@pytest.mark.parametrize(
-    ("text", "trigrams"),
-    [
-        ("asha", ()),
-        ("smith", ()),
-        ("ashara", ("%ash%", "%har%", "%ara%")),
-        ("noonbal", ("%noo%", "%onb%", "%bal%")),
-        ("ingrid noonbal", ("%ing%", "%noo%", "%bal%")),
-        ("100%_sure", ()),
-        ("a.b.c.d.e.f", ()),
-    ],
-)
-def test_a_long_term_is_looked_up_by_three_trigrams_of_letters_and_digits(text: str, trigrams: tuple[str, ...]) -> None:
-    assert term(text).trigrams == trigrams
