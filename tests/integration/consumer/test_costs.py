@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service import dead_letters
 from consumer_service.chunk_handler import ChunkHandler
@@ -116,35 +116,38 @@ async def test_letters_of_a_chunk_are_marked_in_one_round_trip(
     await publisher.close()
 
 
-@pytest.fixture
-async def connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    async with engine.connect() as connection:
-        yield connection
-
-
-async def test_marking_letters_reads_no_other_rejects_of_the_upload(
-    connection: AsyncConnection, database: asyncpg.Connection, add_upload: AddUpload
+async def test_marking_letters_reads_no_rejects_of_other_chunks(
+    database: asyncpg.Connection, add_upload: AddUpload
 ) -> None:
-    """Also before the table has statistics, which is when an upload runs."""
+    """With the plan that a session made and kept while the upload had hardly begun."""
     upload = await add_upload()
+    await _add_rejects(database, upload, range(1, 21))
+    compiled = dead_letters.MARK_PUBLISHED.compile(dialect=asyncpg_dialect.dialect())
+    values = {
+        "upload_id": f"'{upload}'",
+        "first_row": "1",
+        "last_row": "20",
+        "row_numbers": f"'{{{', '.join(map(str, range(1, 21)))}}}'",
+        "attempts": f"'{{{', '.join(['1'] * 20)}}}'",
+    }
+    execute = f"EXECUTE mark ({', '.join(values[name] for name in compiled.positiontup or ())})"
+    await database.execute("SET plan_cache_mode = force_generic_plan")
+    await database.execute(f"PREPARE mark AS {compiled}")
+    await database.execute(execute)
+    await _add_rejects(database, upload, range(21, 20_000))
+
+    explained = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
+
+    assert _rows_read(json.loads(explained)[0]["Plan"]) == 20
+
+
+async def _add_rejects(database: asyncpg.Connection, upload_id: uuid.UUID, row_numbers: range) -> None:
     await database.execute(
         "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, message, cells)"
-        " SELECT $1, n, n, 'invalid_email', 'why', '[]' FROM generate_series(1, 20000) AS n",
-        upload,
+        " SELECT $1, n, n, 'invalid_email', 'why', '[]' FROM unnest($2::bigint[]) AS n",
+        upload_id,
+        list(row_numbers),
     )
-    mark = dead_letters.MARK_PUBLISHED.text
-    found = await connection.execute(
-        text(f"EXPLAIN (ANALYZE, FORMAT JSON) {mark}"),
-        {"upload_id": upload, "row_numbers": list(range(100, 2100, 100)), "attempts": [1] * 20},
-    )
-
-    assert _rows_read(_plan(found.scalar_one())) == 20
-
-
-def _plan(explained: Any) -> dict[str, Any]:
-    (plan,) = json.loads(explained) if isinstance(explained, str) else explained
-    whole: dict[str, Any] = plan["Plan"]
-    return whole
 
 
 def _rows_read(plan: dict[str, Any]) -> int:
