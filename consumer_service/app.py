@@ -40,7 +40,7 @@ SWEEP_SECONDS = 30
 def create_app() -> FastAPI:
     settings = ConsumerSettings()
     configure_logging("consumer_service", settings.log_level)
-    engine = create_engine(settings, "rollcall consumer", pool_size=POOL_SIZE, pool_timeout_seconds=30)
+    engine = create_engine(settings, "rollcall consumer", pool_size=POOL_SIZE, pool_timeout_seconds=30, ping=False)
     letters = Publisher(settings, "rollcall consumer dead letters")
     reply_publisher = Publisher(settings, "rollcall consumer replies")
     replies = ReplySender(reply_publisher)

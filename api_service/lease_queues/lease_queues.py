@@ -54,6 +54,7 @@ class LeaseQueues:
             statement_timeout_seconds=settings.statement_timeout_seconds,
             server_settings=PLANNER_SETTINGS,
             autocommit=True,
+            ping=False,
         )
         self._sends = Batcher(self._send, max_weight=SEND_BATCH_BYTES, is_one_callers=is_row_fault)
         self._acknowledgements = Batcher(

@@ -80,12 +80,12 @@ async def test_error_of_a_statement_shows_no_parameters(impatient: AsyncEngine) 
     assert is_row_fault(raised.value)
 
 
-@pytest.mark.parametrize("autocommit", [False, True])
+@pytest.mark.parametrize("ping", [False, True])
 async def test_connections_that_died_in_the_pool_are_replaced(
-    autocommit: bool, database_url: str, database: asyncpg.Connection
+    ping: bool, database_url: str, database: asyncpg.Connection
 ) -> None:
     settings = consumer_settings(database_url)
-    engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, autocommit=autocommit)
+    engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, ping=ping)
     await _run_twice_at_once(engine)
     ended = await database.fetch(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -113,7 +113,7 @@ async def test_one_statement_finds_out_that_connections_died_without_a_word_and_
 ) -> None:
     async with tcp_proxy(database_url) as proxy:
         settings = consumer_settings(proxy.url, database_answer_timeout_seconds=0.5)
-        engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, autocommit=True)
+        engine = create_engine(settings, "rollcall test", pool_size=2, pool_timeout_seconds=5, ping=False)
         await _run_twice_at_once(engine)
         proxy.forget()
         with pytest.raises(TimeoutError):
