@@ -9,7 +9,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service import dead_letters
@@ -116,12 +115,12 @@ async def test_letters_of_a_chunk_are_marked_in_one_round_trip(
 
 
 async def test_marking_letters_reads_no_rejects_of_other_chunks(
-    database: asyncpg.Connection, add_upload: AddUpload
+    engine: AsyncEngine, database: asyncpg.Connection, add_upload: AddUpload
 ) -> None:
     """With the plan that a session made and kept while the upload had hardly begun."""
     upload = await add_upload()
     await _add_rejects(database, upload, range(1, 21))
-    compiled = dead_letters.MARK_PUBLISHED.compile(dialect=asyncpg_dialect.dialect())
+    compiled = dead_letters.MARK_PUBLISHED.compile(dialect=engine.dialect)
     values = {
         "upload_id": f"'{upload}'",
         "first_row": "1",
