@@ -79,5 +79,10 @@ class _Recorder:
 
 
 def _commit() -> str:
-    described = ["git", "describe", "--always", "--dirty=+"]
-    return subprocess.run(described, cwd=CHECKOUT, capture_output=True, text=True).stdout.strip() or "unknown"
+    """With a plus when anything differs from it but the documents, which runs themselves write."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    return f"{commit or 'unknown'}{'+' * bool(_git('status', '--porcelain', '--', '.', ':!docs'))}"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True).stdout.strip()
