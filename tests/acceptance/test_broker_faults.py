@@ -64,14 +64,14 @@ async def test_upload_survives_that_all_connections_are_closed_again_and_again(
     services: Services, system: System, servers: Servers, amqp_url: str, mixed: MixedUpload
 ) -> None:
     vhost = amqp_url.rpartition("/")[2]
-    consumers = [services.launch("consumer_service", slow_consumer(0.1)) for _ in range(2)]
+    consumers = [services.launch("consumer_service", slow_consumer(0.2)) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     async with management(servers) as api:
         for times in range(1, CLOSINGS + 1):
-            await system.until_rows_done(upload_id, times * 450)
+            await system.until_rows_done(upload_id, times * 300)
             (await api.delete(f"/api/connections/username/{USER}_{vhost}")).raise_for_status()
             await eventually(partial(_have_lost_it, consumers, times))
             await system.until_consumed_by(2)

@@ -171,7 +171,7 @@ async def test_upload_survives_that_all_sessions_are_ended_again_and_again(
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
 
-    for rows in range(500, 5_500, 500):
+    for rows in range(400, 4_400, 400):
         await system.until_rows_done(upload_id, rows)
         assert await terminate_sessions(system.database) > 0
 
