@@ -83,8 +83,9 @@ async def test_clients_that_hang_up_in_the_middle_leave_nothing(
 
     memory = []
     for _ in range(ROUNDS):
-        calls = [caller.hang_up_in_answer(export, after_bytes=200_000) for export in exports * AT_ONCE]
-        await asyncio.gather(*calls, *(_hang_up_in_upload(caller, upload_store_url) for _ in range(AT_ONCE)))
+        for export in exports:
+            await asyncio.gather(*(caller.hang_up_in_answer(export, after_bytes=200_000) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(_hang_up_in_upload(caller, upload_store_url) for _ in range(AT_ONCE)))
         await _hang_up_in_long_polls(api, caller)
         memory.append(api.peak_memory_mib())
 

@@ -23,11 +23,11 @@ class Caller:
 
     async def hang_up_in_answer(self, path: str, *, after_bytes: int) -> None:
         _, reader, writer = await self._send(f"GET {path} HTTP/1.1\r\nHost: rollcall\r\n\r\n".encode())
-        received = 0
-        while received < after_bytes:
-            block = await reader.read(after_bytes - received)
-            assert block, f"{path} ended after {received} bytes"
-            received += len(block)
+        received = b""
+        while len(received) < after_bytes:
+            block = await reader.read(after_bytes - len(received))
+            assert block, f"{path} ended early: {received[-500:]!r}"
+            received += block
         writer.transport.abort()
 
     async def call_and_wait(self, path: str, body: Any) -> asyncio.StreamWriter:
