@@ -3,6 +3,8 @@ PYTHON ?= python3
 MODE ?= auto
 CONSUMERS ?= 2
 WORKERS ?= 2
+# Tests of faults wait most of the time.
+FAULT_WORKERS ?= 4
 MINUTES ?= 10
 VENV := .venv/bin/python
 
@@ -10,7 +12,7 @@ VENV := .venv/bin/python
 .PHONY: help up demo down clean test test-long test-faults soak mutants lint types bench lock venv
 
 help: ## List these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 up: ## Bring the system up; MODE=compose|local CONSUMERS=n (default: what this machine can, 2)
 	@$(PYTHON) -m deploy.up --mode $(MODE) --consumers $(CONSUMERS)
@@ -31,7 +33,7 @@ test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 	@$(VENV) -m pytest -m long $(ARGS)
 
 test-faults: venv ## Run every row of the fault table, and write the result into docs/reliability.md
-	@$(VENV) -m pytest -n $(WORKERS) -m fault --record-faults $(ARGS)
+	@$(VENV) -m pytest -n $(FAULT_WORKERS) -m fault --record-faults $(ARGS)
 
 soak: venv ## Upload for MINUTES=10 while faults strike everything, and hold every row to the reference
 	@$(VENV) -m tests.soak --minutes $(MINUTES) $(ARGS)
