@@ -61,8 +61,8 @@ _UNPUBLISHED_FOR_LONG = text("""
     ORDER BY dead_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
-# The range besides the numbers: its rows are read through the index whatever the statistics say, which know nothing of
-# an upload that is running; with the numbers alone all of its rejects were read. And without waiting for the disk: a
+# The range besides the numbers: its rows are read through the index whatever plan a session made in an upload's first
+# seconds, and keeps; with the numbers alone that plan may read all of its rejects. And without waiting for the disk: a
 # mark that is lost publishes its letter once more, which does no harm.
 MARK_PUBLISHED = text("""
     WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
