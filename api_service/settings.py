@@ -19,7 +19,7 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         description="The largest file that is taken; more is refused (413) as soon as it is known.",
     )
     chunk_rows: int = Field(
-        2000,
+        8000,
         ge=1,
         le=100_000,
         description="Rows a message. Stored with each upload, so that a change moves no border of a running one.",

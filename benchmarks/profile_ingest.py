@@ -1,7 +1,7 @@
 """Where the time of a row goes: CPU seconds of every process, and of every statement, for one upload and for COPY.
 
-`python -m benchmarks.profile_ingest [--rows 1000000] [--consumers 2] [--copies 1]`. Both write into a new database on
-the same private server. With two cores the sum of the CPU seconds is what has to shrink.
+`python -m benchmarks.profile_ingest [--rows 1000000] [--consumers 2] [--copies 1] [--set NAME=VALUE]`. Both write
+into a new database on the same private server. With two cores the sum of the CPU seconds is what has to shrink.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import asyncpg
 import httpx2
 import psutil
 
+from benchmarks.rig import NO_SETTINGS
 from deploy.sample import write_sample
 from tests.support import servers as test_servers
 from tests.support.private_pair import private_pair
@@ -71,18 +72,23 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile_ingest", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--consumers", type=int, default=2)
-    parser.add_argument("--copies", type=int, default=1, help="connections that COPY uses at once (1)")
+    parser.add_argument("--copies", type=int, default=1, help="connections that COPY uses at once, or 0 (1)")
+    parser.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the services"
+    )
     options = parser.parse_args()
+    settings = dict(each.split("=", 1) for each in options.settings)
     with tempfile.TemporaryDirectory() as name, private_pair(Path(name), POSTGRES_SETTINGS) as servers:
         folder = Path(name)
         upload, clean = folder / "upload.csv", folder / "clean.csv"
         write_sample(upload, options.rows, 0.01)
         write_sample(clean, options.rows, 0)
-        _print(f"COPY, {options.copies} connections", options.rows, await _copy(servers, clean, options.copies))
+        if options.copies:
+            _print(f"COPY, {options.copies} connections", options.rows, await _copy(servers, clean, options.copies))
         _print(
             f"Rollcall, {options.consumers} consumers",
             options.rows,
-            await _ingest(servers, upload, folder, options.consumers),
+            await _ingest(servers, upload, folder, options.consumers, settings),
         )
 
 
@@ -117,12 +123,12 @@ async def _blocks(content: bytes) -> AsyncIterator[bytes]:
         yield content[at : at + (1 << 18)]
 
 
-async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int) -> Spent:
+async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int, settings: Mapping[str, str]) -> Spent:
     vhost = await test_servers.create_vhost(servers)
     async with _database(servers) as url:
         await test_servers.execute(url, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         backends = Backends(url, vhost, (folder / "store").as_uri())
-        async with Services(backends, folder, {}) as services:
+        async with Services(backends, folder, settings, hurry=NO_SETTINGS) as services:
             await services.start_all(consumers=consumers)
             async with httpx2.AsyncClient(base_url=services.api.url, timeout=FINISH_SECONDS) as client:
                 await test_servers.execute(url, "SELECT pg_stat_statements_reset()")

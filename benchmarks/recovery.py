@@ -20,7 +20,8 @@ from deploy.sample import write_sample
 from tests.support.failpoint_settings import CONSUMER
 from tests.support.services import Service
 
-ROWS: Final = 2000
+# As many as a chunk has.
+ROWS: Final = 8000
 STOP_SECONDS: Final = 60
 
 

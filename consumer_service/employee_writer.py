@@ -177,12 +177,13 @@ async def _insert_only(connection: AsyncConnection, rows: NumberedEmployees, arr
 
 def _as_copy_text(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> bytes:
     """In COPY's text format. No valid value has a tab or a line end; a backslash escapes itself."""
-    provenance = f"\t{sequence}\t{'t' if by_update else 'f'}\n"
+    provenance = f"\t{sequence}\t{'t' if by_update else 'f'}\n".encode()
+    # Encoded each by itself: most lines have a byte a character, where all of them together may need four.
     lines = [
-        "\t".join(employee) + f"\t{row_number}"
-        for row_number, employee in zip(rows.row_numbers, rows.employees, strict=True)
+        f"{name}\t{company}\t{mobile}\t{email}\t{row_number}".encode()
+        for row_number, (name, company, mobile, email) in zip(rows.row_numbers, rows.employees, strict=True)
     ]
-    return (provenance.join(lines) + provenance).replace("\\", "\\\\").encode()
+    return (provenance.join(lines) + provenance).replace(b"\\", b"\\\\")
 
 
 def _arrays(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> dict[str, object]:

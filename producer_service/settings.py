@@ -10,7 +10,7 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_PRODUCER_")
 
     window_chunks: int = Field(
-        16, ge=1, description="Chunks that may be unanswered at a time, shared by the uploads in progress."
+        8, ge=1, description="Chunks that may be unanswered at a time, shared by the uploads in progress."
     )
     max_uploads: int = Field(32, ge=1, description="Uploads that one producer works on at a time.")
     lease_seconds: float = Field(15, gt=0, description="How long a dead producer's upload stays its own.")

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 _BETWEEN: Final = "\x1f"
 _END: Final = "\n"
 _SEPARATORS: Final = " ()-"
+_UNCERTAIN: Final = ("", "", "", "")
 # No email in a line that is no longer than this is too long.
 _LINE_LIMIT: Final = EMAIL_LIMIT
 
-# The digits of a mobile are counted once its separators are gone. A line that is not clean matches as a whole, with
-# nothing in its groups, so that there is one match a line.
-_lines = re.compile(
-    rf"(?:({CLEAN_NAME}){_BETWEEN}({CLEAN_NAME}){_BETWEEN}([+(0-9][0-9 ()-]{{6,30}}){_BETWEEN}({CLEAN_EMAIL})"
-    rf"|[^{_END}]*){_END}"
+# One match a line, whose group is empty unless the line is clean: what is clean is taken from the row itself, as it is.
+# The digits of a mobile are counted once its separators are gone.
+_verdicts = re.compile(
+    rf"(?:{CLEAN_NAME}{_BETWEEN}{CLEAN_NAME}{_BETWEEN}[+(0-9][0-9 ()-]{{6,30}}{_BETWEEN}{CLEAN_EMAIL}({_END})"
+    rf"|[^{_END}]*{_END})"
 )
 # With a plus or without; 0 is a line that is not clean.
 _CERTAIN_MOBILE_LENGTHS: Final = frozenset([0, *range(8, 16)])
@@ -64,27 +65,31 @@ def check_rows(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
 
 def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> list[Employee]:
     """One for each row; without an email where the row is not certainly clean."""
-    lines = _joined(rows, layout)
+    values = _values(rows, layout)
+    lines = list(map(_BETWEEN.join, values))
     text = _END.join(lines) + _END
     if text.count(_END) != len(lines) or "  " in text or max(map(len, lines)) > _LINE_LIMIT:
         lines = ["" if _END in line or "  " in line or len(line) > _LINE_LIMIT else line for line in lines]
         text = _END.join(lines) + _END
-    names, companies, written_mobiles, emails = map(list[str], zip(*_lines.findall(text), strict=True))
+    verdicts = _verdicts.findall(text)
+    if "" in verdicts:
+        values = [each if verdict else _UNCERTAIN for each, verdict in zip(values, verdicts, strict=True)]
+    names, companies, written_mobiles, emails = zip(*values, strict=True)
     mobiles = _without_separators(written_mobiles)
     if not _CERTAIN_MOBILE_LENGTHS.issuperset(map(len, mobiles)):
-        emails = [email if is_mobile(mobile) else "" for email, mobile in zip(emails, mobiles, strict=True)]
+        emails = tuple(email if is_mobile(mobile) else "" for email, mobile in zip(emails, mobiles, strict=True))
     return list(map(Employee._make, zip(names, companies, mobiles, emails, strict=True)))
 
 
-def _joined(rows: Sequence[Sequence[str]], layout: Layout) -> list[str]:
-    """The values of each row; nothing for a row of another width, whose cells may stand anywhere."""
+def _values(rows: Sequence[Sequence[str]], layout: Layout) -> Sequence[Sequence[str]]:
+    """The four values of each row; nothing for a row of another width, whose cells may stand anywhere."""
     if {layout.width}.issuperset(map(len, rows)):
         right = rows
     else:
         right = [cells if len(cells) == layout.width else [""] * layout.width for cells in rows]
     if all(len(columns) == 1 for columns in layout.fields):
-        return list(map(_BETWEEN.join, map(itemgetter(*(columns[0] for columns in layout.fields)), right)))
-    return [_BETWEEN.join(" ".join([cells[at] for at in columns]) for columns in layout.fields) for cells in right]
+        return list(map(itemgetter(*(columns[0] for columns in layout.fields)), right))
+    return [[" ".join([cells[at] for at in columns]) for columns in layout.fields] for cells in right]
 
 
 def _without_separators(mobiles: Sequence[str]) -> list[str]:

@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 LONG_OUTAGE_SECONDS = float(os.environ.get("ROLLCALL_TEST_OUTAGE_SECONDS", "300"))
 BACK_AT_WORK_SECONDS = 30
 # What a producer with nothing else to do sends before the first answer.
-WINDOW = 16
+WINDOW = 8
 ALARMS = {
     "memory": (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.6"]),
     "disk": (["set_disk_free_limit", "1000000000000000"], ["set_disk_free_limit", "50000000"]),
