@@ -19,7 +19,6 @@ from api_service.request_log import RequestLog
 from api_service.retention import run_retention
 from api_service.routes import (
     dead_letters,
-    direct_employees,
     employees,
     operations,
     queue_messages,
@@ -52,7 +51,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
-        routes=[direct_employees.DirectListing(), *queue_messages.DIRECT_ROUTES],
+        routes=[*employees.DIRECT_ROUTES, *queue_messages.DIRECT_ROUTES],
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)

@@ -2,16 +2,21 @@
 
 from collections.abc import AsyncIterator
 from typing import Annotated, NamedTuple
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from api_service.dependencies import Employees, Engine
+from api_service.direct_route import DirectRoute
 from api_service.employee_export import export_csv
-from api_service.employee_listing import EmployeeListing, PageTooDeep
+from api_service.employee_listing import PageTooDeep
 from api_service.employee_queries import Employee, delete_employee
 from api_service.json_model import json_response
-from api_service.pagination import BIGINT_MAX, Listing, Paging, PagingParameters
+from api_service.pagination import BIGINT_MAX, OWN_PARAMETERS, Listing, PagingParameters, plain_paging
 from api_service.problems import Problem, ProblemCode, problem_responses
 from api_service.search_term import parse_search_term
 
@@ -50,10 +55,6 @@ async def get_employees(employees: Employees, paging: PagingParameters, search_t
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
     goes on from there.
     """
-    return await answer_page(employees, paging, search_text)
-
-
-async def answer_page(employees: EmployeeListing, paging: Paging, search_text: str) -> Response:
     after = paging.after(EmployeeKey)
     try:
         page = await employees.page(
@@ -130,3 +131,28 @@ async def remove_employee(engine: Engine, employee_id: EmployeeId) -> Response:
 
 def _unknown_employee() -> Problem:
     return Problem(ProblemCode.UNKNOWN_EMPLOYEE, "No employee has this id; the list at /v1/employees has all.")
+
+
+_LISTING = "/v1/employees"
+_LISTING_PARAMETERS = OWN_PARAMETERS | {"searchTerm"}
+
+
+def _listing_arguments(scope: Scope) -> dict[str, object] | None:
+    """None for parameters that are not plainly right: the declared route says what is wrong with them."""
+    if scope["path"] != _LISTING:
+        return None
+    parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if not _LISTING_PARAMETERS.issuperset(name for name, _ in parameters):
+        return None
+    try:
+        paging = plain_paging(_LISTING, parameters)
+    except Problem:
+        return None
+    return None if paging is None else {"paging": paging, "search_text": dict(parameters).get("searchTerm", "")}
+
+
+DIRECT_ROUTES: list[BaseRoute] = [
+    DirectRoute(route, _listing_arguments)
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.endpoint is get_employees
+]

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from api_service.client_presence import while_connected
 from api_service.dependencies import Queues, Settings
-from api_service.direct_route import DirectRoute
+from api_service.direct_route import DirectRoute, path_arguments
 from api_service.json_body import described_body, invalid_body, json_response, read_json
 from api_service.lease_queues.documents import (
     AcknowledgeOutcome,
@@ -135,5 +135,7 @@ def lease_lost() -> Problem:
 _FORMS = {"queue": QUEUE_NAME_PATTERN, "receipt": RECEIPT_PATTERN}
 _DIRECT = {send_messages, receive_messages, acknowledge_message, acknowledge_messages}
 DIRECT_ROUTES: list[BaseRoute] = [
-    DirectRoute(route, _FORMS) for route in router.routes if isinstance(route, APIRoute) and route.endpoint in _DIRECT
+    DirectRoute(route, path_arguments(route, _FORMS))
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.endpoint in _DIRECT
 ]

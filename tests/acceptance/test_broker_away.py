@@ -179,7 +179,7 @@ async def test_broker_that_blocks_publishers_delays_what_has_to_be_published_and
     good = [f"Ada Byron,Engines,+441234567890,ada{number}@byron.example\n" for number in range(999)]
     file.write_text("".join(["employee_name,company_name,mobile_no,email\n", *good[:250], "Bad,,,\n", *good[250:]]))
     await services.start("api_service")
-    await services.start("producer_service")
+    await services.start("producer_service", {"ROLLCALL_PRODUCER_WINDOW_CHUNKS": "10"})
     first = await system.upload(file)
     await eventually(partial(system.broker.has_ready, REQUESTS_QUEUE, 10))
 
