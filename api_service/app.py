@@ -34,7 +34,7 @@ from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
 from shared.failpoints import Failpoints
 from shared.graceful_exit import end_with_status_0
-from shared.telemetry import configure_logging
+from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
+        telemetry=NO_FASTAPI_TELEMETRY,
         routes=[*employees.DIRECT_ROUTES, *queue_messages.DIRECT_ROUTES],
     )
     app.state.settings = settings

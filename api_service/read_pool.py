@@ -77,7 +77,8 @@ class ReadPool:
             await self._free.acquire()
             return
         try:
-            await asyncio.wait_for(self._free.acquire(), self._timeout_seconds)
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._free.acquire()
         except TimeoutError:
             raise PoolTimeout("all connections for reading are in use") from None
 

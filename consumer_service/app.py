@@ -24,7 +24,7 @@ from shared.failpoints import Failpoints
 from shared.garbage_collection import collect_seldom
 from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
-from shared.telemetry import configure_logging, describe_error
+from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging, describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -73,7 +73,7 @@ def create_app() -> FastAPI:
             await check_schema(connection)
         return True
 
-    app = FastAPI(title="Rollcall consumer", lifespan=lifespan)
+    app = FastAPI(title="Rollcall consumer", lifespan=lifespan, telemetry=NO_FASTAPI_TELEMETRY)
     app.include_router(probe_router({"consuming": deliveries.is_consuming, "database": database_answers}))
     return app
 

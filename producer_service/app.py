@@ -21,7 +21,7 @@ from shared.failpoints import Failpoints
 from shared.garbage_collection import collect_seldom
 from shared.graceful_exit import end_with_status_0
 from shared.probes import probe_router
-from shared.telemetry import configure_logging
+from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ def create_app() -> FastAPI:
             await check_schema(connection)
         return True
 
-    app = FastAPI(title="Rollcall producer", lifespan=lifespan)
+    app = FastAPI(title="Rollcall producer", lifespan=lifespan, telemetry=NO_FASTAPI_TELEMETRY)
     register_problem_handler(app)
     app.include_router(request_router(singles))
     app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
     from structlog.typing import EventDict, WrappedLogger
 
 # These log whole frames and bodies at DEBUG, and each reconnect twice at INFO.
@@ -21,6 +22,10 @@ CHATTY_LOGGERS = {
     "asyncio": logging.WARNING,
     "python_multipart": logging.ERROR,
 }
+
+# FastAPI's own would give addresses with what people search for, and the texts of errors, to whatever OpenTelemetry
+# finds in the environment (P8); and asking for that costs a small request a part of its time.
+NO_FASTAPI_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
