@@ -1,7 +1,7 @@
 """Where the time of a row goes: CPU seconds of every process, and of every statement, for one upload and for COPY.
 
-`python -m benchmarks.profile_ingest [--rows 1000000] [--consumers 2] [--copies 1] [--set NAME=VALUE]`. Both write
-into a new database on the same private server. With two cores the sum of the CPU seconds is what has to shrink.
+`python -m benchmarks.profile_ingest` (`--help` lists its options). Both write into a new database on the same private
+server. With two cores the sum of the CPU seconds is what has to shrink.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import asyncpg
 import httpx2
 import psutil
 
+from benchmarks.ingest import BAD_SHARE
 from benchmarks.rig import NO_SETTINGS
 from deploy.sample import write_sample
 from tests.support import servers as test_servers
@@ -73,6 +74,7 @@ async def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--consumers", type=int, default=2)
     parser.add_argument("--copies", type=int, default=1, help="connections that COPY uses at once, or 0 (1)")
+    parser.add_argument("--bad-share", type=float, default=BAD_SHARE, help="share of the rows that is rejected (0.01)")
     parser.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the services"
     )
@@ -81,7 +83,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name, private_pair(Path(name), POSTGRES_SETTINGS) as servers:
         folder = Path(name)
         upload, clean = folder / "upload.csv", folder / "clean.csv"
-        write_sample(upload, options.rows, 0.01)
+        write_sample(upload, options.rows, options.bad_share)
         write_sample(clean, options.rows, 0)
         if options.copies:
             _print(f"COPY, {options.copies} connections", options.rows, await _copy(servers, clean, options.copies))
