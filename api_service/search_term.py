@@ -18,7 +18,7 @@ _WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
 
 # So many trigrams are looked up for a term that has more: few rows have them all and not the term, and each further one
 # costs as much as each of these.
-LOOKED_UP_TRIGRAMS: Final = 3
+LOOKED_UP_TRIGRAMS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
