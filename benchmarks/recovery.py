@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from api_service.settings import ApiSettings
 from benchmarks.figures import Outcome, at_most, in_turns
 from benchmarks.rig import Rig, rig
 from benchmarks.uploading import post
@@ -21,7 +22,7 @@ from tests.support.failpoint_settings import CONSUMER
 from tests.support.services import Service
 
 # As many as a chunk has.
-ROWS: Final = 8000
+ROWS: Final[int] = ApiSettings.model_fields["chunk_rows"].default
 STOP_SECONDS: Final = 60
 
 

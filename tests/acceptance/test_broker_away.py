@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from deploy import private_servers
+from producer_service.settings import ProducerSettings
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
@@ -28,7 +29,7 @@ from tests.support.waiting import eventually
 LONG_OUTAGE_SECONDS = float(os.environ.get("ROLLCALL_TEST_OUTAGE_SECONDS", "300"))
 BACK_AT_WORK_SECONDS = 30
 # What a producer with nothing else to do sends before the first answer.
-WINDOW = 8
+WINDOW: int = ProducerSettings.model_fields["window_chunks"].default
 ALARMS = {
     "memory": (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.6"]),
     "disk": (["set_disk_free_limit", "1000000000000000"], ["set_disk_free_limit", "50000000"]),
