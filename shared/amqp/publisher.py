@@ -6,10 +6,12 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING, cast
 
-import aio_pika
 import structlog
+from aio_pika import DeliveryMode
+from pamqp.commands import Basic
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
+from shared.amqp.publish_many import OutgoingMessage, publish_many
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
@@ -30,20 +32,22 @@ def outgoing(
     correlation_id: str | None = None,
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> aio_pika.Message:
+) -> OutgoingMessage:
     """A message that outlives the broker's restart.
 
     `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused while in
     flight can hang the publish.
     """
-    return aio_pika.Message(
+    return OutgoingMessage(
         body,
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        content_type="application/json",
-        message_id=message_id or uuid.uuid4().hex,
-        correlation_id=correlation_id,
-        reply_to=reply_to,
-        headers={**headers} if headers else None,
+        Basic.Properties(
+            delivery_mode=DeliveryMode.PERSISTENT,
+            content_type="application/json",
+            message_id=message_id or uuid.uuid4().hex,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            headers={**headers} if headers else None,
+        ),
     )
 
 
@@ -89,7 +93,7 @@ class Publisher:
         await self.publish_all(exchange, routing_key, [message], mandatory=mandatory)
 
     async def publish_all(
-        self, exchange: str, routing_key: str, messages: Iterable[aio_pika.Message], *, mandatory: bool = True
+        self, exchange: str, routing_key: str, messages: Iterable[OutgoingMessage], *, mandatory: bool = True
     ) -> None:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
@@ -97,19 +101,8 @@ class Publisher:
             with broker_errors(f"publish to {exchange} not confirmed"):
                 async with asyncio.timeout(self._settings.publish_timeout_seconds):
                     underlay = cast("Channel", await channel.get_underlay_channel())
-                    await asyncio.gather(
-                        *(
-                            underlay.basic_publish(
-                                message.body,
-                                exchange=exchange,
-                                routing_key=routing_key,
-                                properties=message.properties,
-                                mandatory=mandatory,
-                                # Else each is flushed to the socket before the next one may begin.
-                                wait=False,
-                            )
-                            for message in messages
-                        )
+                    await publish_many(
+                        underlay, messages, exchange=exchange, routing_key=routing_key, mandatory=mandatory
                     )
         except (BrokerUnavailable, asyncio.CancelledError):
             self._discard(channel)
