@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.copy_chances import CopyChances
-from consumer_service.dead_letters import first_letters, store_rejects, unpublished_letters
+from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters
 from consumer_service.employee_writer import EmailKnown
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
@@ -25,7 +25,7 @@ from consumer_service.row_writer import Target, blames_a_row, write_as_new, writ
 from shared.database.ledger import LedgerEntry, entries_among, insert_entry
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
-from shared.messages import ChunkReply, DeadLetter
+from shared.messages import ChunkReply
 from shared.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Handled(NamedTuple):
     """What is left to do after the commit: publish these letters, send this reply."""
 
     reply: ChunkReply
-    letters: list[DeadLetter]
+    letters: list[UnpublishedLetters]
 
 
 class _DoneAlready(RollcallError):
@@ -116,13 +116,13 @@ class ChunkHandler:
                 return Handled(_closed(chunk), [])
             target = Target(locked.sequence, locked.on_duplicate, chunk.layout)
             written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
-            await store_rejects(connection, chunk.upload_id, rejects)
+            letters = await store_rejects(connection, chunk.upload_id, rejects)
             entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, count(written, rejects))
             slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
             if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
                 raise _DoneAlready
             self._failpoints.hit("consumer.inside_transaction")
-        return Handled(_done(chunk, entry), first_letters(chunk.upload_id, rejects))
+        return Handled(_done(chunk, entry), letters)
 
     async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
         log.info("chunk was done already", **_place(chunk))

@@ -1,11 +1,13 @@
-"""Rejected rows on their way into the dead letters: stored with their chunk, then published, then marked as published.
+"""Rejected rows on their way into the dead letters: stored with their chunk, published after it, by way of an outbox.
 
-The row in `rejected_rows` comes first and is the truth; the letter in the queue follows it, at least once.
+The row in `rejected_rows` comes first and is the truth; the letter in the queue follows it, at least once. What still
+has to be published stands in `unpublished_letters`: one entry for some rows that died in one transaction, which are
+known by their `dead_at`.
 """
 
 from __future__ import annotations
 
-import uuid
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -18,13 +20,15 @@ from shared.messages import DeadLetter, encode
 from shared.rows.employee_row import storable
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from shared.amqp.publisher import Publisher
 
-LETTERS_PER_ROUND = 500
+# Of a chunk; a crash while they are published publishes as many twice.
+LETTERS_PER_ENTRY = 500
 
 
 class Reject(NamedTuple):
@@ -36,131 +40,124 @@ class Reject(NamedTuple):
     cells: Sequence[str]
 
 
+class UnpublishedLetters(NamedTuple):
+    """An entry of the outbox, by its id, and the letters that it stands for."""
+
+    entry: int
+    letters: list[DeadLetter]
+
+
 # A conflict is a delivery of the same chunk that was faster: its ledger entry, which is looked at next, decides.
 _STORE = text("""
-    INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)
-    SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb)
-    FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
-                CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
-         AS reject (row_number, line_number, code, field, message, cells)
-    ON CONFLICT DO NOTHING
+    WITH stored AS (
+        INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)
+        SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb)
+        FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
+                    CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
+             AS reject (row_number, line_number, code, field, message, cells)
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO unpublished_letters (upload_id, first_row, last_row)
+    SELECT :upload_id, first_row, last_row
+    FROM unnest(CAST(:first_rows AS bigint[]), CAST(:last_rows AS bigint[])) AS entry (first_row, last_row)
+    RETURNING id, first_row
 """)
 
-_UNPUBLISHED_OF_RANGE = text("""
-    SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text)
-    FROM rejected_rows
-    WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
-      AND published_at IS NULL AND discarded_at IS NULL
-    ORDER BY row_number
+_LETTERS_OF_RANGE = text("""
+    SELECT entry.id AS entry, r.upload_id, r.row_number, r.line_number, r.attempt, r.code, r.field, r.message,
+           CAST(r.cells AS text) AS cells
+    FROM unpublished_letters AS entry
+    JOIN rejected_rows AS r ON r.upload_id = entry.upload_id AND r.dead_at = entry.dead_at
+         AND r.row_number BETWEEN entry.first_row AND entry.last_row
+    WHERE entry.upload_id = :upload_id AND entry.first_row <= :last_row AND entry.last_row >= :first_row
+      AND r.discarded_at IS NULL
+    ORDER BY entry.id, r.row_number
 """)
 
-_UNPUBLISHED_FOR_LONG = text("""
-    SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text)
-    FROM rejected_rows
-    WHERE published_at IS NULL AND discarded_at IS NULL AND dead_at < now() - make_interval(secs => :seconds)
-    ORDER BY dead_at LIMIT :limit FOR UPDATE SKIP LOCKED
+_LOCK_FORGOTTEN = text("""
+    SELECT id, upload_id, first_row, last_row FROM unpublished_letters
+    WHERE dead_at < now() - make_interval(secs => :seconds)
+    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
-# The range besides the numbers: its rows are read through the index whatever plan a session made in an upload's first
-# seconds, and keeps; with the numbers alone that plan may read all of its rejects. And without waiting for the disk: a
-# mark that is lost publishes its letter once more, which does no harm.
-MARK_PUBLISHED = text("""
+# Without waiting for the disk: an entry that comes back publishes its letters once more, which does no harm.
+_FORGET = text("""
     WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    UPDATE rejected_rows AS r SET published_at = now()
-    FROM unhurried, unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS letter (row_number, attempt)
-    WHERE r.upload_id = :upload_id AND r.row_number BETWEEN :first_row AND :last_row
-      AND r.row_number = letter.row_number AND r.attempt = letter.attempt
+    DELETE FROM unpublished_letters USING unhurried WHERE id = :entry
 """)
 
 
-async def store_rejects(connection: AsyncConnection, upload_id: uuid.UUID, rejects: Sequence[Reject]) -> None:
-    """In the chunk's transaction. Cells are made storable: neither `jsonb` nor JSON takes NUL or lone surrogates."""
+async def store_rejects(
+    connection: AsyncConnection, upload_id: uuid.UUID, rejects: Sequence[Reject]
+) -> list[UnpublishedLetters]:
+    """In the chunk's transaction. Returns what to publish once it has committed.
+
+    Cells are made storable: neither `jsonb` nor JSON takes NUL or lone surrogates.
+    """
     if not rejects:
-        return
-    await connection.execute(
+        return []
+    letters = [_first_letter(upload_id, reject) for reject in sorted(rejects)]
+    parts = [letters[start : start + LETTERS_PER_ENTRY] for start in range(0, len(letters), LETTERS_PER_ENTRY)]
+    entries = await connection.execute(
         _STORE,
         {
             "upload_id": upload_id,
-            "row_numbers": [reject.row_number for reject in rejects],
-            "line_numbers": [reject.line_number for reject in rejects],
-            "codes": [str(reject.code) for reject in rejects],
-            "fields": [reject.field for reject in rejects],
-            "messages": [reject.message for reject in rejects],
-            "cells": [msgspec.json.encode(storable(reject.cells)).decode() for reject in rejects],
+            "row_numbers": [letter.row_number for letter in letters],
+            "line_numbers": [letter.line_number for letter in letters],
+            "codes": [letter.code for letter in letters],
+            "fields": [letter.field for letter in letters],
+            "messages": [letter.message for letter in letters],
+            "cells": [msgspec.json.encode(letter.cells).decode() for letter in letters],
+            "first_rows": [part[0].row_number for part in parts],
+            "last_rows": [part[-1].row_number for part in parts],
         },
     )
-
-
-def first_letters(upload_id: uuid.UUID, rejects: Sequence[Reject]) -> list[DeadLetter]:
-    """The letters of rejects that were stored just now."""
-    return [
-        DeadLetter(
-            upload_id=upload_id,
-            row_number=reject.row_number,
-            line_number=reject.line_number,
-            attempt=1,
-            code=str(reject.code),
-            field=reject.field,
-            message=reject.message,
-            cells=storable(reject.cells),
-        )
-        for reject in rejects
-    ]
+    entry_of = {entry.first_row: entry.id for entry in entries.all()}
+    return [UnpublishedLetters(entry_of[part[0].row_number], part) for part in parts]
 
 
 async def unpublished_letters(
     connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, last_row: int
-) -> list[DeadLetter]:
-    """The letters of these rows that no broker has confirmed yet."""
+) -> list[UnpublishedLetters]:
+    """The entries with letters of these rows that no broker has confirmed yet."""
     rows = await connection.execute(
-        _UNPUBLISHED_OF_RANGE, {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
+        _LETTERS_OF_RANGE, {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
     )
-    return [_letter(row) for row in rows.all()]
+    return [
+        UnpublishedLetters(entry, [_letter(row) for row in of_entry])
+        for entry, of_entry in groupby(rows.all(), key=lambda row: row.entry)
+    ]
 
 
-async def publish_letters(engine: AsyncEngine, publisher: Publisher, letters: Iterable[DeadLetter]) -> None:
-    """Publish, then mark. A crash in between publishes a letter twice; its message id shows that it is the same.
+async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished: Iterable[UnpublishedLetters]) -> None:
+    """Publish, then forget. A crash in between publishes a letter twice; its message id shows that it is the same.
 
     Raises `BrokerUnavailable` or a database error: the caller tries all of them again.
     """
-    waiting = list(letters)
-    for start in range(0, len(waiting), LETTERS_PER_ROUND):
-        batch = waiting[start : start + LETTERS_PER_ROUND]
-        await _publish(publisher, batch)
+    for entry, letters in unpublished:
+        await _publish(publisher, letters)
         async with engine.connect() as plain:
-            await mark_published(await plain.execution_options(isolation_level="AUTOCOMMIT"), batch)
+            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(_FORGET, {"entry": entry})
 
 
 async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *, older_than_seconds: float) -> int:
     """Publish what a crash left stored but unpublished, where no redelivery came to do it (its queue was deleted).
 
-    Returns how many; locked rows are another consumer's.
+    Returns how many; locked entries are another consumer's.
     """
-    async with engine.begin() as connection:
-        rows = await connection.execute(
-            _UNPUBLISHED_FOR_LONG, {"seconds": older_than_seconds, "limit": LETTERS_PER_ROUND}
-        )
-        letters = [_letter(row) for row in rows.all()]
-        await _publish(publisher, letters)
-        await mark_published(connection, letters)
-    return len(letters)
-
-
-async def mark_published(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
-    """The letters of these attempts are confirmed by the broker."""
-    for upload_id in {letter.upload_id for letter in letters}:
-        of_upload = [letter for letter in letters if letter.upload_id == upload_id]
-        row_numbers = [letter.row_number for letter in of_upload]
-        await connection.execute(
-            MARK_PUBLISHED,
-            {
-                "upload_id": upload_id,
-                "first_row": min(row_numbers),
-                "last_row": max(row_numbers),
-                "row_numbers": row_numbers,
-                "attempts": [letter.attempt for letter in of_upload],
-            },
-        )
+    published = 0
+    while True:
+        async with engine.begin() as connection:
+            oldest = (await connection.execute(_LOCK_FORGOTTEN, {"seconds": older_than_seconds})).one_or_none()
+            if oldest is None:
+                return published
+            entry, *rows = oldest
+            for each in await unpublished_letters(connection, *rows):
+                if each.entry == entry:
+                    await _publish(publisher, each.letters)
+                    published += len(each.letters)
+            await connection.execute(_FORGET, {"entry": entry})
 
 
 async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
@@ -170,15 +167,27 @@ async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     await publisher.publish_all(DEAD_LETTERS_EXCHANGE, ROW_KEY, messages)
 
 
-def _letter(row: Sequence[Any]) -> DeadLetter:
-    upload_id, row_number, line_number, attempt, code, field, message, cells = row
+def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetter:
     return DeadLetter(
         upload_id=upload_id,
-        row_number=row_number,
-        line_number=line_number,
-        attempt=attempt,
-        code=code,
-        field=field,
-        message=message,
-        cells=msgspec.json.decode(cells, type=list[str]),
+        row_number=reject.row_number,
+        line_number=reject.line_number,
+        attempt=1,
+        code=str(reject.code),
+        field=reject.field,
+        message=reject.message,
+        cells=storable(reject.cells),
+    )
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(
+        upload_id=row.upload_id,
+        row_number=row.row_number,
+        line_number=row.line_number,
+        attempt=row.attempt,
+        code=row.code,
+        field=row.field,
+        message=row.message,
+        cells=msgspec.json.decode(row.cells, type=list[str]),
     )

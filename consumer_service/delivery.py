@@ -48,11 +48,12 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from consumer_service.dead_letters import UnpublishedLetters
     from consumer_service.reply_sender import ReplySender
     from consumer_service.settings import ConsumerSettings
     from shared.amqp.publisher import Publisher
     from shared.failpoints import Failpoints
-    from shared.messages import DeadLetter, EmployeeOutcome, Request
+    from shared.messages import EmployeeOutcome, Request
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ class Deliveries:
     def _answer(self, message: AbstractIncomingMessage, response: str | EmployeeOutcome) -> None:
         self._replies.send(message.reply_to, message.correlation_id, RequestReply(response=response))
 
-    async def _publish(self, letters: list[DeadLetter]) -> None:
+    async def _publish(self, letters: list[UnpublishedLetters]) -> None:
         """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
         for delay in chain(PUBLISH_RETRY_SECONDS, repeat(PUBLISH_RETRY_SECONDS[-1])):
             try:

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
-from consumer_service.dead_letters import unpublished_letters
+from consumer_service.dead_letters import UnpublishedLetters, unpublished_letters
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from consumer_service.row_markers import RowMarkers
     from consumer_service.settings import ConsumerSettings
     from shared.failpoints import Failpoints
-    from shared.messages import DeadLetter, RedriveRequest
+    from shared.messages import RedriveRequest
 
 log = structlog.get_logger(__name__)
 
@@ -65,13 +65,17 @@ _LOCK_ROWS = text("""
 _REMOVE = text("DELETE FROM rejected_rows WHERE upload_id = :upload_id AND row_number = ANY(:row_numbers)")
 
 _DEAD_AGAIN = text("""
-    UPDATE rejected_rows AS r
-    SET attempt = r.attempt + 1, code = again.code, field = again.field, message = again.message,
-        dead_at = now(), published_at = NULL
-    FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:codes AS text[]), CAST(:fields AS text[]),
-                CAST(:messages AS text[])) AS again (row_number, code, field, message)
-    WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
-      AND r.row_number = again.row_number
+    WITH dead_again AS (
+        UPDATE rejected_rows AS r
+        SET attempt = r.attempt + 1, code = again.code, field = again.field, message = again.message, dead_at = now()
+        FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:codes AS text[]), CAST(:fields AS text[]),
+                    CAST(:messages AS text[])) AS again (row_number, code, field, message)
+        WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
+          AND r.row_number = again.row_number
+        RETURNING r.row_number
+    )
+    INSERT INTO unpublished_letters (upload_id, first_row, last_row)
+    SELECT :upload_id, min(row_number), max(row_number) FROM dead_again HAVING count(*) > 0
 """)
 
 _CHUNK_CODES = text("""
@@ -114,14 +118,14 @@ class RedriveHandler:
         self._consumer = consumer
         self._check_rows = failpoints.rows_check()
 
-    async def handle(self, request: RedriveRequest, *, careful: bool) -> list[DeadLetter]:
+    async def handle(self, request: RedriveRequest, *, careful: bool) -> list[UnpublishedLetters]:
         """Try the rows again, those of one chunk in one transaction. Returns the letters to publish."""
         attempts = dict(request.rows)
         async with self._engine.begin() as connection:
             chunk_of = (
                 await connection.execute(_CHUNKS_OF, {"upload_id": request.upload_id, "row_numbers": sorted(attempts)})
             ).all()
-        letters: list[DeadLetter] = []
+        letters: list[UnpublishedLetters] = []
         for first_row, group in groupby(chunk_of, key=lambda row: row.first_row):
             wanted = {row.row_number: attempts[row.row_number] for row in group}
             letters += await self._redrive_chunk(request.upload_id, first_row, wanted, careful=careful)
@@ -129,7 +133,7 @@ class RedriveHandler:
 
     async def _redrive_chunk(
         self, upload_id: uuid.UUID, first_row: int, wanted: dict[int, int], *, careful: bool
-    ) -> list[DeadLetter]:
+    ) -> list[UnpublishedLetters]:
         if careful:
             async with open_markers(self._engine, upload_id, self._consumer) as markers:
                 await markers.load(min(wanted), max(wanted))
@@ -152,7 +156,7 @@ class RedriveHandler:
         *,
         one_by_one: bool = False,
         markers: RowMarkers | None = None,
-    ) -> list[DeadLetter]:
+    ) -> list[UnpublishedLetters]:
         async with self._engine.begin() as connection:
             upload = (await connection.execute(_LOCK_UPLOAD, {"upload_id": upload_id})).one_or_none()
             if upload is None:

@@ -66,8 +66,8 @@ async def publish_many(
 def _content(message: OutgoingMessage, channel: Channel) -> bytes:
     header = ContentHeader(body_size=len(message.body), properties=message.properties)
     size = channel.max_content_size
-    bodies = (ContentBody(message.body[at : at + size]) for at in range(0, len(message.body), size))
-    return b"".join(marshal(frame, channel.number) for frame in (header, *bodies))
+    bodies = [ContentBody(message.body[at : at + size]) for at in range(0, len(message.body), size)]
+    return marshal(header, channel.number) + b"".join(marshal(body, channel.number) for body in bodies)
 
 
 async def _write(unsent: bytearray, channel: Channel) -> None:

@@ -158,14 +158,7 @@ rejected_rows = Table(
     Column("cells", JSONB, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     _timestamp("dead_at", now=True),
-    # When the dead letter of this attempt was confirmed by the broker.
-    _timestamp("published_at"),
     _timestamp("discarded_at"),
-    Index(
-        "rejected_rows_unpublished_idx",
-        "dead_at",
-        postgresql_where=text("published_at IS NULL AND discarded_at IS NULL"),
-    ),
     Index(
         "rejected_rows_oldest_idx",
         "dead_at",
@@ -173,6 +166,19 @@ rejected_rows = Table(
         "row_number",
         postgresql_where=text("discarded_at IS NULL"),
     ),
+)
+
+# The outbox of the dead letters. An entry stands for the rows of its range that died in the transaction which made it
+# (they have its `dead_at`), and goes when the broker has confirmed their letters.
+unpublished_letters = Table(
+    "unpublished_letters",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), nullable=False),
+    Column("first_row", BigInteger, nullable=False),
+    Column("last_row", BigInteger, nullable=False),
+    _timestamp("dead_at", now=True),
+    Index("unpublished_letters_rows_idx", "upload_id", "first_row"),
 )
 
 # Messages on the request queue that were no requests. The id is made from the message, so a redelivery adds no row.

@@ -41,7 +41,7 @@ class DeadLetters:
             records.append((upload_id, number, number + 1, code, json.dumps(CELLS), attempt, self._dead_at))
         await self._database.executemany(
             "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells, attempt,"
-            f" dead_at, published_at) VALUES ($1, $2, $3, $4, 'email', '{MESSAGE}', $5, $6, $7, now())",
+            f" dead_at) VALUES ($1, $2, $3, $4, 'email', '{MESSAGE}', $5, $6, $7)",
             records,
         )
         return await asyncio.gather(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import asyncpg
+
+from consumer_service.dead_letters import UnpublishedLetters
+from shared.messages import DeadLetter
 
 
 class Counts(NamedTuple):
@@ -51,6 +55,12 @@ async def rejects(database: asyncpg.Connection, upload_id: uuid.UUID) -> list[as
     return await database.fetch("SELECT * FROM rejected_rows WHERE upload_id = $1 ORDER BY row_number", upload_id)
 
 
+async def count_unpublished(database: asyncpg.Connection) -> int:
+    """Entries of the outbox: rejects whose letters no broker has confirmed."""
+    count: int = await database.fetchval("SELECT count(*) FROM unpublished_letters")
+    return count
+
+
 async def codes(database: asyncpg.Connection, upload_id: uuid.UUID) -> dict[int, str]:
     """The code of each rejected row."""
     return {each["row_number"]: each["code"] for each in await rejects(database, upload_id)}
@@ -64,3 +74,8 @@ async def upload(database: asyncpg.Connection, upload_id: uuid.UUID) -> asyncpg.
 
 async def status(database: asyncpg.Connection, upload_id: uuid.UUID) -> str:
     return str(await database.fetchval("SELECT status FROM uploads WHERE id = $1", upload_id))
+
+
+def letters(unpublished: Sequence[UnpublishedLetters]) -> list[DeadLetter]:
+    """What a handler gave back to be published."""
+    return [letter for entry in unpublished for letter in entry.letters]

@@ -10,9 +10,13 @@ from tests.support.tcp_proxy import TcpProxy
 
 
 class CountingProxy(TcpProxy):
-    """`round_trips`: how often a client has spoken after it had been answered."""
+    """`round_trips`: how often a client has spoken after it had been answered; `writes`: how often in all.
+
+    Writes that came together count as one.
+    """
 
     round_trips = 0
+    writes = 0
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
@@ -21,6 +25,7 @@ class CountingProxy(TcpProxy):
 
         def asked() -> None:
             nonlocal is_answered
+            self.writes += 1
             self.round_trips += is_answered
             is_answered = False
 

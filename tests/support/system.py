@@ -15,6 +15,7 @@ import httpx2
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from tests.support import effects
 from tests.support.broker import Broker
 from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
 from tests.support.leaks import after_the_end, lasting, of_processes
@@ -137,12 +138,11 @@ class System:
     async def until_letters_are_out(self) -> None:
         """A chunk's letters follow its commit, so the last may come after the upload's end.
 
-        A mark that a database forgot as it was killed is made again by the consumer's sweep, after two minutes or more.
+        An entry that came back as the database was killed is published again by the sweep, after two minutes or more.
         """
 
         async def all_out() -> bool:
-            waiting = "SELECT count(*) FROM rejected_rows WHERE published_at IS NULL AND discarded_at IS NULL"
-            return bool(await self.database.fetchval(waiting) == 0)
+            return await effects.count_unpublished(self.database) == 0
 
         await eventually(all_out, seconds=180)
 

@@ -54,7 +54,7 @@ async def test_row_is_poison_once_three_consumers_died_at_it(
     poisoned = {} if code is None else {3: code}
     assert await effects.codes(database, request.upload_id) == poisoned
     assert handled.reply.counts.inserted == 5 - len(poisoned)
-    assert [letter.row_number for letter in handled.letters] == list(poisoned)
+    assert [letter.row_number for letter in effects.letters(handled.letters)] == list(poisoned)
     assert await _markers(database) == {}
 
 

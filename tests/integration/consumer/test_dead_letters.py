@@ -1,4 +1,4 @@
-"""Rejected rows are stored with their chunk and published after it: at least once, and marked when they are."""
+"""Rejected rows are stored with their chunk and published after it: at least once, by way of an outbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumer_service.dead_letters import publish_forgotten_letters, publish_letters
+from consumer_service.dead_letters import LETTERS_PER_ENTRY, publish_forgotten_letters, publish_letters
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_QUEUE
@@ -23,6 +23,11 @@ from tests.support.broker import Broker
 from tests.support.chunks import BAD_EMAIL, chunk, row, rows
 from tests.support.pipeline import consumer_settings, running_consumer
 
+MAKE_THEM_OLD = """
+    WITH rejects AS (UPDATE rejected_rows SET dead_at = now() - interval '2 minutes')
+    UPDATE unpublished_letters SET dead_at = now() - interval '2 minutes'
+"""
+
 
 @pytest.fixture
 async def publisher(database_url: str, amqp_url: str) -> AsyncIterator[Publisher]:
@@ -31,7 +36,7 @@ async def publisher(database_url: str, amqp_url: str) -> AsyncIterator[Publisher
     await publisher.close()
 
 
-async def test_rejected_rows_are_published_once_and_marked(
+async def test_rejected_rows_are_published_once_and_leave_the_outbox(
     engine: AsyncEngine,
     database_url: str,
     amqp_url: str,
@@ -54,7 +59,7 @@ async def test_rejected_rows_are_published_once_and_marked(
     ]
     assert letters[0]["cells"] == BAD_EMAIL
     assert {message.message_id for message in messages} == {f"{upload_id}:{number}:1" for number in (3, 4, 5)}
-    assert all(each["published_at"] for each in await effects.rejects(database, upload_id))
+    assert await effects.count_unpublished(database) == 0
     assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
 
 
@@ -98,8 +103,21 @@ async def test_redelivery_after_a_crash_between_commit_and_publish_publishes_the
         (message,) = await broker.take(DEAD_LETTERS_QUEUE, 1)
 
     assert message.message_id == f"{request.upload_id}:3:1"
-    (reject,) = await effects.rejects(database, request.upload_id)
-    assert reject["published_at"] is not None
+    assert await effects.count_unpublished(database) == 0
+
+
+async def test_redelivery_publishes_only_what_is_left_of_a_chunk_of_many_letters(
+    engine: AsyncEngine, publisher: Publisher, make_handler: MakeHandler, add_upload: AddUpload
+) -> None:
+    request = chunk(await add_upload(), [BAD_EMAIL] * (2 * LETTERS_PER_ENTRY + 1))
+    handled = await make_handler().handle(request, careful=False)
+    # The consumer dies after the first of them.
+    await publish_letters(engine, publisher, handled.letters[:1])
+
+    redelivered = await make_handler().handle(request, careful=False)
+
+    assert [len(entry.letters) for entry in handled.letters] == [LETTERS_PER_ENTRY, LETTERS_PER_ENTRY, 1]
+    assert redelivered.letters == handled.letters[1:]
 
 
 async def test_letters_that_the_broker_did_not_confirm_stay_unpublished(
@@ -126,7 +144,7 @@ async def test_forgotten_letters_are_published_by_the_sweep_after_a_while_and_on
 ) -> None:
     await make_handler().handle(chunk(await add_upload(), [BAD_EMAIL, BAD_EMAIL]), careful=False)
     assert await publish_forgotten_letters(engine, publisher, older_than_seconds=60) == 0
-    await database.execute("UPDATE rejected_rows SET dead_at = now() - interval '2 minutes'")
+    await database.execute(MAKE_THEM_OLD)
     await database.execute("UPDATE rejected_rows SET discarded_at = now() WHERE row_number = 2")
 
     sweeps = [publish_forgotten_letters(engine, publisher, older_than_seconds=60) for _ in range(3)]
@@ -146,7 +164,7 @@ async def test_forgotten_letters_stay_for_the_next_sweep_while_the_broker_is_awa
     database_url: str,
 ) -> None:
     await make_handler().handle(chunk(await add_upload(), [BAD_EMAIL]), careful=False)
-    await database.execute("UPDATE rejected_rows SET dead_at = now() - interval '2 minutes'")
+    await database.execute(MAKE_THEM_OLD)
     unreachable = Publisher(consumer_settings(database_url), "test letters")
 
     with pytest.raises(BrokerUnavailable):

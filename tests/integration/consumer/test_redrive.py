@@ -50,7 +50,7 @@ def add_rejected(make_handler: MakeHandler, add_upload: AddUpload, database: asy
     async def add(cells: list[list[str]], **columns: object) -> uuid.UUID:
         upload_id = await add_upload(**columns)
         await make_handler(RAISES).handle(chunk(upload_id, cells), careful=False)
-        await database.execute("UPDATE rejected_rows SET published_at = now()")
+        await database.execute("DELETE FROM unpublished_letters")
         return upload_id
 
     return add
@@ -132,11 +132,11 @@ async def test_row_that_fails_again_is_dead_again_once_at_the_next_attempt(
     upload_id = await add_finished([*rows(3), cursed("late@example.com")])
     request = RedriveRequest(upload_id=upload_id, rows=[(4, 1)])
 
-    letters = await make_redrives(RAISES).handle(request, careful=careful)
-    await database.execute("UPDATE rejected_rows SET published_at = now()")
+    first = await make_redrives(RAISES).handle(request, careful=careful)
+    await database.execute("DELETE FROM unpublished_letters")
     again = await make_redrives(RAISES).handle(request, careful=careful)
 
-    assert [(each.row_number, each.attempt, each.code) for each in letters] == [(4, 2, "internal_error")]
+    assert [(each.row_number, each.attempt, each.code) for each in effects.letters(first)] == [(4, 2, "internal_error")]
     assert again == []
     (reject,) = await effects.rejects(database, upload_id)
     assert reject["attempt"] == 2
@@ -166,8 +166,9 @@ async def test_row_may_be_dead_again_for_another_reason(
         " VALUES ('Else', 'Initech', '1234567', 'LATE@example.com', 0, 1, false)"
     )
 
-    (letter,) = await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(4, 1)]), careful=False)
+    unpublished = await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(4, 1)]), careful=False)
 
+    (letter,) = effects.letters(unpublished)
     assert (letter.code, letter.field, letter.attempt) == ("duplicate_email", "email", 2)
     assert json.loads((await effects.upload(database, upload_id))["rejected_by"]) == {"duplicate_email": 1}
 
@@ -223,10 +224,11 @@ async def test_row_that_was_too_long_never_passes_for_what_is_left_of_it(
     upload_id = await add_upload()
     request = chunk(upload_id, rows(2), faults={1: "row_too_long"})
     await make_handler().handle(request, careful=False)
-    await database.execute("UPDATE rejected_rows SET published_at = now()")
+    await database.execute("DELETE FROM unpublished_letters")
 
-    (letter,) = await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(2, 1)]), careful=careful)
+    unpublished = await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(2, 1)]), careful=careful)
 
+    (letter,) = effects.letters(unpublished)
     assert (letter.code, letter.attempt) == ("row_too_long", 2)
     assert list(await effects.employees(database)) == ["person1@example.com"]
 

@@ -11,6 +11,7 @@ import pytest
 
 from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.servers import CHECKOUT
+from tests.support.uploads import insert_upload
 
 
 async def test_migrated_schema_is_the_one_in_the_code(database_url: str) -> None:
@@ -31,6 +32,41 @@ async def test_every_migration_can_be_taken_back_and_made_again(
     assert up == 0, output
     check, output = await alembic(database_url, "check")
     assert check == 0, output
+
+
+async def test_rejects_without_a_letter_enter_the_outbox_and_come_back_from_it(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    upload_id = await insert_upload(database)
+    await alembic(database_url, "downgrade", "0002")
+    for row_number, is_published, is_discarded in [
+        (1, True, False),
+        (2, False, False),
+        (4, False, False),
+        (5, False, True),
+    ]:
+        await database.execute(
+            "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, message, cells, published_at,"
+            " discarded_at) VALUES ($1, $2, 1, 'invalid_email', 'why', '[]', CASE WHEN $3 THEN now() END,"
+            " CASE WHEN $4 THEN now() END)",
+            upload_id,
+            row_number,
+            is_published,
+            is_discarded,
+        )
+    unpublished = "SELECT row_number FROM rejected_rows WHERE published_at IS NULL ORDER BY row_number"
+
+    up, output = await alembic(database_url, "upgrade", "head")
+    assert up == 0, output
+    entries = await database.fetch(
+        "SELECT entry.first_row, entry.last_row FROM unpublished_letters AS entry"
+        " JOIN rejected_rows AS r ON r.dead_at = entry.dead_at AND r.row_number = entry.first_row ORDER BY 1"
+    )
+    down, output = await alembic(database_url, "downgrade", "0002")
+
+    assert down == 0, output
+    assert [tuple(entry) for entry in entries] == [(2, 2), (4, 4)]
+    assert [each["row_number"] for each in await database.fetch(unpublished)] == [2, 4]
 
 
 async def test_services_require_the_newest_migration(database: asyncpg.Connection) -> None:
