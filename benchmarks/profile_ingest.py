@@ -76,6 +76,11 @@ async def main() -> None:
     parser.add_argument("--copies", type=int, default=1, help="connections that COPY uses at once, or 0 (1)")
     parser.add_argument("--bad-share", type=float, default=BAD_SHARE, help="share of the rows that is rejected (0.01)")
     parser.add_argument(
+        "--again",
+        choices=("skip", "update", "reject"),
+        help="profile a second upload of the file, with this onDuplicate",
+    )
+    parser.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the services"
     )
     options = parser.parse_args()
@@ -90,7 +95,7 @@ async def main() -> None:
         _print(
             f"Rollcall, {options.consumers} consumers",
             options.rows,
-            await _ingest(servers, upload, folder, options.consumers, settings),
+            await _ingest(servers, upload, folder, options.consumers, settings, options.again),
         )
 
 
@@ -125,7 +130,9 @@ async def _blocks(content: bytes) -> AsyncIterator[bytes]:
         yield content[at : at + (1 << 18)]
 
 
-async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int, settings: Mapping[str, str]) -> Spent:
+async def _ingest(
+    servers: Servers, file: Path, folder: Path, consumers: int, settings: Mapping[str, str], again: str | None
+) -> Spent:
     vhost = await test_servers.create_vhost(servers)
     async with _database(servers) as url:
         await test_servers.execute(url, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
@@ -133,15 +140,16 @@ async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int, se
         async with Services(backends, folder, settings, hurry=NO_SETTINGS) as services:
             await services.start_all(consumers=consumers)
             async with httpx2.AsyncClient(base_url=services.api.url, timeout=FINISH_SECONDS) as client:
+                if again is not None:
+                    await _until_finished(client, await _post(client, file))
                 await test_servers.execute(url, "SELECT pg_stat_statements_reset()")
                 before = await _cpu_seconds(url)
                 waits: Counter[str] = Counter()
                 sampling = asyncio.create_task(_sample_waits(url, "rollcall consumer", waits))
                 begin = time.perf_counter()
-                with file.open("rb") as content:
-                    answer = await client.post("/v1/employee-data-upload", files={"employee_data": content})
+                upload_id = await _post(client, file, again or "skip")
                 taken = time.perf_counter() - begin
-                await _until_finished(client, answer.raise_for_status().json()["id"])
+                await _until_finished(client, upload_id)
                 wall_seconds = time.perf_counter() - begin
                 sampling.cancel()
                 after = await _cpu_seconds(url)
@@ -151,6 +159,15 @@ async def _ingest(servers: Servers, file: Path, folder: Path, consumers: int, se
                 print(f"  peak memory of {service.name:<24}{service.peak_memory_mib():6.0f} MiB")
     await test_servers.delete_vhost(servers, vhost)
     return Spent(wall_seconds, after - before, waits)
+
+
+async def _post(client: httpx2.AsyncClient, file: Path, on_duplicate: str = "skip") -> str:
+    with file.open("rb") as content:
+        answer = await client.post(
+            "/v1/employee-data-upload", files={"employee_data": content}, data={"onDuplicate": on_duplicate}
+        )
+    upload_id: str = answer.raise_for_status().json()["id"]
+    return upload_id
 
 
 async def _until_finished(client: httpx2.AsyncClient, upload_id: str) -> None:
