@@ -72,10 +72,7 @@ async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_
 async def test_broker_that_was_away_is_followed_by_everything_within_30_seconds_of_its_return(
     away_seconds: float, rabbit: OwnBroker, services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.1))
-    services.launch("producer_service")
-    await services.start("api_service")
+    await services.start_slow(chunk_seconds=0.1)
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 1_000)
     processes = [service.pid for service in services.all]

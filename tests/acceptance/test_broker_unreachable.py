@@ -13,7 +13,6 @@ from aiormq.exceptions import ChannelLockedResource, ChannelNotFoundEntity
 from shared.amqp.topology import REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support.broker import QueueState
-from tests.support.failpoint_settings import slow_consumer
 from tests.support.services import Backends, Service, Services
 from tests.support.system import System
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
@@ -41,10 +40,7 @@ async def services(
 async def test_broker_that_drops_packets_is_noticed_and_followed_under_a_new_callback_queue(
     proxy: TcpProxy, services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.1))
-    services.launch("producer_service")
-    await services.start("api_service")
+    await services.start_slow(chunk_seconds=0.1)
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 1_000)
     (first,) = _callback_queues(services.producer)

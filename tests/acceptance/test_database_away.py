@@ -13,7 +13,6 @@ import pytest
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
-from tests.support.failpoint_settings import slow_consumer
 from tests.support.own_postgres import OwnPostgres, own_postgres
 from tests.support.servers import Servers
 from tests.support.services import Backends, Service, Services
@@ -101,10 +100,7 @@ async def test_upload_waits_for_a_database_that_is_away_for_minutes(
 async def _upload_through(
     outage: Outage, seconds: float, services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.05))
-    services.launch("producer_service")
-    await services.start("api_service")
+    await services.start_slow(chunk_seconds=0.05)
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 1_000)
 

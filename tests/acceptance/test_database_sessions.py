@@ -15,7 +15,7 @@ import pytest
 
 from tests.acceptance.conftest import MixedUpload
 from tests.support.database_faults import hanging_commits, terminate_in_commit, terminate_sessions
-from tests.support.failpoint_settings import slow_consumer, stopping_consumer, stopping_producer
+from tests.support.failpoint_settings import stopping_consumer, stopping_producer
 from tests.support.own_postgres import OwnPostgres, own_postgres
 from tests.support.servers import Servers
 from tests.support.services import Service, Services
@@ -165,10 +165,7 @@ async def test_upload_whose_commit_is_never_answered_is_found_again_by_its_key(
 async def test_upload_survives_that_all_sessions_are_ended_again_and_again(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.1))
-    services.launch("producer_service")
-    await services.start("api_service")
+    await services.start_slow(chunk_seconds=0.1)
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     for rows in range(400, 4_400, 400):
@@ -187,10 +184,7 @@ async def test_restarts_at_random_moments_leave_no_trace(
     seed = int(os.environ.get("ROLLCALL_TEST_SEED", random.randrange(2**32)))
     print(f"ROLLCALL_TEST_SEED={seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)
-    for _ in range(2):
-        services.launch("consumer_service", slow_consumer(0.1))
-    services.launch("producer_service")
-    await services.start("api_service")
+    await services.start_slow(chunk_seconds=0.1)
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     for rows in (500, 2_000, 3_500):

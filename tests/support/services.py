@@ -17,6 +17,7 @@ import psutil
 
 from deploy.checkout import is_ready
 from deploy.program import Program, RunningProgram, free_port, last_lines, start
+from tests.support.failpoint_settings import slow_consumer
 from tests.support.servers import CHECKOUT
 from tests.support.waiting import eventually
 
@@ -206,6 +207,13 @@ class Services:
             *(self.start("producer_service") for _ in range(producers)),
             *(self.start("consumer_service") for _ in range(consumers)),
         )
+
+    async def start_slow(self, *, chunk_seconds: float) -> None:
+        """The same with two consumers that take so much longer for each chunk; only the API is ready already."""
+        for _ in range(2):
+            self.launch("consumer_service", slow_consumer(chunk_seconds))
+        self.launch("producer_service")
+        await self.start("api_service")
 
     async def end(self) -> None:
         """SIGTERM to all that live, and make sure that they drained; none comes back."""

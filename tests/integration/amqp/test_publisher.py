@@ -11,13 +11,14 @@ import pytest
 
 from consumer_service.settings import ConsumerSettings
 from shared.amqp.connection import BrokerUnavailable
-from shared.amqp.publisher import Publisher
+from shared.amqp.publisher import Publisher, outgoing
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.broker import Broker, close_connections_named
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
 
 NAME = "test publisher"
+LARGER_THAN_A_FRAME = bytes(300_000)
 
 
 @pytest.fixture
@@ -59,6 +60,25 @@ async def test_many_at_once_share_a_channel_and_are_all_there(publisher: Publish
 
     bodies = {message.body for message in await broker.take_all(REQUESTS_QUEUE)}
     assert bodies == {b"%d" % n for n in range(200)}
+
+
+async def test_many_in_one_go_arrive_in_order_whatever_their_sizes(publisher: Publisher, broker: Broker) -> None:
+    bodies = [b"", *(b"%d" % n for n in range(300)), LARGER_THAN_A_FRAME, b"last"]
+
+    await publisher.publish_all(REQUESTS_EXCHANGE, REQUESTS_QUEUE, [outgoing(body) for body in bodies])
+
+    assert [message.body for message in await broker.take_all(REQUESTS_QUEUE)] == bodies
+
+
+async def test_many_of_which_no_queue_takes_any_raise_and_the_next_one_works(
+    publisher: Publisher, broker: Broker
+) -> None:
+    with pytest.raises(BrokerUnavailable):
+        await publisher.publish_all(REQUESTS_EXCHANGE, "no.such.queue", [outgoing(b"lost") for _ in range(300)])
+
+    await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"next")
+
+    assert [message.body for message in await broker.take_all(REQUESTS_QUEUE)] == [b"next"]
 
 
 async def test_unroutable_message_raises_and_the_next_one_works(publisher: Publisher, broker: Broker) -> None:

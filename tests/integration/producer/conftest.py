@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.settings import ProducerSettings
-from tests.support.pipeline import producer_settings
+from shared.database.tables import FINAL_STATES
+from tests.support import effects
+from tests.support.broker import Broker
+from tests.support.pipeline import Producer, producer_settings, running_producer
+from tests.support.scripted_consumer import ScriptedConsumer
 from tests.support.uploads import insert_upload
+from tests.support.waiting import eventually
 
 AddUpload = Callable[..., Awaitable[uuid.UUID]]
 StoreFile = Callable[..., Awaitable[uuid.UUID]]
@@ -58,6 +66,59 @@ def store_file(database: asyncpg.Connection, upload_store_url: str) -> StoreFile
         return await insert_upload(database, **{**file_columns, **columns})
 
     return store
+
+
+class UploadRuns:
+    """Uploads that are sent to consumers which a test scripts."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: ProducerSettings,
+        broker: Broker,
+        store: StoreFile,
+        database: asyncpg.Connection,
+    ) -> None:
+        self.broker = broker
+        self.database = database
+        self.store = store
+        self.answered_by = broker.answering_requests
+        self._engine = engine
+        self._settings = settings
+
+    def producer(self, **changes: object) -> AbstractAsyncContextManager[Producer]:
+        """One that runs, with these settings changed."""
+        return running_producer(self._engine, self._settings.model_copy(update=changes))
+
+    def consumer(self, **ways: bool) -> ScriptedConsumer:
+        return ScriptedConsumer(self._engine, **ways)
+
+    async def end_as(self, upload_id: uuid.UUID, status: str) -> None:
+        async def ended() -> bool:
+            return await self.status(upload_id) in FINAL_STATES
+
+        await eventually(ended)
+        assert await self.status(upload_id) == status
+
+    async def upload(self, upload_id: uuid.UUID) -> asyncpg.Record:
+        return await effects.upload(self.database, upload_id)
+
+    async def status(self, upload_id: uuid.UUID) -> str:
+        return await effects.status(self.database, upload_id)
+
+    async def problem_code(self, upload_id: uuid.UUID) -> str:
+        return str(json.loads((await self.upload(upload_id))["problem"])["code"])
+
+
+@pytest.fixture
+def runs(
+    engine: AsyncEngine,
+    settings: ProducerSettings,
+    broker: Broker,
+    store_file: StoreFile,
+    database: asyncpg.Connection,
+) -> UploadRuns:
+    return UploadRuns(engine, settings, broker, store_file, database)
 
 
 def stored_file(upload_store_url: str, key: str) -> Path:
