@@ -10,6 +10,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError
 
+from shared.amqp.connection import close_quietly
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_QUEUE, declare_topology
 from shared.messages import ChunkReply, ChunkRequest, RedriveRequest, decode_reply, decode_request, encode
 from tests.support.servers import Servers, management
@@ -33,6 +34,7 @@ class Broker:
         if self._connection is not None:
             with contextlib.suppress(AMQPError, RuntimeError):  # what a connection raises that the broker has closed
                 return await self._connection.channel()
+            await close_quietly(self._connection)
         self._connection = await aio_pika.connect(self._amqp_url)
         return await self._connection.channel()
 
