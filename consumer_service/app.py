@@ -42,6 +42,8 @@ def create_app() -> FastAPI:
     configure_logging("consumer_service", settings.log_level)
     engine = create_engine(settings, "rollcall consumer", pool_size=POOL_SIZE, pool_timeout_seconds=30, ping=False)
     letters = Publisher(settings, "rollcall consumer dead letters")
+    # Of its own: a letter may be in the hands of both, and one connection cannot tell two messages with one id apart.
+    forgotten_letters = Publisher(settings, "rollcall consumer forgotten letters")
     reply_publisher = Publisher(settings, "rollcall consumer replies")
     replies = ReplySender(reply_publisher)
     deliveries = Deliveries(engine, letters, replies, settings, Failpoints(settings.failpoints))
@@ -53,7 +55,7 @@ def create_app() -> FastAPI:
         consuming = asyncio.create_task(deliveries.subscription.run(), name="deliveries")
         background = [
             asyncio.create_task(replies.run(), name="replies"),
-            asyncio.create_task(_sweep(engine, letters, settings.unpublished_after_seconds), name="sweep"),
+            asyncio.create_task(_sweep(engine, forgotten_letters, settings.unpublished_after_seconds), name="sweep"),
         ]
         yield
         deliveries.subscription.stop()
@@ -63,7 +65,7 @@ def create_app() -> FastAPI:
             task.cancel()
         await asyncio.gather(consuming, *background, return_exceptions=True)
         await deliveries.close()
-        await asyncio.gather(letters.close(), reply_publisher.close())
+        await asyncio.gather(letters.close(), forgotten_letters.close(), reply_publisher.close())
         await engine.dispose()
         log.info("stopped")
         end_with_status_0()

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.copy_chances import CopyChances
-from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters
+from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
@@ -128,7 +128,7 @@ class ChunkHandler:
         log.info("chunk was done already", **_place(chunk))
         async with self._engine.begin() as connection:
             (entry,) = await entries_among(connection, chunk.upload_id, [chunk.first_row])
-            letters = await unpublished_letters(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
+            letters = await unpublished_letters_of(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
         return Handled(_done(chunk, entry), letters)
 
 

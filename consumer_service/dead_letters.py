@@ -1,8 +1,8 @@
 """Rejected rows on their way into the dead letters: stored with their chunk, published after it, by way of an outbox.
 
 The row in `rejected_rows` comes first and is the truth; the letter in the queue follows it, at least once. What still
-has to be published stands in `unpublished_letters`: one entry for some rows that died in one transaction, which are
-known by their `dead_at`.
+has to be published stands in the table `unpublished_letters`: one entry for some rows that died in one transaction,
+which are known by their `dead_at`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from shared.rows.employee_row import storable
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from shared.amqp.publisher import Publisher
 
-# Of a chunk; a crash while they are published publishes as many twice.
+# At most; a crash while they are published publishes as many twice.
 LETTERS_PER_ENTRY = 500
 
 
@@ -41,49 +41,61 @@ class Reject(NamedTuple):
 
 
 class UnpublishedLetters(NamedTuple):
-    """An entry of the outbox, by its id, and the letters that it stands for."""
+    """An entry of the outbox, and the letters that it stands for."""
 
-    entry: int
+    entry_id: int
     letters: list[DeadLetter]
 
 
 # A conflict is a delivery of the same chunk that was faster: its ledger entry, which is looked at next, decides.
 _STORE = text("""
     WITH stored AS (
-        INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)
-        SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb)
+        INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells, dead_at)
+        SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb), now()
         FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
                     CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
              AS reject (row_number, line_number, code, field, message, cells)
         ON CONFLICT DO NOTHING
     )
-    INSERT INTO unpublished_letters (upload_id, first_row, last_row)
-    SELECT :upload_id, first_row, last_row
+    INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at)
+    SELECT :upload_id, first_row, last_row, now()
     FROM unnest(CAST(:first_rows AS bigint[]), CAST(:last_rows AS bigint[])) AS entry (first_row, last_row)
     RETURNING id, first_row
 """)
 
-_LETTERS_OF_RANGE = text("""
-    SELECT entry.id AS entry, r.upload_id, r.row_number, r.line_number, r.attempt, r.code, r.field, r.message,
-           CAST(r.cells AS text) AS cells
+# Laterally, so that an entry's rows are found by their range, whatever a plan that is kept believes of the table.
+_ENTRIES = """
+    SELECT entry.id AS entry_id, letter.*
     FROM unpublished_letters AS entry
-    JOIN rejected_rows AS r ON r.upload_id = entry.upload_id AND r.dead_at = entry.dead_at
-         AND r.row_number BETWEEN entry.first_row AND entry.last_row
+    CROSS JOIN LATERAL (
+        SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text) AS cells
+        FROM rejected_rows
+        WHERE upload_id = entry.upload_id AND row_number BETWEEN entry.first_row AND entry.last_row
+          AND dead_at = entry.dead_at AND discarded_at IS NULL
+        OFFSET 0
+    ) AS letter
+"""
+
+ENTRIES_OF_ROWS = text(f"""
+    {_ENTRIES}
     WHERE entry.upload_id = :upload_id AND entry.first_row <= :last_row AND entry.last_row >= :first_row
-      AND r.discarded_at IS NULL
-    ORDER BY entry.id, r.row_number
+    ORDER BY entry.id, letter.row_number
 """)
 
+_ENTRY = text(f"{_ENTRIES} WHERE entry.id = :entry_id ORDER BY letter.row_number")
+
 _LOCK_FORGOTTEN = text("""
-    SELECT id, upload_id, first_row, last_row FROM unpublished_letters
+    SELECT id FROM unpublished_letters
     WHERE dead_at < now() - make_interval(secs => :seconds)
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
-# Without waiting for the disk: an entry that comes back publishes its letters once more, which does no harm.
+# Without waiting for the disk: an entry that comes back publishes its letters once more, which does no harm. Nor for a
+# sweep that has the entry in hand: it forgets the entry itself.
 _FORGET = text("""
     WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    DELETE FROM unpublished_letters USING unhurried WHERE id = :entry
+    DELETE FROM unpublished_letters USING unhurried
+    WHERE id IN (SELECT id FROM unpublished_letters WHERE id = :entry_id FOR UPDATE SKIP LOCKED)
 """)
 
 
@@ -116,29 +128,32 @@ async def store_rejects(
     return [UnpublishedLetters(entry_of[part[0].row_number], part) for part in parts]
 
 
-async def unpublished_letters(
+async def unpublished_letters_of(
     connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, last_row: int
 ) -> list[UnpublishedLetters]:
     """The entries with letters of these rows that no broker has confirmed yet."""
     rows = await connection.execute(
-        _LETTERS_OF_RANGE, {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
+        ENTRIES_OF_ROWS, {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
     )
     return [
-        UnpublishedLetters(entry, [_letter(row) for row in of_entry])
-        for entry, of_entry in groupby(rows.all(), key=lambda row: row.entry)
+        UnpublishedLetters(entry_id, [_letter(row) for row in of_entry])
+        for entry_id, of_entry in groupby(rows.all(), key=lambda row: row.entry_id)
     ]
 
 
-async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished: Iterable[UnpublishedLetters]) -> None:
-    """Publish, then forget. A crash in between publishes a letter twice; its message id shows that it is the same.
+async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished: list[UnpublishedLetters]) -> None:
+    """Publish, then forget; what is done leaves the list.
 
-    Raises `BrokerUnavailable` or a database error: the caller tries all of them again.
+    A crash in between publishes the letters of an entry twice, under the same message ids. Raises `BrokerUnavailable`
+    or a database error: the caller tries again with what is left in the list.
     """
-    for entry, letters in unpublished:
+    while unpublished:
+        entry_id, letters = unpublished[0]
         await _publish(publisher, letters)
         async with engine.connect() as plain:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.execute(_FORGET, {"entry": entry})
+            await connection.execute(_FORGET, {"entry_id": entry_id})
+        del unpublished[0]
 
 
 async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *, older_than_seconds: float) -> int:
@@ -149,18 +164,19 @@ async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *
     published = 0
     while True:
         async with engine.begin() as connection:
-            oldest = (await connection.execute(_LOCK_FORGOTTEN, {"seconds": older_than_seconds})).one_or_none()
-            if oldest is None:
+            forgotten = await connection.execute(_LOCK_FORGOTTEN, {"seconds": older_than_seconds})
+            entry_id = forgotten.scalar_one_or_none()
+            if entry_id is None:
                 return published
-            entry, *rows = oldest
-            for each in await unpublished_letters(connection, *rows):
-                if each.entry == entry:
-                    await _publish(publisher, each.letters)
-                    published += len(each.letters)
-            await connection.execute(_FORGET, {"entry": entry})
+            letters = [_letter(row) for row in (await connection.execute(_ENTRY, {"entry_id": entry_id})).all()]
+            await _publish(publisher, letters)
+            await connection.execute(_FORGET, {"entry_id": entry_id})
+        published += len(letters)
 
 
 async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
+    if not letters:
+        return
     messages = [
         outgoing(encode(letter), message_id=letter.message_id, correlation_id=letter.message_id) for letter in letters
     ]

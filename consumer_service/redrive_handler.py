@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
-from consumer_service.dead_letters import UnpublishedLetters, unpublished_letters
+from consumer_service.dead_letters import UnpublishedLetters, unpublished_letters_of
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
@@ -74,8 +74,8 @@ _DEAD_AGAIN = text("""
           AND r.row_number = again.row_number
         RETURNING r.row_number
     )
-    INSERT INTO unpublished_letters (upload_id, first_row, last_row)
-    SELECT :upload_id, min(row_number), max(row_number) FROM dead_again HAVING count(*) > 0
+    INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at)
+    SELECT :upload_id, min(row_number), max(row_number), now() FROM dead_again HAVING count(*) > 0
 """)
 
 _CHUNK_CODES = text("""
@@ -179,7 +179,7 @@ class RedriveHandler:
                 await _settle_rows(connection, upload_id, redriven)
                 await _move_counts(connection, upload_id, first_row, redriven)
             # Those of an attempt that an earlier delivery rejected and did not get to publish are among them.
-            return await unpublished_letters(connection, upload_id, min(wanted), max(wanted))
+            return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))
 
 
 async def _lock_rows(

@@ -18,7 +18,7 @@ from pamqp.header import ContentHeader
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from aiormq.channel import Channel
 
@@ -26,52 +26,64 @@ WRITE_BYTES: Final = 64 * 1024
 
 
 class OutgoingMessage(NamedTuple):
+    """Its `message_id` is one that nothing else in flight on the channel has: by it a returned message is known."""
+
     body: bytes
     properties: Basic.Properties
+
+
+class _Piece(NamedTuple):
+    frames: bytes
+    message_ids: list[str]
 
 
 async def publish_many(
     channel: Channel, messages: Iterable[OutgoingMessage], *, exchange: str, routing_key: str, mandatory: bool
 ) -> None:
-    """Publish all, and wait for all confirms. Raises what `Channel.basic_publish` raises.
-
-    Each needs a `message_id` of its own. After an error or a cancellation the channel must be closed: the messages it
-    has counted may not have been sent.
-    """
+    """Publish all, and wait for all confirms. Raises what `Channel.basic_publish` raises."""
     publish = marshal(Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory), channel.number)
     confirms: list[asyncio.Future[Any]] = []
-    tags: dict[str, int] = {}
-    unsent = bytearray()
     async with channel.lock:
-        for message in messages:
-            message_id = str(message.properties.message_id)
-            channel.delivery_tag += 1
-            tags[message_id] = channel.delivery_tag
-            confirm = channel.create_future()
-            confirms.append(confirm)
-            channel.confirmations[channel.delivery_tag] = confirm
-            # A message that comes back is known by its id.
-            channel.message_id_delivery_tag[message_id] = channel.delivery_tag
-            unsent += publish + _content(message, channel)
-            if len(unsent) >= WRITE_BYTES:
-                await _write(unsent, channel)
-        await _write(unsent, channel)
+        for piece in _pieces(channel, publish, messages):
+            await channel.write_queue.put(ChannelFrame(piece.frames, should_close=False))
+            # Counted only now that they are on their way. Nothing else has run since, so no answer can be here yet.
+            confirms += [_expect_confirm(channel, message_id) for message_id in piece.message_ids]
     for confirm in confirms:
         await confirm
-    for message_id, tag in tags.items():
-        if channel.message_id_delivery_tag.get(message_id) == tag:
-            del channel.message_id_delivery_tag[message_id]
 
 
-def _content(message: OutgoingMessage, channel: Channel) -> bytes:
+def _pieces(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessage]) -> Iterator[_Piece]:
+    """The messages' frames, some messages at a time."""
+    frames, message_ids = bytearray(), list[str]()
+    for message in messages:
+        frames += publish
+        frames += _content(channel, message)
+        message_ids.append(str(message.properties.message_id))
+        if len(frames) >= WRITE_BYTES:
+            yield _Piece(bytes(frames), message_ids)
+            frames, message_ids = bytearray(), []
+    if message_ids:
+        yield _Piece(bytes(frames), message_ids)
+
+
+def _content(channel: Channel, message: OutgoingMessage) -> bytes:
     header = ContentHeader(body_size=len(message.body), properties=message.properties)
-    size = channel.max_content_size
+    # A broker without a limit makes the size of a frame's content negative.
+    size = channel.max_content_size if channel.max_content_size > 0 else max(1, len(message.body))
     bodies = [ContentBody(message.body[at : at + size]) for at in range(0, len(message.body), size)]
     return marshal(header, channel.number) + b"".join(marshal(body, channel.number) for body in bodies)
 
 
-async def _write(unsent: bytearray, channel: Channel) -> None:
-    """To the connection's own writer, in order."""
-    if unsent:
-        await channel.write_queue.put(ChannelFrame(bytes(unsent), should_close=False))
-        unsent.clear()
+def _expect_confirm(channel: Channel, message_id: str) -> asyncio.Future[Any]:
+    channel.delivery_tag += 1
+    tag = channel.delivery_tag
+    confirm = channel.create_future()
+    channel.confirmations[tag] = confirm
+    channel.message_id_delivery_tag[message_id] = tag
+
+    def forget_message_id(_: object) -> None:
+        if channel.message_id_delivery_tag.get(message_id) == tag:
+            del channel.message_id_delivery_tag[message_id]
+
+    confirm.add_done_callback(forget_message_id)
+    return confirm

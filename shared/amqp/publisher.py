@@ -35,8 +35,8 @@ def outgoing(
 ) -> OutgoingMessage:
     """A message that outlives the broker's restart.
 
-    `message_id` is fresh for each attempt unless given: aiormq keys its returns by it, and one that is reused while in
-    flight can hang the publish.
+    `message_id` is fresh for each attempt unless given: returned messages are known by it, and of two in flight on one
+    channel the wrong one would be taken for the returned one.
     """
     return OutgoingMessage(
         body,

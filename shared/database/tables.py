@@ -157,7 +157,7 @@ rejected_rows = Table(
     Column("message", Text, nullable=False),
     Column("cells", JSONB, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
-    _timestamp("dead_at", now=True),
+    Column("dead_at", DateTime(timezone=True), nullable=False),
     _timestamp("discarded_at"),
     Index(
         "rejected_rows_oldest_idx",
@@ -168,8 +168,8 @@ rejected_rows = Table(
     ),
 )
 
-# The outbox of the dead letters. An entry stands for the rows of its range that died in the transaction which made it
-# (they have its `dead_at`), and goes when the broker has confirmed their letters.
+# The outbox of the dead letters. An entry stands for the rows of its range that died when it was made (they have its
+# `dead_at`), and goes when the broker has confirmed their letters.
 unpublished_letters = Table(
     "unpublished_letters",
     metadata,
@@ -177,7 +177,7 @@ unpublished_letters = Table(
     Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), nullable=False),
     Column("first_row", BigInteger, nullable=False),
     Column("last_row", BigInteger, nullable=False),
-    _timestamp("dead_at", now=True),
+    Column("dead_at", DateTime(timezone=True), nullable=False),
     Index("unpublished_letters_rows_idx", "upload_id", "first_row"),
 )
 

@@ -77,12 +77,29 @@ MUTANTS: Final = (
         "publishes wait for the broker's confirm",
         (
             Change(
-                "shared/amqp/publisher.py",
-                "publisher_confirms=True, on_return_raises=True",
-                "publisher_confirms=False, on_return_raises=False",
+                "shared/amqp/publish_many.py",
+                "    for confirm in confirms:\n        await confirm\n",
+                "",
             ),
         ),
         ("tests/integration/amqp/test_publisher.py",),
+    ),
+    Mutant(
+        "a letter leaves the outbox once the broker has confirmed it",
+        (
+            Change(
+                "consumer_service/dead_letters.py",
+                "        await _publish(publisher, letters)\n        async with engine.connect() as plain:\n",
+                "        async with engine.connect() as plain:\n",
+            ),
+            Change(
+                "consumer_service/dead_letters.py",
+                '            await connection.execute(_FORGET, {"entry_id": entry_id})\n        del unpublished[0]',
+                '            await connection.execute(_FORGET, {"entry_id": entry_id})\n'
+                "        await _publish(publisher, letters)\n        del unpublished[0]",
+            ),
+        ),
+        ("tests/integration/consumer/test_dead_letters.py",),
     ),
     Mutant(
         "a message that met a database error goes back to its queue",

@@ -67,8 +67,8 @@ async def insert_rejects(
 ) -> None:
     """Rejected rows by row number, each on the line after it."""
     await database.executemany(
-        "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells)"
-        " VALUES ($1, $2, $3, 'invalid_email', 'email', 'email must look like name@example.com.', $4)",
+        "INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells, dead_at)"
+        " VALUES ($1, $2, $3, 'invalid_email', 'email', 'email must look like name@example.com.', $4, now())",
         [(upload_id, number, number + 1, json.dumps(list(cells))) for number, cells in rows],
     )
 

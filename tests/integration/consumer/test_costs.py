@@ -1,13 +1,17 @@
-"""What a chunk costs whatever the machine: round trips to the database, writes to the broker."""
+"""What a chunk costs whatever the machine: round trips to the database, writes to the broker, rows that are read."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consumer_service import dead_letters
 from consumer_service.chunk_handler import ChunkHandler
 from consumer_service.dead_letters import publish_letters
 from consumer_service.settings import ConsumerSettings
@@ -101,10 +105,10 @@ async def test_letters_leave_the_outbox_in_one_round_trip_whatever_their_number(
 ) -> None:
     publisher = Publisher(consumer_settings(proxy.url, amqp_url), "test dead letters")
     handled = await counted.handle(chunk(await add_upload(), [BAD_EMAIL] * 50), careful=False)
-    await publish_letters(counted_engine, publisher, handled.letters)
+    await publish_letters(counted_engine, publisher, [*handled.letters])
     before = proxy.round_trips
 
-    await publish_letters(counted_engine, publisher, handled.letters)
+    await publish_letters(counted_engine, publisher, [*handled.letters])
 
     assert proxy.round_trips - before == FORGET
     await publisher.close()
@@ -116,10 +120,52 @@ async def test_letters_of_a_chunk_are_given_to_the_broker_in_few_writes(
     many = await make_handler().handle(chunk(await add_upload(), [BAD_EMAIL] * 200), careful=False)
     async with counting_proxy(amqp_url) as broker:
         publisher = Publisher(consumer_settings(database_url, broker.url), "test dead letters")
-        await publish_letters(engine, publisher, many.letters)
+        await publish_letters(engine, publisher, [*many.letters])
         before = broker.writes
 
-        await publish_letters(engine, publisher, many.letters)
+        await publish_letters(engine, publisher, [*many.letters])
 
         assert broker.writes - before < 10
         await publisher.close()
+
+
+async def test_letters_of_a_redelivered_chunk_are_found_without_reading_rejects_of_others(
+    engine: AsyncEngine, database: asyncpg.Connection, add_upload: AddUpload
+) -> None:
+    """With the plan that a session made and kept while the upload had hardly begun."""
+    upload = await add_upload()
+    await _add_rejects(database, upload, range(1, 21))
+    compiled = dead_letters.ENTRIES_OF_ROWS.compile(dialect=engine.dialect)
+    values = {"upload_id": f"'{upload}'", "first_row": "1", "last_row": "20"}
+    execute = f"EXECUTE entries ({', '.join(values[name] for name in compiled.positiontup or ())})"
+    await database.execute("SET plan_cache_mode = force_generic_plan")
+    await database.execute(f"PREPARE entries AS {compiled}")
+    await database.execute(execute)
+    await _add_rejects(database, upload, range(21, 20_000))
+
+    explained = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
+
+    assert _rows_read(json.loads(explained)[0]["Plan"]) == 20
+
+
+async def _add_rejects(database: asyncpg.Connection, upload_id: uuid.UUID, row_numbers: range) -> None:
+    await database.execute(
+        """
+        WITH rejects AS (
+            INSERT INTO rejected_rows (upload_id, row_number, line_number, code, message, cells, dead_at)
+            SELECT $1, n, n, 'invalid_email', 'why', '[]', now() FROM generate_series($2::bigint, $3::bigint) AS n
+        )
+        INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at) VALUES ($1, $2, $3, now())
+        """,
+        upload_id,
+        row_numbers[0],
+        row_numbers[-1],
+    )
+
+
+def _rows_read(plan: dict[str, Any]) -> int:
+    """By the scans of the table itself, those that a filter dropped among them."""
+    own = 0
+    if plan.get("Relation Name") == "rejected_rows":
+        own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return own + sum(_rows_read(child) for child in plan.get("Plans", []))
