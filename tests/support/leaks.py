@@ -42,11 +42,11 @@ class Connections(NamedTuple):
 
 # The API: its pool, as large a one for reads, that of lease queues and the one that listens; a publisher, and one that
 # asks for queue depths.
-# The producer: its pool; three subscriptions and two publishers. The consumer: its pool; one and two.
+# The producer: its pool; three subscriptions and two publishers. The consumer: its pool; one and three.
 ALLOWED: Final[dict[Kind, Connections]] = {
     "api_service": Connections(25, 2),
     "producer_service": Connections(8, 5),
-    "consumer_service": Connections(3, 3),
+    "consumer_service": Connections(3, 4),
 }
 OWN_QUEUES: Final = (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE)
 
