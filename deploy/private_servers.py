@@ -30,6 +30,8 @@ POSTGRES_SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",  # a million rows would otherwise force a checkpoint every few seconds
     "checkpoint_timeout": "15min",
+    "wal_buffers": "64MB",  # with the next: the log of a COPY is written by its writer, while the session goes on
+    "wal_writer_delay": "10ms",
     "password_encryption": "scram-sha-256",
 }
 RABBITMQ_CONFIG = """\
