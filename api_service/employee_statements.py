@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from api_service.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
-from shared.database.tables import SEARCH_TEXT
+from api_service.search_term import LOOKED_UP_TRIGRAMS, Place, SearchTerm
+from shared.database.tables import EMAIL_DOMAIN, NAME_AND_LOCAL_PART
 
 _COLUMNS: Final = """employees.id, employee_name, company_name, mobile_no, email, uploads.id AS "uploadId",
                    employees.created_at AS "createdAt", employees.updated_at AS "updatedAt\""""
@@ -48,26 +48,38 @@ AT_OFFSET: Final = f"""
 # $1: the percentage of the table's blocks to look at.
 TRIGRAM_SAMPLE: Final = f"""
     SELECT trigram, count(*)
-    FROM (SELECT {SEARCH_TEXT} AS search_text FROM employees TABLESAMPLE SYSTEM ($1)) AS sample,
+    FROM (SELECT {NAME_AND_LOCAL_PART} AS search_text FROM employees TABLESAMPLE SYSTEM ($1)) AS sample,
          unnest(show_trgm(search_text)) AS trigram
     GROUP BY trigram
 """
 
 
+# The two sides of a term's @.
+_LOCAL_PART: Final = "split_part(lower($1::text), '@', 1)"
+_DOMAIN: Final = "split_part(lower($1::text), '@', 2)"
+# The empty string keeps a test out of the index.
+_UNINDEXED: Final = f"({NAME_AND_LOCAL_PART} || '')"
+
+
 def explain(term: SearchTerm) -> str:
     """The planner's guess at the number of matches, from its statistics alone; no row is read."""
-    return f"EXPLAIN (FORMAT JSON) SELECT FROM employees WHERE {term.condition}"
+    if term.place is Place.EITHER:
+        condition = f"{term.test.format(NAME_AND_LOCAL_PART)} OR {term.test.format(EMAIL_DOMAIN)}"
+    else:
+        condition = f"{NAME_AND_LOCAL_PART} LIKE {_LOCAL_PART} || '@' AND {EMAIL_DOMAIN} LIKE {_DOMAIN}"
+    return f"EXPLAIN (FORMAT JSON) SELECT FROM employees WHERE {condition}"
 
 
 def rare_matches(term: SearchTerm) -> str:
-    """Through the trigram index. `total` counts the matches up to `$2`; those after the id `$3` from the offset `$4`,
-    `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are `LOOKED_UP_TRIGRAMS`
-    of the term's trigrams, if it has any.
+    """Through the indexes for searches. `total` counts the matches up to `$2`; those after the id `$3` from the offset
+    `$4`, `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are
+    `LOOKED_UP_TRIGRAMS` of the term's trigrams, if it has any.
     """
     # Materialized, the search is planned for all of its rows. Planned for the first few it would walk the whole table
     # in the hope to meet them early.
+    lookups = " UNION ALL ".join(f"SELECT id FROM employees WHERE {lookup}" for lookup in _lookups(term))
     return f"""
-        WITH matches AS MATERIALIZED (SELECT id FROM employees WHERE {_lookup(term)}),
+        WITH matches AS MATERIALIZED ({lookups}),
              first_matches AS MATERIALIZED (SELECT id FROM matches LIMIT $2)
         SELECT counted.total, page.*
         FROM (SELECT count(*) AS total FROM first_matches) AS counted LEFT JOIN (
@@ -79,12 +91,18 @@ def rare_matches(term: SearchTerm) -> str:
     """
 
 
-def _lookup(term: SearchTerm) -> str:
-    if not term.trigrams:
-        return term.condition
-    looked_up = (f"{SEARCH_TEXT} LIKE '%' || ${6 + number}::text || '%'" for number in range(LOOKED_UP_TRIGRAMS))
-    # The empty string keeps the condition itself out of the index, which would look up every trigram of it.
-    return " AND ".join([*looked_up, term.condition.replace(SEARCH_TEXT, f"({SEARCH_TEXT} || '')")])
+def _lookups(term: SearchTerm) -> list[str]:
+    """Conditions with an index each; a match meets exactly one of them."""
+    numbers = range(LOOKED_UP_TRIGRAMS if term.trigrams else 0)
+    trigrams = [f"{NAME_AND_LOCAL_PART} LIKE '%' || ${6 + number}::text || '%'" for number in numbers]
+    if term.place is Place.LOCAL_PART:
+        local_part = f"{NAME_AND_LOCAL_PART} LIKE {_LOCAL_PART} || '@%'"
+        return [" AND ".join([*(trigrams or [local_part]), term.condition])]
+    unindexed = term.test.format(_UNINDEXED)
+    in_name_or_local_part = [*trigrams, unindexed] if trigrams else [term.test.format(NAME_AND_LOCAL_PART)]
+    domain = f"domain LIKE {_DOMAIN}" if term.place is Place.DOMAIN else term.test.format("domain")
+    in_domain = f"{EMAIL_DOMAIN} = ANY (ARRAY(SELECT domain FROM email_domains WHERE {domain}))"
+    return [" AND ".join(in_name_or_local_part), f"{in_domain} AND {term.condition} AND NOT ({unindexed})"]
 
 
 def walk(term: SearchTerm) -> str:

@@ -1,9 +1,10 @@
-"""What a search term matches, as a condition that the trigram index can answer."""
+"""What a search term matches, and where an index has it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from shared.database.tables import SEARCH_TEXT
@@ -21,25 +22,39 @@ _WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
 LOOKED_UP_TRIGRAMS: Final = 4
 
 
+class Place(Enum):
+    """What of a term an index can have: the search index ends with an email's @, that of domains begins behind it."""
+
+    EITHER = auto()  # all of it, either index
+    LOCAL_PART = auto()  # its part before the @, which has trigrams: the search index
+    DOMAIN = auto()  # its part after the @; all of it, in a name
+
+
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """A condition over `employees` whose `$1` is `pattern`. A term with `trigrams` is found sooner by looking for rows
-    that have some of those, and holding only these rows to the condition.
+    """A test of a text, `{}`, whose `$1` is `pattern`. What has `trigrams` is found sooner by looking for rows that
+    have some of those, and holding only these rows to the test.
 
     A term matches, whatever its case, inside the name or inside the email. One of one or two characters that begins
     with a letter or digit matches only where a word starts: at the start of the name or email, or after an ASCII
     character that is neither letter nor digit. White space around a term does not count.
     """
 
-    condition: str
+    test: str
     pattern: str
+    place: Place = Place.EITHER
     trigrams: tuple[str, ...] = ()
 
+    @property
+    def condition(self) -> str:
+        """On a row of `employees`; no index answers it."""
+        return self.test.format(SEARCH_TEXT)
 
-# The parameter is there, so that every condition is run alike.
-_NOTHING: Final = "lower($1::text) IS NULL"
-_CONTAINS: Final = f"{SEARCH_TEXT} LIKE lower($1::text)"
-_STARTS_A_WORD: Final = f"{SEARCH_TEXT} ~ lower($1::text)"
+
+_CONTAINS: Final = "{} LIKE lower($1::text)"
+_STARTS_A_WORD: Final = "{} ~ lower($1::text)"
+# The parameter is there, so that every test is run alike.
+_NOTHING: Final = "{} IS NULL AND lower($1::text) IS NULL"
 
 
 def parse_search_term(text: str) -> SearchTerm | None:
@@ -52,7 +67,18 @@ def parse_search_term(text: str) -> SearchTerm | None:
         return SearchTerm(_NOTHING, "")
     if len(term) <= 2 and term[0].isalnum():
         return SearchTerm(_STARTS_A_WORD, _WORD_START + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", term))
-    return SearchTerm(_CONTAINS, "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%", _distinct_trigrams(term))
+    place = _place(term)
+    looked_up = term.partition("@")[0] if place is Place.LOCAL_PART else term
+    pattern = "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%"
+    return SearchTerm(_CONTAINS, pattern, place, _distinct_trigrams(looked_up))
+
+
+def _place(term: str) -> Place:
+    local_part, at_sign, domain = term.partition("@")
+    if not at_sign or not domain or "@" in domain:
+        return Place.EITHER
+    # The last two letters and the end of the word make a trigram.
+    return Place.LOCAL_PART if len(local_part) >= 2 and local_part[-2:].isalnum() else Place.DOMAIN
 
 
 def _distinct_trigrams(term: str) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ async def fill_employees(connection: asyncpg.Connection, first: int, last: int) 
         await connection.execute(definition["indexdef"], timeout=FILL_SECONDS)
     await connection.execute("UPDATE employee_totals SET total = $1 WHERE slot = 0", last)
     await connection.execute("VACUUM ANALYZE employees", timeout=FILL_SECONDS)
-    await connection.execute("VACUUM ANALYZE employee_totals")
+    await connection.execute("VACUUM ANALYZE employee_totals, email_domains")
     await connection.execute("CHECKPOINT")
 
 

@@ -1,4 +1,4 @@
-"""After an upload: merge the search index's pending list and renew the statistics, so that searches stay fast."""
+"""After an upload: merge the search indexes' pending lists and renew the statistics, so that searches stay fast."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 # Below a share of the table, what autovacuum does by itself is enough.
 WORTH_IT_SHARE = 0.02
 
+_MERGE = text("""
+    SELECT gin_clean_pending_list(index)
+    FROM unnest(ARRAY['employees_search_idx', 'email_domains_search_idx']::regclass[]) AS index
+""")
 _CHANGED_SHARE = text("""
     SELECT (inserted + updated)::float8 / greatest((SELECT sum(total) FROM employee_totals), 1)
     FROM uploads WHERE id = :upload_id
@@ -33,7 +37,7 @@ async def tidy_search_index(engine: AsyncEngine, upload_id: uuid.UUID) -> None:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             share = (await connection.execute(_CHANGED_SHARE, {"upload_id": upload_id})).scalar_one_or_none()
             if share is not None and share >= WORTH_IT_SHARE:
-                await connection.execute(text("SELECT gin_clean_pending_list('employees_search_idx')"))
+                await connection.execute(_MERGE)
                 await connection.execute(text("ANALYZE employees"))
     except (SQLAlchemyError, OSError) as error:
         log.warning("search index not tidied", **describe_error(error))

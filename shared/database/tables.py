@@ -37,9 +37,12 @@ FINAL_STATES = ("succeeded", "partially_succeeded", "failed", "cancelled")
 DUPLICATE_MODES = ("skip", "update", "reject")
 TOTAL_SLOTS = 64
 
-# One expression over both fields makes one cheap index; a query uses it only when it says the very same. The newline,
-# chr(10), keeps a term from matching across the two. (The inner parentheses are how Postgres prints it back.)
+# What a search looks at, and the two parts of it that have an index each; a query uses one only when it says the very
+# same. The newline, chr(10), keeps a term from matching across name and email. An email is ASCII: its domain needs no
+# collation. (The inner parentheses are how Postgres prints the expressions back.)
 SEARCH_TEXT = "lower((employee_name || chr(10)) || email)"
+NAME_AND_LOCAL_PART = "lower((employee_name || chr(10)) || \"left\"(email, strpos(email, '@')))"
+EMAIL_DOMAIN = "lower(split_part(email, '@', 2) COLLATE \"C\")"
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
@@ -226,9 +229,26 @@ employees = Table(
     Index("employees_email_key", text("lower(email)"), unique=True),
     Index(
         "employees_search_idx",
-        literal_column(SEARCH_TEXT).label("search_text"),
+        literal_column(NAME_AND_LOCAL_PART).label("search_text"),
         postgresql_using="gin",
         postgresql_ops={"search_text": "gin_trgm_ops"},
+    ),
+    Index("employees_domain_idx", text(EMAIL_DOMAIN)),
+)
+
+# The domain of every employee's email, kept by triggers on `employees`: a search finds the domains here, and their
+# employees by the index. A domain that two transactions brought at once stands here twice, since neither waits for the
+# other; it stays when its last employee is deleted.
+email_domains = Table(
+    "email_domains",
+    metadata,
+    Column("domain", Text(collation="C"), nullable=False),
+    Index("email_domains_domain_idx", "domain"),
+    Index(
+        "email_domains_search_idx",
+        "domain",
+        postgresql_using="gin",
+        postgresql_ops={"domain": "gin_trgm_ops"},
     ),
 )
 

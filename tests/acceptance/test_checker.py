@@ -95,6 +95,9 @@ async def test_lost_doubled_altered_and_unexpected_rows_are_named(
         "counted as 2 employees: there are 4",
     }
 
+    await database.execute("DELETE FROM email_domains WHERE domain = 'none.example'")
+    assert "not to be found by their domain: 1 employees" in await table_differences(database, expected)
+
     await database.execute("DELETE FROM employees WHERE row_number IN (1, 2, 9)")
     assert "lost from the table: row 1" in await table_differences(database, expected)
 

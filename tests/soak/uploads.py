@@ -17,7 +17,7 @@ from tests.soak.letters import Letters
 from tests.soak.patience import PASSING, patiently
 from tests.soak.stage import Stage
 from tests.soak.verdict import Verdict
-from tests.support.checker import count_differences, report_differences, share_differences
+from tests.support.checker import count_differences, domain_differences, report_differences, share_differences
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Employee, Expected, Mode, read_top_to_bottom
 from tests.support.system import FINAL_STATES
@@ -105,6 +105,7 @@ class Uploads:
         found, counted = await database.fetchrow(
             "SELECT (SELECT count(*) FROM employees), (SELECT sum(total)::bigint FROM employee_totals)"
         ) or (None, None)
+        self._verdict.differs("the table", await domain_differences(database))
         await database.close()
         if not found == counted == employees and not self._verdict.differences:
             self._verdict.differs("the table", [f"{found} employees, counted as {counted}: {employees} expected"])

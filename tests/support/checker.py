@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from shared.database.tables import EMAIL_DOMAIN
 from tests.support.reference import FIELDS, Employee, Expected, Rejected, drop_apostrophe
 
 Json = dict[str, Any]
@@ -31,7 +32,15 @@ async def table_differences(database: asyncpg.Connection, expected: Expected) ->
     counted = await database.fetchval("SELECT count(*) FROM employees")
     if total != counted:
         differences.append(f"counted as {total} employees: there are {counted}")
-    return differences
+    return differences + await domain_differences(database)
+
+
+async def domain_differences(database: asyncpg.Connection) -> list[str]:
+    """A search for a part of a domain finds only the employees whose domain stands in the table of domains."""
+    missing = await database.fetchval(
+        f"SELECT count(*) FROM employees WHERE {EMAIL_DOMAIN} NOT IN (SELECT domain FROM email_domains)"
+    )
+    return [f"not to be found by their domain: {missing} employees"] if missing else []
 
 
 async def share_differences(database: asyncpg.Connection, expected: Expected, upload_id: str) -> list[str]:

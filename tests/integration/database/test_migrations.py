@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from shared.database.schema_check import REQUIRED_REVISION
+from tests.support.employees import Person, insert_employees
 from tests.support.servers import CHECKOUT
 from tests.support.uploads import insert_upload
 
@@ -67,6 +68,21 @@ async def test_rejects_without_a_letter_enter_the_outbox_and_come_back_from_it(
     assert down == 0, output
     assert [tuple(entry) for entry in entries] == [(2, 2), (4, 4)]
     assert [each["row_number"] for each in await database.fetch(unpublished)] == [2, 4]
+
+
+async def test_domains_of_earlier_employees_are_there_after_the_migration(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    await alembic(database_url, "downgrade", "0003")
+    await insert_employees(
+        database, [Person("Asha", "asha@one.example"), Person("Bo", "bo@ONE.example"), Person("Cy", "cy@two.example")]
+    )
+
+    up, output = await alembic(database_url, "upgrade", "head")
+
+    assert up == 0, output
+    found = await database.fetch("SELECT domain FROM email_domains ORDER BY domain")
+    assert [row["domain"] for row in found] == ["one.example", "two.example"]
 
 
 async def test_services_require_the_newest_migration(database: asyncpg.Connection) -> None:
