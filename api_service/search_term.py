@@ -23,11 +23,14 @@ LOOKED_UP_TRIGRAMS: Final = 4
 
 
 class Place(Enum):
-    """What of a term an index can have: the search index ends with an email's @, that of domains begins behind it."""
+    """By which part of a term its rows are looked up: the search index ends with an email's @, domains begin behind it.
 
-    EITHER = auto()  # all of it, either index
-    LOCAL_PART = auto()  # its part before the @, which has trigrams: the search index
-    DOMAIN = auto()  # its part after the @; all of it, in a name
+    A name may have any term in it.
+    """
+
+    EITHER = auto()  # all of it, in both indexes
+    LOCAL_PART = auto()  # what stands before the @
+    DOMAIN = auto()  # what stands after the @, for nothing before it has a trigram
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class SearchTerm:
 _CONTAINS: Final = "{} LIKE lower($1::text)"
 _STARTS_A_WORD: Final = "{} ~ lower($1::text)"
 # The parameter is there, so that every test is run alike.
-_NOTHING: Final = "{} IS NULL AND lower($1::text) IS NULL"
+_NOTHING: Final = "lower($1::text) IS NULL"
 
 
 def parse_search_term(text: str) -> SearchTerm | None:
@@ -77,8 +80,8 @@ def _place(term: str) -> Place:
     local_part, at_sign, domain = term.partition("@")
     if not at_sign or not domain or "@" in domain:
         return Place.EITHER
-    # The last two letters and the end of the word make a trigram.
-    return Place.LOCAL_PART if len(local_part) >= 2 and local_part[-2:].isalnum() else Place.DOMAIN
+    # Any letter or digit but a lone first one makes a trigram, with the end of its word.
+    return Place.LOCAL_PART if any(character.isalnum() for character in local_part[1:]) else Place.DOMAIN
 
 
 def _distinct_trigrams(term: str) -> tuple[str, ...]:
