@@ -2,7 +2,8 @@
 
 Three ways lie ready for a term, and none is chosen blindly:
 
-- a rare term goes through the trigram index; all its ids (at most `EXACT_MATCHES`) make the page and an exact total;
+- a rare term goes through the indexes for searches; all its ids (at most `EXACT_MATCHES`) make the page and an exact
+  total;
 - for a term that the planner's statistics call common, the index would return a large part of the table; its page is
   found by walking the primary key, where the next match is near, and its total is the planner's estimate;
 - a term that looked rare and has more matches than that, or outlasts `INDEX_SEARCH_SECONDS` (nothing but punctuation,

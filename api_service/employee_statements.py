@@ -1,4 +1,4 @@
-"""The statements that find a page of employees. Each answers in one round trip, and takes one way through one index.
+"""The statements that find a page of employees. Each answers in one round trip, by way of indexes.
 
 `$1` is the pattern of a search term where there is one. A row holds what the API shows of an employee, under the names
 that it shows them by; beside it, on each row, whatever is known of the whole list. A page without anybody is one row

@@ -105,10 +105,10 @@ class Uploads:
         found, counted = await database.fetchrow(
             "SELECT (SELECT count(*) FROM employees), (SELECT sum(total)::bigint FROM employee_totals)"
         ) or (None, None)
-        self._verdict.differs("the table", await domain_differences(database))
-        await database.close()
         if not found == counted == employees and not self._verdict.differences:
             self._verdict.differs("the table", [f"{found} employees, counted as {counted}: {employees} expected"])
+        self._verdict.differs("the table", await domain_differences(database))
+        await database.close()
 
     async def _bring_to_its_end(self, plan: Plan, history: History, path: Path, expected: Expected) -> bool:
         """False when it got stuck: its line ends, because nothing can be said of what would follow."""

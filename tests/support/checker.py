@@ -38,7 +38,7 @@ async def table_differences(database: asyncpg.Connection, expected: Expected) ->
 async def domain_differences(database: asyncpg.Connection) -> list[str]:
     """A search for a part of a domain finds only the employees whose domain stands in the table of domains."""
     missing = await database.fetchval(
-        f"SELECT count(*) FROM employees WHERE {EMAIL_DOMAIN} NOT IN (SELECT domain FROM email_domains)"
+        f"SELECT count(*) FROM employees WHERE NOT EXISTS (SELECT FROM email_domains WHERE domain = {EMAIL_DOMAIN})"
     )
     return [f"not to be found by their domain: {missing} employees"] if missing else []
 

@@ -19,7 +19,7 @@ from api_service.settings import ApiSettings
 from tests.support.employees import Person, insert_employees, matches
 
 # Everything that a pattern, a regular expression or pg_trgm could take for something else than itself.
-NASTY = "abAB1%_\\'\"*+?.^$|()[]{}<>-/:;,!#&~`= éÉßñЖжΣ李明’😀-."
+NASTY = "abAB1@%_\\'\"*+?.^$|()[]{}<>-/:;,!#&~`= éÉßñЖжΣ李明’😀-."
 PERSONS = 400
 LARGE = 60_000
 
@@ -156,11 +156,16 @@ async def test_whoever_matches_twice_is_found_once(listing: EmployeeListing, dat
         Person("Asha", "cy@one.example"),
         Person("asha@asha.example", "di@one.example"),
         Person("x@asha", "x@asha.example"),
+        Person("x@asha.example", "christopher@two.example"),
+        Person("christopher@two.example", "z@one.example"),
+        Person("Priya", "priya.s@three.example"),
     ]
     await insert_employees(database, people)
     # Two transactions that bring a domain at once both write it down.
     await database.execute("INSERT INTO email_domains (domain) VALUES ('asha.example')")
-    for searched in ["asha", "as", "a", "asha.example", "asha@", "@asha", "asha@asha", "x@asha", "sha@asha.example"]:
+    terms = ["asha", "as", "a", "asha.example", "asha@", "@asha", "asha@asha", "x@asha", "sha@asha.example"]
+    terms += ["x@asha.example", "christopher@two", "CHRISTOPHER@two.example", "priya.s@three", "@three.example"]
+    for searched in terms:
         page = await listing.find_rare(term_for(searched), after=0, offset=0, limit=11)
         assert ids(page) == [n for n, person in enumerate(people, 1) if matches(searched, person)], searched
         assert page is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncpg
-import pytest
 
 from shared.database.tables import EMAIL_DOMAIN
 from tests.support.checker import domain_differences
@@ -39,19 +38,32 @@ async def test_domain_is_kept_once_in_lower_case_whoever_brings_it(database: asy
 
 
 async def test_rolled_back_employees_leave_no_domain(database: asyncpg.Connection) -> None:
-    with pytest.raises(asyncpg.UniqueViolationError):
-        await add(database, "asha@one.example", "asha@one.example")
+    transaction = database.transaction()
+    await transaction.start()
+    await add(database, "asha@one.example")
+    assert await domains(database) == ["one.example"]
+    await transaction.rollback()
     assert await domains(database) == []
+
+
+async def test_domain_is_kept_without_a_search_path(database: asyncpg.Connection) -> None:
+    """As a dump's data is restored."""
+    await database.execute("SET search_path = ''")
+    await database.execute(ADD.replace("employees", "public.employees"), ["asha@one.example"])
+    await database.execute("RESET search_path")
+    assert await domains(database) == ["one.example"]
 
 
 async def test_two_that_bring_a_domain_at_once_do_not_wait_for_each_other(
     database: asyncpg.Connection, database_url: str
 ) -> None:
     other = await asyncpg.connect(database_url, server_settings={"lock_timeout": "1s"})
-    async with database.transaction():
-        await add(database, "asha@one.example")
-        await add(other, "bo@one.example")
-    await other.close()
+    try:
+        async with database.transaction():
+            await add(database, "asha@one.example")
+            await add(other, "bo@one.example")
+    finally:
+        await other.close()
 
     assert await domains(database) == ["one.example", "one.example"]
     await add(database, "cy@one.example")
