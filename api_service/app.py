@@ -10,31 +10,29 @@ from collections.abc import AsyncIterator, Iterator
 import structlog
 from fastapi import FastAPI
 
-from api_service import openapi
-from api_service.employee_listing import EmployeeListing
+from api_service.dead_letters import routes as dead_letters
+from api_service.employees import routes as employees
+from api_service.employees.listing import EmployeeListing
+from api_service.employees.read_pool import ReadPool
+from api_service.employees.trigram_shares import TrigramShares
+from api_service.http import openapi
+from api_service.http.problems import register_problem_handlers
+from api_service.http.request_log import RequestLog
 from api_service.lease_queues.lease_queues import LeaseQueues
-from api_service.problems import register_problem_handlers
-from api_service.read_pool import ReadPool
-from api_service.request_log import RequestLog
-from api_service.retention import run_retention
-from api_service.routes import (
-    dead_letters,
-    employees,
-    operations,
-    queue_messages,
-    queues,
-    seed_queues,
-    uploads,
-)
+from api_service.lease_queues.routes import messages as queue_messages
+from api_service.lease_queues.routes import older_clients as seed_queues
+from api_service.lease_queues.routes import queues
+from api_service.operations import routes as operations
+from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
-from api_service.trigram_shares import TrigramShares
-from api_service.upload_queries import DELETE_TIMEOUT_SECONDS
+from api_service.uploads import routes as uploads
+from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
-from shared.failpoints import Failpoints
-from shared.graceful_exit import end_with_status_0
-from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
+from shared.service.failpoints import Failpoints
+from shared.service.graceful_exit import end_with_status_0
+from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 import asyncpg
 import msgspec
 
-from api_service import employee_statements as statements
-from api_service.employee_listing import EXACT_MATCHES, WALK_ROWS
-from api_service.read_pool import PLANNER_SETTINGS
-from api_service.search_term import LOOKED_UP_TRIGRAMS, SearchTerm, parse_search_term
-from api_service.trigram_shares import TrigramShares
+from api_service.employees import statements
+from api_service.employees.listing import EXACT_MATCHES, WALK_ROWS
+from api_service.employees.read_pool import PLANNER_SETTINGS
+from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, SearchTerm, parse_search_term
+from api_service.employees.trigram_shares import TrigramShares
 from benchmarks.closed_loop import Load, Loaded, Statement, load
 from benchmarks.figures import Check, Figure, Outcome, at_least, at_most, ratio, rounded
 from benchmarks.listing_table import COMMON_DOMAIN, fill_employees, rare_surnames

@@ -20,11 +20,11 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
-from shared.failpoints import Failpoints
-from shared.garbage_collection import collect_seldom
-from shared.graceful_exit import end_with_status_0
-from shared.probes import probe_router
-from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging, describe_error
+from shared.service.failpoints import Failpoints
+from shared.service.garbage_collection import collect_seldom
+from shared.service.graceful_exit import end_with_status_0
+from shared.service.probes import probe_router
+from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging, describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from sqlalchemy import text
 
-from consumer_service.copy_chances import CopyChances
+from consumer_service.copy_policy import CopyChances
 from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
 from consumer_service.row_markers import open_markers
@@ -26,7 +26,7 @@ from shared.database.ledger import LedgerEntry, entries_among, insert_entry
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
 from shared.messages import ChunkReply
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     import uuid
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from consumer_service.dead_letters import Reject
     from consumer_service.employee_writer import Written
     from consumer_service.settings import ConsumerSettings
-    from shared.failpoints import CheckRows, Failpoints
     from shared.messages import ChunkRequest
+    from shared.service.failpoints import CheckRows, Failpoints
 
     WriteRows = Callable[[AsyncConnection, RawRows, Target, CheckRows], Awaitable[tuple[Written, list[Reject]]]]
 

@@ -31,8 +31,8 @@ from consumer_service.single_handler import SingleHandler
 from shared.amqp.connection import BrokerUnavailable, broker_errors
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
+from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage
-from shared.malformed_message import dead_letter_malformed
 from shared.messages import (
     ChunkRequest,
     EmployeeRequest,
@@ -42,7 +42,7 @@ from shared.messages import (
     TextRequest,
     decode_request,
 )
-from shared.telemetry import describe_error, sqlstate
+from shared.service.telemetry import describe_error, sqlstate
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from consumer_service.reply_sender import ReplySender
     from consumer_service.settings import ConsumerSettings
     from shared.amqp.publisher import Publisher
-    from shared.failpoints import Failpoints
     from shared.messages import EmployeeOutcome, Request
+    from shared.service.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
 from shared.errors import RowCode
 from shared.rows.employee_row import Layout
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     import uuid
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from consumer_service.employee_writer import Written
     from consumer_service.row_markers import RowMarkers
     from consumer_service.settings import ConsumerSettings
-    from shared.failpoints import Failpoints
     from shared.messages import RedriveRequest
+    from shared.service.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
 

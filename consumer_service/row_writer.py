@@ -13,7 +13,7 @@ from consumer_service.employee_writer import Written, copy_new_employees, write_
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
 from shared.rows.employee_row import FIELDS, email_key
-from shared.telemetry import sqlstate
+from shared.service.telemetry import sqlstate
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from consumer_service.dead_letters import Reject
     from consumer_service.row_markers import RowMarkers
     from consumer_service.row_results import RawRows
-    from shared.failpoints import CheckRows
     from shared.messages import OnDuplicate
     from shared.rows.employee_row import Layout
+    from shared.service.failpoints import CheckRows
 
 
 class RowErrorsEverywhere(TryAgainLater):

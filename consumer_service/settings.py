@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import SharedSettings
+from shared.service.settings import SharedSettings
 
 
 class ConsumerSettings(SharedSettings):

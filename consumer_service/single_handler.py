@@ -15,13 +15,13 @@ from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RowCode
 from shared.messages import EmployeeOutcome
 from shared.rows.employee_row import FIELDS, Layout
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from shared.failpoints import Failpoints
     from shared.messages import EmployeeRequest
+    from shared.service.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
 

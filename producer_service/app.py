@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator
 import structlog
 from fastapi import FastAPI
 
-from producer_service.dead_chunks import DeadChunks
-from producer_service.dispatcher import Dispatcher
-from producer_service.request_routes import register_problem_handler, request_router
 from producer_service.requester import Requester
+from producer_service.requests.routes import register_problem_handler, request_router
+from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
-from producer_service.single_requests import SingleRequests
+from producer_service.uploads.dead_chunks import DeadChunks
+from producer_service.uploads.dispatcher import Dispatcher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
-from shared.failpoints import Failpoints
-from shared.garbage_collection import collect_seldom
-from shared.graceful_exit import end_with_status_0
-from shared.probes import probe_router
-from shared.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
+from shared.service.failpoints import Failpoints
+from shared.service.garbage_collection import collect_seldom
+from shared.service.graceful_exit import end_with_status_0
+from shared.service.probes import probe_router
+from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from shared.messages import ChunkReply, RequestReply, RequestsLost, decode_reply
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-    from shared.settings import SharedSettings
+    from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
 

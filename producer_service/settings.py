@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import SharedSettings, UploadStoreSettings
+from shared.service.settings import SharedSettings, UploadStoreSettings
 
 
 class ProducerSettings(SharedSettings, UploadStoreSettings):

@@ -17,7 +17,7 @@ import structlog
 
 from api_service.lease_queues.metrics import LISTENER_LOSSES
 from shared.database.engine import CONNECT_TIMEOUT_SECONDS
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
 

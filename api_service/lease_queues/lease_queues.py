@@ -20,7 +20,7 @@ from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.receivers import Receivers
 from api_service.settings import ApiSettings
 from shared.database.engine import DATABASE_ERRORS, create_engine, is_row_fault
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aio_pika.abc import AbstractConnection
 
-    from shared.settings import SharedSettings
+    from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 aiormq's `basic_publish` holds the channel's lock for each message, and a lock changes hands once in an iteration of the
 event loop: every message of many at once costs an iteration and a system call here, and a packet at the broker. This
 does for all of them together what it does for one. It keeps aiormq's own books of confirms, whose names are public but
-undocumented: `tests/integration/amqp/test_publisher.py` holds it to what they promise.
+undocumented: `tests/integration/shared/amqp/test_publisher.py` holds it to what they promise.
 """
 
 from __future__ import annotations

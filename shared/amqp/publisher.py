@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection
     from aiormq.channel import Channel
 
-    from shared.settings import SharedSettings
+    from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
 

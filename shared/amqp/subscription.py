@@ -11,12 +11,12 @@ import structlog
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
-from shared.telemetry import describe_error
+from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-    from shared.settings import SharedSettings
+    from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
 

@@ -10,14 +10,14 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from shared.telemetry import sqlstate
+from shared.service.telemetry import sqlstate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.engine import ExceptionContext
 
-    from shared.settings import SharedSettings
+    from shared.service.settings import SharedSettings
 
 CONNECT_TIMEOUT_SECONDS = 5
 

@@ -38,8 +38,8 @@ _DELIVERY: Final = "consumer_service/delivery.py"
 MUTANTS: Final = (
     Mutant(
         "an upload is finished under the lock that chunks in flight hold",
-        (Change("producer_service/upload_state.py", "finished_at IS NULL FOR UPDATE", "finished_at IS NULL"),),
-        ("tests/integration/producer/test_upload_state.py",),
+        (Change("producer_service/uploads/upload_state.py", "finished_at IS NULL FOR UPDATE", "finished_at IS NULL"),),
+        ("tests/integration/producer_service/uploads/test_upload_state.py",),
     ),
     Mutant(
         "a message is acknowledged after the commit",
@@ -56,7 +56,7 @@ MUTANTS: Final = (
             ),
         ),
         (
-            "tests/integration/consumer/test_delivery.py",
+            "tests/integration/consumer_service/test_delivery.py",
             "tests/acceptance/test_killed_processes.py",
             "-k",
             "given_back or killed_at_any_step_of_a_chunk",
@@ -71,7 +71,7 @@ MUTANTS: Final = (
                 "    return inserted is not None\n",
             ),
         ),
-        ("tests/integration/consumer/test_ledger.py",),
+        ("tests/integration/consumer_service/test_ledger.py",),
     ),
     Mutant(
         "publishes wait for the broker's confirm",
@@ -82,7 +82,7 @@ MUTANTS: Final = (
                 "",
             ),
         ),
-        ("tests/integration/amqp/test_publisher.py",),
+        ("tests/integration/shared/amqp/test_publisher.py",),
     ),
     Mutant(
         "a letter leaves the outbox once the broker has confirmed it",
@@ -99,7 +99,7 @@ MUTANTS: Final = (
                 "        await _publish(publisher, letters)\n        del unpublished[0]",
             ),
         ),
-        ("tests/integration/consumer/test_dead_letters.py",),
+        ("tests/integration/consumer_service/test_dead_letters.py",),
     ),
     Mutant(
         "a message that met a database error goes back to its queue",
@@ -110,11 +110,11 @@ MUTANTS: Final = (
                 "below: whatever arrives here is ours\n            await message.reject(requeue=False)\n",
             ),
         ),
-        ("tests/integration/consumer/test_delivery.py", "-k", "given_back"),
+        ("tests/integration/consumer_service/test_delivery.py", "-k", "given_back"),
     ),
     Mutant(
         "a producer proves its fencing number before it finishes an upload",
-        (Change("producer_service/leases.py", "if fence != lease.fence:", "if fence is None:"),),
-        ("tests/integration/producer/test_upload_state.py",),
+        (Change("producer_service/uploads/leases.py", "if fence != lease.fence:", "if fence is None:"),),
+        ("tests/integration/producer_service/uploads/test_upload_state.py",),
     ),
 )

@@ -14,7 +14,7 @@ import asyncpg
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY
 from shared.messages import DeadLetter, encode
-from shared.settings import SharedSettings
+from shared.service.settings import SharedSettings
 from tests.support.broker import Broker
 
 CELLS = ["Asha Rao", "Initech", "9876543210", "asha at example.com"]

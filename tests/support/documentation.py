@@ -7,7 +7,7 @@ from pydantic import AliasChoices
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from api_service.problems import FILE_MEANINGS, ProblemCode
+from api_service.http.problems import FILE_MEANINGS, ProblemCode
 
 
 def settings_rows(settings: type[BaseSettings]) -> list[str]:

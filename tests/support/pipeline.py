@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consumer_service.delivery import Deliveries
 from consumer_service.reply_sender import ReplySender
 from consumer_service.settings import ConsumerSettings
-from producer_service.dead_chunks import DeadChunks
-from producer_service.dispatcher import Dispatcher
 from producer_service.requester import Requester
 from producer_service.settings import ProducerSettings
+from producer_service.uploads.dead_chunks import DeadChunks
+from producer_service.uploads.dispatcher import Dispatcher
 from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription
 from shared.database.engine import create_engine
-from shared.failpoints import Failpoints
+from shared.service.failpoints import Failpoints
 from shared.upload_store import UploadStore
 from tests.support.waiting import eventually
 

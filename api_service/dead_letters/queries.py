@@ -1,0 +1,249 @@
+"""Every query on dead letters: rejected rows and malformed messages that nobody has discarded, oldest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, Row, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api_service.dead_letters.rotation import Letter, MalformedLetter, RowLetter, letter_id
+from api_service.http.json_model import JsonModel
+from api_service.http.pagination import Total
+from shared.database.tables import malformed_messages, rejected_rows
+
+MALFORMED_CODE: Final = "malformed_message"
+EXACT_LETTERS: Final = 100_000
+
+
+class DeadLetter(JsonModel):
+    """A rejected row, or a message on the request queue that was no request (then most of it is null)."""
+
+    message_id: str = Field(
+        description="Of the message in the queue: `upload:row:attempt`, or `malformed:` and an id.",
+        examples=["6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10:17:1"],
+    )
+    upload_id: UUID | None
+    row_number: int | None
+    line_number: int | None
+    code: str = Field(examples=["invalid_email"])
+    field: str | None
+    message: str = Field(examples=["The email needs an @ with a domain behind it."])
+    cells: list[str] | None = Field(description="The record as it stood in the file.")
+    dead_at: datetime
+
+
+class LetterKey(NamedTuple):
+    """The order of dead letters; what a cursor holds. A malformed message stands with its own id, and row 0."""
+
+    dead_at: datetime
+    upload_id: UUID
+    row_number: int
+
+
+class LetterFilter(NamedTuple):
+    """Which rejected rows; None = any."""
+
+    upload_id: UUID | None = None
+    code: str | None = None
+
+    def takes(self, row: LiveRow) -> bool:
+        return self.upload_id in (None, row.key.upload_id) and self.code in (None, row.code)
+
+
+class LiveRow(NamedTuple):
+    """A rejected row that is dead and not discarded."""
+
+    key: LetterKey
+    attempt: int
+    code: str
+
+    @property
+    def letter(self) -> RowLetter:
+        return RowLetter(self.key.upload_id, self.key.row_number, self.attempt)
+
+
+_BEGINNING: Final = LetterKey(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0), 0)
+
+# The keys of a page come first, from the indexes alone; only its own rows are fetched.
+_PAGE = text("""
+    WITH keys AS (
+        (
+            SELECT dead_at, upload_id AS key_id, row_number FROM rejected_rows
+            WHERE discarded_at IS NULL AND (dead_at, upload_id, row_number) > (:dead_at, :upload_id, :row_number)
+            ORDER BY dead_at, upload_id, row_number LIMIT CAST(:offset AS bigint) + :limit
+        )
+        UNION ALL
+        (
+            SELECT dead_at, id, 0 FROM malformed_messages
+            WHERE discarded_at IS NULL AND (dead_at, id, 0) > (:dead_at, :upload_id, :row_number)
+            ORDER BY dead_at, id LIMIT CAST(:offset AS bigint) + :limit
+        )
+        ORDER BY dead_at, key_id, row_number OFFSET :offset LIMIT :limit
+    )
+    SELECT keys.dead_at, keys.key_id, keys.row_number AS key_row, rejected.upload_id, rejected.row_number, line_number,
+           coalesce(code, :malformed_code) AS code, field, coalesce(message, malformed.reason) AS message,
+           CAST(cells AS text) AS cells, attempt
+    FROM keys
+    LEFT JOIN rejected_rows AS rejected
+      ON rejected.upload_id = keys.key_id AND rejected.row_number = keys.row_number
+    LEFT JOIN malformed_messages AS malformed ON malformed.id = keys.key_id AND keys.row_number = 0
+    ORDER BY keys.dead_at, keys.key_id, keys.row_number
+""")
+
+_COUNT_ALL = text("""
+    SELECT (SELECT count(*) FROM (SELECT FROM rejected_rows WHERE discarded_at IS NULL LIMIT :most) AS counted)
+         + (SELECT count(*) FROM (SELECT FROM malformed_messages WHERE discarded_at IS NULL LIMIT :most) AS counted),
+           (SELECT reltuples FROM pg_class WHERE oid = CAST('rejected_rows_oldest_idx' AS regclass))
+""")
+
+_LIVE_AMONG = text("""
+    SELECT dead_at, upload_id, row_number, attempt, code
+    FROM rejected_rows
+    JOIN unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[]))
+      AS letter (upload_id, row_number, attempt) USING (upload_id, row_number, attempt)
+    WHERE discarded_at IS NULL
+""")
+
+_MALFORMED_AMONG = text("SELECT id FROM malformed_messages WHERE id = ANY(:ids) AND discarded_at IS NULL")
+
+_DISCARD_ROWS = text("""
+    UPDATE rejected_rows AS rejected SET discarded_at = now()
+    FROM unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[])) AS row (upload_id, row_number)
+    WHERE rejected.upload_id = row.upload_id AND rejected.row_number = row.row_number AND discarded_at IS NULL
+""")
+
+_DISCARD_MALFORMED = text("""
+    UPDATE malformed_messages SET discarded_at = now() WHERE discarded_at IS NULL AND dead_at <= :until
+""")
+
+
+class LetterPage(NamedTuple):
+    """Up to one letter more than the limit, and the key of each."""
+
+    letters: Sequence[DeadLetter]
+    keys: Sequence[LetterKey]
+    total: Total
+
+
+async def list_letters(connection: AsyncConnection, *, after: LetterKey | None, offset: int, limit: int) -> LetterPage:
+    """The dead letters, oldest first."""
+    key = after or _BEGINNING
+    found = (
+        await connection.execute(
+            _PAGE, {**key._asdict(), "offset": offset, "limit": limit + 1, "malformed_code": MALFORMED_CODE}
+        )
+    ).all()
+    keys = [LetterKey(row.dead_at, row.key_id, row.key_row) for row in found]
+    return LetterPage([_dead_letter(row) for row in found], keys, await _count_letters(connection))
+
+
+async def count_rows(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
+    counted = await connection.execute(select(func.count()).where(*_conditions(matching, until)))
+    return int(counted.scalar_one())
+
+
+async def count_live(connection: AsyncConnection) -> int:
+    """How many letters the queue should have when every one of them has been published once."""
+    live = [
+        select(func.count()).where(table.c.discarded_at.is_(None)).scalar_subquery()
+        for table in (rejected_rows, malformed_messages)
+    ]
+    return int((await connection.execute(select(live[0] + live[1]))).scalar_one())
+
+
+async def rows_after(
+    connection: AsyncConnection, matching: LetterFilter, *, after: LetterKey | None, until: datetime, limit: int
+) -> Sequence[LiveRow]:
+    """The oldest rejected rows past a key that died no later than `until`."""
+    row = rejected_rows.c
+    key = (row.dead_at, row.upload_id, row.row_number)
+    found = await connection.execute(
+        select(*key, row.attempt, row.code)
+        .where(*_conditions(matching, until), tuple_(*key) > tuple_(*(after or _BEGINNING)))
+        .order_by(*key)
+        .limit(limit)
+    )
+    return [_live_row(each) for each in found]
+
+
+async def live_among(connection: AsyncConnection, letters: Sequence[Letter]) -> tuple[Sequence[LiveRow], set[Letter]]:
+    """Which of these letters still stand for something in the tables: for rows at that attempt, and for messages."""
+    of_rows = [letter for letter in letters if isinstance(letter, RowLetter)]
+    rows = await connection.execute(
+        _LIVE_AMONG,
+        {
+            "upload_ids": [letter.upload_id for letter in of_rows],
+            "row_numbers": [letter.row_number for letter in of_rows],
+            "attempts": [letter.attempt for letter in of_rows],
+        },
+    )
+    ids = [letter.id for letter in letters if isinstance(letter, MalformedLetter)]
+    malformed = (await connection.execute(_MALFORMED_AMONG, {"ids": ids})).scalars() if ids else ()
+    return [_live_row(each) for each in rows], {MalformedLetter(each) for each in malformed}
+
+
+async def discard_rows(connection: AsyncConnection, rows: Sequence[LiveRow]) -> int:
+    """They stay in their upload's report. Returns how many were not discarded or redriven meanwhile."""
+    discarded = await connection.execute(
+        _DISCARD_ROWS,
+        {
+            "upload_ids": [row.key.upload_id for row in rows],
+            "row_numbers": [row.key.row_number for row in rows],
+        },
+    )
+    return discarded.rowcount
+
+
+async def discard_malformed(connection: AsyncConnection, *, until: datetime) -> int:
+    return (await connection.execute(_DISCARD_MALFORMED, {"until": until})).rowcount
+
+
+async def current_time(connection: AsyncConnection) -> datetime:
+    """By the clock that `dead_at` is written with."""
+    now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
+async def _count_letters(connection: AsyncConnection) -> Total:
+    """Exact to `EXACT_LETTERS`."""
+    counted, estimate = (await connection.execute(_COUNT_ALL, {"most": EXACT_LETTERS + 1})).one()
+    if counted <= EXACT_LETTERS:
+        return Total(counted)
+    return Total(max(int(estimate), counted), is_estimate=True)
+
+
+def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnElement[bool]]:
+    row = rejected_rows.c
+    conditions = [row.discarded_at.is_(None), row.dead_at <= until]
+    if matching.upload_id is not None:
+        conditions.append(row.upload_id == matching.upload_id)
+    if matching.code is not None:
+        conditions.append(row.code == matching.code)
+    return conditions
+
+
+def _dead_letter(row: Row[Any]) -> DeadLetter:
+    is_row = row.upload_id is not None
+    return DeadLetter(
+        message_id=letter_id(
+            RowLetter(row.upload_id, row.row_number, row.attempt) if is_row else MalformedLetter(row.key_id)
+        ),
+        upload_id=row.upload_id,
+        row_number=row.row_number,
+        line_number=row.line_number,
+        code=row.code,
+        field=row.field,
+        message=row.message,
+        cells=json.loads(row.cells) if is_row else None,
+        dead_at=row.dead_at,
+    )
+
+
+def _live_row(row: Any) -> LiveRow:
+    return LiveRow(LetterKey(row.dead_at, row.upload_id, row.row_number), row.attempt, row.code)

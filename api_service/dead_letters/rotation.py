@@ -1,0 +1,187 @@
+"""One full turn of the dead-letter queue: each letter is taken, and copied to the tail or let go.
+
+Reading a queue by getting and giving back shuffles it; a turn keeps its order. A letter is acknowledged only when its
+copy is confirmed, so a crash loses none: at worst one is there twice, and the next turn drops the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from shared.amqp.connection import broker_errors, close_quietly, connect
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY, declare_topology
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+    from shared.amqp.publisher import Publisher
+    from shared.service.settings import SharedSettings
+
+WINDOW: Final = 500
+BROKER_ANSWER_SECONDS: Final = 10
+ROTATION_HEADER: Final = "rollcall-rotation"
+
+
+class RowLetter(NamedTuple):
+    """The letter of a rejected row, at the attempt that was rejected."""
+
+    upload_id: uuid.UUID
+    row_number: int
+    attempt: int
+
+
+class MalformedLetter(NamedTuple):
+    """The letter of a message that was no request."""
+
+    id: uuid.UUID
+
+
+Letter = RowLetter | MalformedLetter
+ChooseKept = Callable[[Sequence[Letter]], Awaitable[set[Letter]]]
+
+
+def letter_id(letter: Letter) -> str:
+    """The message id, and correlation id, of a letter: `upload:row:attempt` or `malformed:id`."""
+    if isinstance(letter, MalformedLetter):
+        return f"malformed:{letter.id}"
+    return f"{letter.upload_id}:{letter.row_number}:{letter.attempt}"
+
+
+def letter_named(identity: str) -> Letter | None:
+    """The inverse of `letter_id`; None for anything that it never makes."""
+    first, *numbers = identity.split(":")
+    try:
+        letter: Letter
+        if first == "malformed":
+            (malformed_id,) = numbers
+            letter = MalformedLetter(uuid.UUID(malformed_id))
+        else:
+            row_number, attempt = map(int, numbers)
+            if not (0 < row_number < 2**63 and 0 < attempt < 2**31):
+                return None
+            letter = RowLetter(uuid.UUID(first), row_number, attempt)
+    except ValueError:
+        return None
+    return letter if letter_id(letter) == identity else None
+
+
+class Rotation:
+    """Takes the letters that were in the queue when it was opened, no more.
+
+    Their rows were committed before that; so whoever reads the tables afterwards sees what every one of them stands
+    for.
+    """
+
+    def __init__(self, channel: AbstractChannel, queue: AbstractQueue, publisher: Publisher) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._publisher = publisher
+        self._id = uuid.uuid4().hex
+        self._inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._seen = _SeenLetters()
+
+    async def run(self, choose_kept: ChooseKept) -> None:
+        """Keep the letters chosen, and those that are not ours; once each. Raises `BrokerUnavailable`."""
+        remaining = self._queue.declaration_result.message_count or 0
+        if remaining:
+            with broker_errors("the rotation was cut off"):
+                await self._queue.consume(self._inbox.put, timeout=BROKER_ANSWER_SECONDS)
+        while remaining > 0:
+            taken = await self._take(remaining)
+            batch = [message for message in taken if message.headers.get(ROTATION_HEADER) != self._id]
+            await self._settle(batch, choose_kept)
+            if len(batch) < len(taken) or not taken:
+                # Somebody else took letters away meanwhile, and we have come round to our own copies.
+                return
+            remaining -= len(taken)
+
+    async def _take(self, most: int) -> list[AbstractIncomingMessage]:
+        """What has been delivered, at least one; none only when the queue is empty."""
+        first = await self._next()
+        taken = [] if first is None else [first]
+        while taken and len(taken) < most and not self._inbox.empty():
+            taken.append(self._inbox.get_nowait())
+        return taken
+
+    async def _next(self) -> AbstractIncomingMessage | None:
+        with broker_errors("the rotation was cut off"):
+            try:
+                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                    return await self._inbox.get()
+            except TimeoutError:
+                queue = await self._channel.declare_queue(
+                    DEAD_LETTERS_QUEUE, passive=True, timeout=BROKER_ANSWER_SECONDS
+                )
+                if queue.declaration_result.message_count:
+                    raise
+        return None
+
+    async def _settle(self, batch: Sequence[AbstractIncomingMessage], choose_kept: ChooseKept) -> None:
+        if not batch:
+            return
+        named = [letter_named(message.correlation_id or message.message_id or "") for message in batch]
+        kept = await choose_kept([letter for letter in named if letter is not None])
+        copies = [
+            self._copy(message)
+            for message, letter in zip(batch, named, strict=True)
+            if letter is None or (letter in kept and self._seen.add(letter))
+        ]
+        outcomes = await asyncio.gather(*copies, return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        with broker_errors("the rotation was cut off"):
+            await batch[-1].ack(multiple=True)
+
+    async def _copy(self, message: AbstractIncomingMessage) -> None:
+        await self._publisher.publish(
+            DEAD_LETTERS_EXCHANGE,
+            MALFORMED_KEY if message.routing_key == MALFORMED_KEY else ROW_KEY,
+            message.body,
+            # Its own again, which names it: no two with one id are in flight, since the second is dropped.
+            message_id=message.correlation_id,
+            correlation_id=message.correlation_id,
+            headers={ROTATION_HEADER: self._id},
+        )
+
+
+class _SeenLetters:
+    """A bit a row, so that a million letters fit into some hundred kilobytes. At most one attempt of a row is kept."""
+
+    def __init__(self) -> None:
+        self._rows: dict[uuid.UUID, bytearray] = {}
+        self._malformed: set[uuid.UUID] = set()
+
+    def add(self, letter: Letter) -> bool:
+        """Whether it is new."""
+        if isinstance(letter, MalformedLetter):
+            is_new = letter.id not in self._malformed
+            self._malformed.add(letter.id)
+            return is_new
+        bits = self._rows.setdefault(letter.upload_id, bytearray())
+        place, bit = letter.row_number >> 3, 1 << (letter.row_number & 7)
+        if place >= len(bits):
+            bits.extend(bytes(place + 1 - len(bits)))
+        is_new = not bits[place] & bit
+        bits[place] |= bit
+        return is_new
+
+
+@contextlib.asynccontextmanager
+async def open_rotation(settings: SharedSettings, publisher: Publisher) -> AsyncIterator[Rotation]:
+    """Raises `BrokerUnavailable`. What is left unsettled at the end goes back to where it was."""
+    connection = await connect(settings, "api_service rotation")
+    try:
+        with broker_errors("the rotation was cut off"):
+            async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                channel = await connection.channel(publisher_confirms=False)
+                await declare_topology(channel)
+                await channel.set_qos(prefetch_count=WINDOW)
+                queue = await channel.declare_queue(DEAD_LETTERS_QUEUE, passive=True)
+        yield Rotation(channel, queue, publisher)
+    finally:
+        await close_quietly(connection)

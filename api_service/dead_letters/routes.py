@@ -1,0 +1,122 @@
+"""The routes under /v1/dead-letters."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body
+from pydantic import ConfigDict, Field
+
+from api_service.dead_letters.queries import (
+    DeadLetter,
+    LetterFilter,
+    LetterKey,
+    list_letters,
+)
+from api_service.dead_letters.redrive import delete_letters, redrive_letters
+from api_service.http.dependencies import Broker, Engine, Settings
+from api_service.http.json_model import JsonModel
+from api_service.http.pagination import BIGINT_MAX, Listing, PagingParameters
+from api_service.http.problems import ProblemCode, problem_responses
+from shared.amqp.queue_depths import read_depth
+from shared.amqp.topology import DEAD_LETTERS_QUEUE
+from shared.errors import RowCode
+
+router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+
+CHANGE_PROBLEMS = problem_responses(
+    ProblemCode.INVALID_REQUEST,
+    ProblemCode.DEAD_LETTERS_BUSY,
+    ProblemCode.BROKER_UNAVAILABLE,
+    ProblemCode.DATABASE_BUSY,
+)
+
+
+class DeadLetterListing(Listing[DeadLetter]):
+    """One page of the dead letters."""
+
+    depth: int | None = Field(description="Messages in the queue `employees.dead-letters`; null: no broker answers.")
+
+
+class RedriveOrder(JsonModel):
+    """Which rows to try again; the oldest first, all of them without a limit."""
+
+    # A misspelt filter would be none at all.
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: UUID | None = None
+    code: RowCode | None = None
+    limit: int | None = Field(None, ge=1, le=BIGINT_MAX)
+
+
+class RedriveOutcome(JsonModel):
+    """The rows are on their way; what became of them is in their uploads' counts."""
+
+    redriven: int = Field(description="Rows put back on the request queue.")
+    left: int = Field(description="Rows that match and were not, because of the limit.")
+
+
+class DeletionOrder(JsonModel):
+    """Which dead letters to delete; all of them without a filter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: UUID | None = None
+    code: RowCode | Literal["malformed_message"] | None = None
+
+
+class DeletionOutcome(JsonModel):
+    """What was deleted."""
+
+    removed: int
+
+
+@router.get(
+    "",
+    summary="Rejected rows and malformed messages, oldest first",
+    operation_id="listDeadLetters",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.DATABASE_BUSY),
+)
+async def get_dead_letters(engine: Engine, settings: Settings, paging: PagingParameters) -> DeadLetterListing:
+    """A malformed message has the code `malformed_message` and neither upload nor cells.
+
+    The total is exact to 100,000. A letter whose row is being redriven is out of the queue, and still listed until
+    the row succeeds.
+    """
+    after = paging.after(LetterKey)
+    async with engine.connect() as connection:
+        page = await list_letters(connection, after=after, offset=paging.offset, limit=paging.limit)
+    listing = paging.listing(page.letters, page.keys, page.total)
+    return DeadLetterListing(**dict(listing), depth=await read_depth(settings, DEAD_LETTERS_QUEUE))
+
+
+@router.post(
+    "/redrive",
+    summary="Put rejected rows back on the request queue",
+    operation_id="redriveDeadLetters",
+    responses=CHANGE_PROBLEMS,
+)
+async def post_redrive(
+    engine: Engine, broker: Broker, settings: Settings, order: Annotated[RedriveOrder | None, Body()] = None
+) -> RedriveOutcome:
+    """A row that succeeds now moves from `rejected` to another of its upload's counts, and out of its report; one that
+    fails again is dead again, once. Malformed messages cannot be redriven, only deleted.
+    """
+    order = order or RedriveOrder()
+    matching = LetterFilter(order.upload_id, order.code)
+    outcome = await redrive_letters(engine, broker, settings, matching, order.limit)
+    return RedriveOutcome(redriven=outcome.redriven, left=outcome.left)
+
+
+@router.delete(
+    "",
+    summary="Delete dead letters",
+    operation_id="deleteDeadLetters",
+    responses=CHANGE_PROBLEMS,
+)
+async def remove_dead_letters(
+    engine: Engine, broker: Broker, settings: Settings, order: Annotated[DeletionOrder | None, Body()] = None
+) -> DeletionOutcome:
+    """Rejected rows stay in their upload's report and counts; they can no longer be redriven."""
+    order = order or DeletionOrder()
+    removed = await delete_letters(engine, broker, settings, LetterFilter(order.upload_id, order.code))
+    return DeletionOutcome(removed=removed)

@@ -1,0 +1,129 @@
+"""A page of employees, all or those that a term matches, without reading ten million rows.
+
+Three ways lie ready for a term, and none is chosen blindly:
+
+- a rare term goes through the indexes for searches; all its ids (at most `EXACT_MATCHES`) make the page and an exact
+  total;
+- for a term that the planner's statistics call common, the index would return a large part of the table; its page is
+  found by walking the primary key, where the next match is near, and its total is the planner's estimate;
+- a term that looked rare and has more matches than that, or outlasts `INDEX_SEARCH_SECONDS` (nothing but punctuation,
+  which has no trigrams), is walked too. A walk looks at no more rows than it is told, and says where to go on.
+
+What a term turned out to be is remembered for a while, so that only its first page pays for finding it out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from api_service.employees import statements
+from api_service.employees.read_pool import ReadPool
+from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
+from api_service.employees.term_cache import TermMemory, Weight
+from api_service.employees.trigram_shares import TrigramShares
+from api_service.http.pagination import Total
+
+EXACT_MATCHES: Final = 10_000
+INDEX_SEARCH_SECONDS: Final = 2.0
+# A term is common when the estimate exceeds both. It comes from a sample of about a hundred texts: at these shares it
+# practically never makes a term common that has fewer than EXACT_MATCHES.
+COMMON_MATCHES: Final = 100_000
+COMMON_SHARE: Final = 0.05
+# About a second's work.
+WALK_ROWS: Final = 1_000_000
+
+Employee = dict[str, Any]
+
+
+class EmployeePage(NamedTuple):
+    """Up to one employee more than a page has. `resume_after` is set when the search was cut short before."""
+
+    employees: Sequence[Employee]
+    total: Total
+    resume_after: int | None = None
+
+
+class PageTooDeep(Exception):
+    """So many matches lie before the page that counting them off is too much work; a cursor gets there."""
+
+
+class EmployeeListing:
+    """The employees of one database, with what is known of the terms that were searched for."""
+
+    def __init__(self, reads: ReadPool, shares: TrigramShares | None = None) -> None:
+        self._reads = reads
+        self._shares = shares or TrigramShares()
+        self._memory = TermMemory()
+
+    async def page(
+        self, term: SearchTerm | None, *, limit: int, after: int = 0, offset: int = 0, walk_rows: int | None = None
+    ) -> EmployeePage:
+        """`limit` employees in the order of their ids, after an id or from an offset. Raises `PageTooDeep`."""
+        if term is None:
+            return await self._page_of_all(after, offset, limit)
+        weight = self._memory.recall(term) or self._memory.keep(term, await self.weigh(term))
+        if not weight.is_common:
+            page = await self.find_rare(term, after=after, offset=offset, limit=limit)
+            if page is not None:
+                return page
+            self._memory.keep(term, weight._replace(is_common=True))
+        total = Total(max(weight.estimate, EXACT_MATCHES + 1), is_estimate=True)
+        found = await self.walk(term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS)
+        if offset and not found.employees and found.resume_after is not None:
+            raise PageTooDeep
+        return found._replace(total=total)
+
+    async def one(self, employee_id: int) -> Employee | None:
+        found = await self._reads.fetch(statements.ONE, employee_id)
+        return dict(found[0]) if found else None
+
+    async def weigh(self, term: SearchTerm) -> Weight:
+        """How common the planner believes a term to be."""
+        [[plan]] = await self._reads.fetch(statements.explain(term), term.pattern)
+        estimate = int(json.loads(plan)[0]["Plan"]["Plan Rows"])
+        if estimate <= COMMON_MATCHES:
+            return Weight(estimate, is_common=False)
+        [[employees]] = await self._reads.fetch(statements.COUNT)
+        return Weight(estimate, is_common=estimate > COMMON_SHARE * employees)
+
+    async def find_rare(self, term: SearchTerm, *, after: int, offset: int, limit: int) -> EmployeePage | None:
+        """None for a term that has too many matches or takes too long to look up."""
+        trigrams = self._shares.rarest(term.trigrams, LOOKED_UP_TRIGRAMS)
+        arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *trigrams)
+        try:
+            found = await self._reads.fetch(
+                statements.rare_matches(term), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS
+            )
+        except TimeoutError:
+            return None
+        page = _page(found)
+        return page if page.total.items <= EXACT_MATCHES else None
+
+    async def walk(self, term: SearchTerm, *, after: int, offset: int, limit: int, rows: int) -> EmployeePage:
+        """Matches among the next `rows` employees, of a total that a walk cannot know."""
+        found = await self._reads.fetch(statements.walk(term), term.pattern, after, rows, offset, limit)
+        employees = [dict(row) for row in found]
+        if len(employees) == limit:
+            return EmployeePage(employees, Total(0))
+        last_seen_and_next = await self._reads.fetch(statements.WALK_END, after, rows - 1)
+        resume_after = last_seen_and_next[0]["id"] if len(last_seen_and_next) == 2 else None
+        return EmployeePage(employees, Total(0), resume_after)
+
+    async def _page_of_all(self, after: int, offset: int, limit: int) -> EmployeePage:
+        if offset:
+            return _page(await self._reads.fetch(statements.AT_OFFSET, offset, limit))
+        return _page(await self._reads.fetch(statements.AFTER, after, limit))
+
+
+def _page(found: Sequence[asyncpg.Record]) -> EmployeePage:
+    total = Total(found[0]["total"])
+    if found[0]["id"] is None:
+        return EmployeePage([], total)
+    employees = [dict(row) for row in found]
+    for employee in employees:
+        del employee["total"]
+    return EmployeePage(employees, total)

@@ -1,0 +1,158 @@
+"""The routes under /v1/employees."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, NamedTuple
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from starlette.types import Scope
+
+from api_service.employees.documents import Employee, delete_employee
+from api_service.employees.export import export_csv
+from api_service.employees.listing import PageTooDeep
+from api_service.employees.search_term import parse_search_term
+from api_service.http.dependencies import Employees, Engine
+from api_service.http.direct_route import DirectRoute
+from api_service.http.json_model import json_response
+from api_service.http.pagination import BIGINT_MAX, OWN_PARAMETERS, Listing, PagingParameters, plain_paging
+from api_service.http.problems import Problem, ProblemCode, problem_responses
+
+router = APIRouter(prefix="/v1", tags=["employees"])
+
+EmployeeId = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="The employee's id.", examples=[42])]
+SearchText = Annotated[
+    str,
+    Query(
+        alias="searchTerm",
+        description="Part of the name or the email, in any case. One or two characters that begin with a letter or "
+        "digit are looked for at the start of words only. `%`, `_` and `\\` mean themselves.",
+        examples=["asha"],
+    ),
+]
+
+
+class EmployeeKey(NamedTuple):
+    """What a cursor of this list holds."""
+
+    id: int
+
+
+@router.get(
+    "/employees",
+    summary="Employees by id, all or those that a term matches",
+    operation_id="listEmployees",
+    response_model=Listing[Employee],
+    responses=problem_responses(
+        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
+    ),
+)
+async def get_employees(employees: Employees, paging: PagingParameters, search_text: SearchText = "") -> Response:
+    """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
+
+    A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
+    goes on from there.
+    """
+    after = paging.after(EmployeeKey)
+    try:
+        page = await employees.page(
+            parse_search_term(search_text),
+            after=after.id if after else 0,
+            offset=paging.offset,
+            limit=paging.limit + 1,
+        )
+    except PageTooDeep:
+        detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
+        raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
+    return paging.answer(
+        page.employees,
+        lambda employee: EmployeeKey(employee["id"]),
+        page.total,
+        resume_after=EmployeeKey(page.resume_after) if page.resume_after is not None else None,
+    )
+
+
+@router.get(
+    "/employees.csv",
+    summary="All employees, or those that a term matches, as CSV",
+    operation_id="exportEmployees",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/csv": {}}, "description": "UTF-8, with a header line"},
+        **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
+    },
+)
+async def get_employees_csv(employees: Employees, search_text: SearchText = "") -> StreamingResponse:
+    """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
+    blocks = export_csv(employees, parse_search_term(search_text))
+    # What fails at once fails before the status is sent.
+    header, first_block = await anext(blocks), await anext(blocks, b"")
+
+    async def all_blocks() -> AsyncIterator[bytes]:
+        yield header + first_block
+        async for block in blocks:
+            yield block
+
+    disposition = {"Content-Disposition": 'attachment; filename="employees.csv"'}
+    return StreamingResponse(all_blocks(), media_type="text/csv; charset=utf-8", headers=disposition)
+
+
+@router.get(
+    "/employees/{employee_id}",
+    summary="One employee",
+    operation_id="getEmployee",
+    response_model=Employee,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
+)
+async def get_employee(employees: Employees, employee_id: EmployeeId) -> Response:
+    found = await employees.one(employee_id)
+    if found is None:
+        raise _unknown_employee()
+    return json_response(found)
+
+
+@router.delete(
+    "/employees/{employee_id}",
+    summary="Delete one employee",
+    operation_id="deleteEmployee",
+    status_code=204,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
+)
+async def remove_employee(engine: Engine, employee_id: EmployeeId) -> Response:
+    """The counts of the upload that it came from stay as they are."""
+    async with engine.begin() as connection:
+        deleted = await delete_employee(connection, employee_id)
+    if not deleted:
+        raise _unknown_employee()
+    return Response(status_code=204)
+
+
+def _unknown_employee() -> Problem:
+    return Problem(ProblemCode.UNKNOWN_EMPLOYEE, "No employee has this id; the list at /v1/employees has all.")
+
+
+_LISTING = "/v1/employees"
+_LISTING_PARAMETERS = OWN_PARAMETERS | {"searchTerm"}
+
+
+def _listing_arguments(scope: Scope) -> dict[str, object] | None:
+    """None for parameters that are not plainly right: the declared route says what is wrong with them."""
+    if scope["path"] != _LISTING:
+        return None
+    parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if not _LISTING_PARAMETERS.issuperset(name for name, _ in parameters):
+        return None
+    try:
+        paging = plain_paging(_LISTING, parameters)
+    except Problem:
+        return None
+    return None if paging is None else {"paging": paging, "search_text": dict(parameters).get("searchTerm", "")}
+
+
+DIRECT_ROUTES: list[BaseRoute] = [
+    DirectRoute(route, _listing_arguments)
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.endpoint is get_employees
+]

@@ -1,0 +1,141 @@
+"""The routes that move messages: send, receive, acknowledge, change a lease. /v1/queues/{queue}/…"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from api_service.http.dependencies import Queues, Settings
+from api_service.http.direct_route import DirectRoute, path_arguments
+from api_service.http.hang_up import while_connected
+from api_service.http.json_body import described_body, invalid_body, json_response, read_json
+from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Order, Receipt
+from api_service.lease_queues.routes.documents import (
+    AcknowledgeOutcome,
+    ExtendedLease,
+    LeaseChange,
+    NewMessageBody,
+    ReceiptList,
+    ReceivedMessages,
+    ReceiveOrder,
+    SendOrder,
+    SentMessages,
+    received_messages,
+)
+from api_service.lease_queues.routes.sending import send_payloads
+
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
+
+AWAY = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
+BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *AWAY)
+
+QueueName = Annotated[str, Path(alias="queue", pattern=QUEUE_NAME_PATTERN, examples=["emails"])]
+ReceiptText = Annotated[
+    str, Path(alias="receipt", pattern=RECEIPT_PATTERN, examples=["17-9ec5862decac4130857f7eeb48e8d5d5"])
+]
+
+
+@router.post(
+    "/{queue}/messages",
+    summary="Send a message, or up to a thousand",
+    description="All of them or none, durable with the answer. The first message creates its queue. A payload is any "
+    "JSON of at most 256 KiB and comes back byte for byte.",
+    operation_id="sendMessages",
+    status_code=201,
+    response_model=SentMessages,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(SendOrder),
+)
+async def send_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+    order = await read_json(request, settings, SendOrder)
+    if bool(order.payload) == (order.messages is not None):
+        raise invalid_body("Give either payload or messages")
+    given = order.messages or (NewMessageBody(order.payload, order.delay_seconds),)
+    return json_response({"ids": await send_payloads(queues, queue, given)}, 201)
+
+
+@router.post(
+    "/{queue}/receive",
+    summary="Lease the messages that are first in line",
+    description="First in, first out. A message whose lease runs out is back where it was in the line. With "
+    "`waitSeconds` an empty queue is waited at; the first message that comes ends the wait. An answer holds up to 16 "
+    "MiB of payloads.",
+    operation_id="receiveMessages",
+    response_model=ReceivedMessages,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(ReceiveOrder),
+)
+async def receive_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+    asked = await read_json(request, settings, ReceiveOrder)
+    order = Order(asked.consumer_id, asked.limit, asked.visibility_timeout_seconds)
+    receiving = queues.receive(queue, order, asked.wait_seconds)
+    messages = await (while_connected(request, receiving) if asked.wait_seconds else receiving)
+    return json_response(received_messages(messages))
+
+
+@router.delete(
+    "/{queue}/messages/{receipt}",
+    summary="Acknowledge: the message is done and gone",
+    operation_id="acknowledgeMessage",
+    status_code=204,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *AWAY),
+)
+async def acknowledge_message(queue: QueueName, receipt: ReceiptText, queues: Queues) -> Response:
+    (acknowledged,) = await queues.acknowledge(queue, [Receipt.parse(receipt)])
+    if not acknowledged:
+        raise lease_lost()
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{queue}/acknowledge",
+    summary="Acknowledge up to a thousand messages, each with its own outcome",
+    operation_id="acknowledgeMessages",
+    response_model=AcknowledgeOutcome,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(ReceiptList),
+)
+async def acknowledge_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+    receipts = (await read_json(request, settings, ReceiptList)).receipts
+    outcomes = await queues.acknowledge(queue, [Receipt.parse(receipt) for receipt in receipts])
+    return json_response(
+        {
+            "outcomes": [
+                {"receipt": receipt, "outcome": "acknowledged" if acknowledged else "lease_lost"}
+                for receipt, acknowledged in zip(receipts, outcomes, strict=True)
+            ]
+        }
+    )
+
+
+@router.patch(
+    "/{queue}/messages/{receipt}",
+    summary="Extend a lease, counted from now; 0 gives the message back",
+    description="A message given back is where it was in the line. Given back from its last lease it is dead.",
+    operation_id="changeLease",
+    responses=problem_responses(ProblemCode.LEASE_LOST, *BODY_PROBLEMS),
+    openapi_extra=described_body(LeaseChange),
+)
+async def change_lease(
+    queue: QueueName, receipt: ReceiptText, request: Request, queues: Queues, settings: Settings
+) -> ExtendedLease:
+    seconds = (await read_json(request, settings, LeaseChange)).visibility_timeout_seconds
+    lease_expires_at = await queues.extend(queue, Receipt.parse(receipt), seconds)
+    if lease_expires_at is None:
+        raise lease_lost()
+    return ExtendedLease(receipt=receipt, lease_expires_at=lease_expires_at)
+
+
+def lease_lost() -> Problem:
+    return Problem(ProblemCode.LEASE_LOST, "The message is not yours any more: drop what you did with it.")
+
+
+_FORMS = {"queue": QUEUE_NAME_PATTERN, "receipt": RECEIPT_PATTERN}
+_DIRECT = {send_messages, receive_messages, acknowledge_message, acknowledge_messages}
+DIRECT_ROUTES: list[BaseRoute] = [
+    DirectRoute(route, path_arguments(route, _FORMS))
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.endpoint in _DIRECT
+]

@@ -1,0 +1,209 @@
+"""The addresses of two older queue servers, for their clients, on the queue `default`; and /info, for a browser."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import Field
+
+from api_service.http.dependencies import Engine, Queues, Settings
+from api_service.http.json_body import described_body, json_response, read_json
+from api_service.http.json_model import JsonModel
+from api_service.http.pagination import BIGINT_MAX, MAX_PAGE
+from api_service.http.problems import ProblemCode, problem_responses
+from api_service.lease_queues import queue_queries
+from api_service.lease_queues.messages import (
+    CONSUMER_PATTERN,
+    MAX_MESSAGES,
+    QUEUE_NAME_PATTERN,
+    RECEIPT_PATTERN,
+    LeasedMessage,
+    Order,
+    Receipt,
+)
+from api_service.lease_queues.routes.documents import NewMessageBody
+from api_service.lease_queues.routes.messages import AWAY, BODY_PROBLEMS, lease_lost
+from api_service.lease_queues.routes.sending import send_payloads
+from api_service.web.queues_page import InfoPage, render
+
+router = APIRouter(tags=["lease queues for older clients"])
+
+QUEUE = "default"
+# The consumer of those who do not say who they are.
+NOBODY = "message-next"
+# A GET that leases: no cache may answer it.
+NO_STORE = {"Cache-Control": "no-store"}
+RECEIPT_HEADER = "X-Receipt"
+INFO_MESSAGES = 50
+
+ConsumerId = Annotated[
+    str, Query(alias="cid", pattern=CONSUMER_PATTERN, description="Who asks: a number, or any other text.")
+]
+MessageId = Annotated[int, Path(alias="id", ge=1, le=BIGINT_MAX)]
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """Fields beside it are let pass, as these clients are used to."""
+
+    payload: msgspec.Raw
+
+
+class PublishedMessage(JsonModel):
+    """Durable."""
+
+    message_id: int
+
+
+class NewMessageId(JsonModel):
+    """Durable."""
+
+    id: int
+
+
+class ConsumedMessage(JsonModel):
+    """A message under a lease."""
+
+    id: int
+    payload: object = Field(examples=["yada yada yada"])
+
+
+class ConsumedMessages(JsonModel):
+    """First in, first out; empty when there is none."""
+
+    messages: list[ConsumedMessage]
+
+
+@router.post(
+    "/v1/publish",
+    summary="Publish a message",
+    operation_id="publishMessage",
+    status_code=201,
+    response_model=PublishedMessage,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(Payload),
+)
+async def publish(request: Request, queues: Queues, settings: Settings) -> Response:
+    return json_response({"messageId": await _send(request, queues, settings)}, 201)
+
+
+@router.get(
+    "/v1/consumer",
+    summary="Lease up to so many messages for a consumer",
+    operation_id="consumeMessages",
+    response_model=ConsumedMessages,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
+)
+async def consume(
+    queues: Queues,
+    consumer_id: ConsumerId,
+    limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES, description="How many at most.")] = 1,
+) -> Response:
+    messages = await queues.receive(QUEUE, Order(consumer_id, limit))
+    return json_response({"messages": [_consumed(message) for message in messages]}, headers=NO_STORE)
+
+
+@router.delete(
+    "/v1/consumer",
+    summary="Delete a message that is done",
+    description="`true` while this consumer holds the message's lease, else `false`, and nothing happens.",
+    operation_id="deleteConsumedMessage",
+    response_model=bool,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
+)
+async def delete_consumed(
+    queues: Queues,
+    consumer_id: ConsumerId,
+    message_id: Annotated[int, Query(alias="id", ge=1, le=BIGINT_MAX)],
+) -> Response:
+    return json_response(await queues.finish(QUEUE, message_id, consumer_id))
+
+
+@router.post(
+    "/message/new",
+    summary="Add a message",
+    operation_id="addMessage",
+    status_code=201,
+    response_model=NewMessageId,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(Payload),
+)
+async def add_message(request: Request, queues: Queues, settings: Settings) -> Response:
+    return json_response({"id": await _send(request, queues, settings)}, 201)
+
+
+@router.get(
+    "/message/next",
+    summary="Lease the next message",
+    description=f"`{RECEIPT_HEADER}` names the lease.",
+    operation_id="nextMessage",
+    response_model=ConsumedMessage,
+    responses={204: {"description": "The queue is empty."}, **problem_responses(*AWAY)},
+)
+async def next_message(queues: Queues) -> Response:
+    messages = await queues.receive(QUEUE, Order(NOBODY, 1))
+    if not messages:
+        return Response(status_code=204, headers=NO_STORE)
+    return json_response(_consumed(messages[0]), headers={**NO_STORE, RECEIPT_HEADER: str(messages[0].receipt)})
+
+
+@router.post(
+    "/message/{id}/status/done",
+    summary="Say that a message is done; it is removed",
+    description=f"Without `{RECEIPT_HEADER}` a late consumer cannot be told from the one that has the message now; "
+    "with it, it is refused.",
+    operation_id="finishMessage",
+    status_code=204,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *AWAY),
+)
+async def finish_message(
+    message_id: MessageId,
+    queues: Queues,
+    receipt: Annotated[str | None, Header(alias=RECEIPT_HEADER, pattern=RECEIPT_PATTERN)] = None,
+) -> Response:
+    if receipt is None:
+        done = await queues.finish(QUEUE, message_id)
+    else:
+        lease = Receipt.parse(receipt)
+        done = lease.message_id == message_id and (await queues.acknowledge(QUEUE, [lease]))[0]
+    if not done:
+        raise lease_lost()
+    return Response(status_code=204)
+
+
+@router.get(
+    "/info",
+    summary="Queues and their messages, as a page for a browser",
+    operation_id="showQueues",
+    response_class=HTMLResponse,
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
+)
+async def info(
+    engine: Engine,
+    queue: Annotated[str, Query(pattern=QUEUE_NAME_PATTERN, description="Whose messages are shown.")] = QUEUE,
+    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
+    queues_page: Annotated[int, Query(alias="queuesPage", ge=1, le=MAX_PAGE)] = 1,
+) -> HTMLResponse:
+    offset, limit = (page - 1) * INFO_MESSAGES, INFO_MESSAGES + 1
+    async with engine.connect() as connection:
+        queues = await queue_queries.list_queues(
+            connection, after="", offset=(queues_page - 1) * INFO_MESSAGES, limit=limit
+        )
+        queue_id = await queue_queries.queue_id(connection, queue)
+        messages = await queue_queries.list_messages(
+            connection, queue_id or 0, None, after=0, offset=offset, limit=limit
+        )
+    shown = InfoPage(queue, page, queues_page, queues, messages, INFO_MESSAGES)
+    # Payloads come from anybody: whatever got past the escaping would find nothing that it may load or run.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return HTMLResponse(render(shown), headers={**NO_STORE, "Content-Security-Policy": policy})
+
+
+async def _send(request: Request, queues: Queues, settings: Settings) -> int:
+    body = await read_json(request, settings, Payload)
+    (message_id,) = await send_payloads(queues, QUEUE, [NewMessageBody(body.payload)])
+    return message_id
+
+
+def _consumed(message: LeasedMessage) -> dict[str, object]:
+    return {"id": message.id, "payload": msgspec.Raw(message.payload.encode())}

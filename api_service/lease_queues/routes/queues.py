@@ -1,0 +1,145 @@
+"""The routes that look after queues: list, look into, settings, redrive, purge. /v1/queues…"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api_service.http.dependencies import Engine, Queues, Settings
+from api_service.http.json_body import described_body, json_response, read_json
+from api_service.http.pagination import Listing, PagingParameters, Total
+from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.lease_queues import queue_queries
+from api_service.lease_queues.queue_queries import MessageState
+from api_service.lease_queues.routes.documents import (
+    Purged,
+    Queue,
+    QueuedMessage,
+    QueueSettings,
+    Redriven,
+    queue_document,
+    queued_message,
+)
+from api_service.lease_queues.routes.messages import AWAY, BODY_PROBLEMS, QueueName
+
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
+
+StateFilter = Annotated[MessageState | None, Query(description="Only messages in this state.")]
+
+
+@router.get(
+    "",
+    summary="List queues by name",
+    operation_id="listQueues",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *AWAY),
+)
+async def list_queues(engine: Engine, paging: PagingParameters) -> Listing[Queue]:
+    (after,) = paging.after(tuple[str]) or ("",)
+    async with engine.connect() as connection:
+        found = await queue_queries.list_queues(connection, after=after, offset=paging.offset, limit=paging.limit + 1)
+        total = await queue_queries.count_queues(connection)
+    return paging.listing([queue_document(row) for row in found], [(row.name,) for row in found], Total(total))
+
+
+@router.get(
+    "/{queue}",
+    summary="A queue: how many messages are in each state, and its settings",
+    operation_id="getQueue",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+)
+async def get_queue(queue: QueueName, engine: Engine) -> Queue:
+    async with engine.connect() as connection:
+        found = await queue_queries.queue_with_counts(connection, queue)
+    if found is None:
+        raise _unknown_queue()
+    return queue_document(found)
+
+
+@router.put(
+    "/{queue}",
+    summary="Create a queue, or change its settings",
+    description="What is not given is set to its default. Leases that are out keep what they have.",
+    operation_id="configureQueue",
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(QueueSettings),
+)
+async def configure_queue(queue: QueueName, request: Request, engine: Engine, settings: Settings) -> Queue:
+    wanted = await read_json(request, settings, QueueSettings)
+    async with engine.begin() as connection:
+        await queue_queries.configure(
+            connection,
+            queue,
+            max_receives=wanted.max_receives,
+            visibility_timeout_seconds=wanted.visibility_timeout_seconds,
+        )
+    return await get_queue(queue, engine)
+
+
+@router.get(
+    "/{queue}/messages",
+    summary="Look at a queue's messages without leasing them",
+    operation_id="listMessages",
+    response_model=Listing[QueuedMessage],
+    responses=problem_responses(
+        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.UNKNOWN_QUEUE, *AWAY
+    ),
+)
+async def list_messages(
+    queue: QueueName,
+    engine: Engine,
+    paging: PagingParameters,
+    response: Response,
+    state: StateFilter = None,
+) -> Response:
+    (after,) = paging.after(tuple[int]) or (0,)
+    async with engine.connect() as connection:
+        queue_id = await existing_queue(connection, queue)
+        found = await queue_queries.list_messages(
+            connection, queue_id, state, after=after, offset=paging.offset, limit=paging.limit + 1
+        )
+        total = await queue_queries.count_messages(connection, queue_id, state)
+    listing = paging.listing([queued_message(row) for row in found], [(row.id,) for row in found], Total(total))
+    return json_response(listing.model_dump(by_alias=True), headers={"Link": response.headers["Link"]})
+
+
+@router.post(
+    "/{queue}/redrive",
+    summary="Put dead messages back into the line",
+    description="To where they were, as if never received.",
+    operation_id="redriveMessages",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+)
+async def redrive_messages(queue: QueueName, engine: Engine, queues: Queues) -> Redriven:
+    async with engine.connect() as connection:
+        queue_id = await existing_queue(connection, queue)
+    return Redriven(redriven=await queues.redrive(queue_id, queue))
+
+
+@router.delete(
+    "/{queue}/messages",
+    summary="Purge: delete a queue's messages, all or those in one state",
+    description="Leased ones too, whose receipts are worth nothing then. The queue and its settings stay.",
+    operation_id="purgeMessages",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+)
+async def purge_messages(
+    queue: QueueName,
+    engine: Engine,
+    queues: Queues,
+    state: StateFilter = None,
+) -> Purged:
+    async with engine.connect() as connection:
+        queue_id = await existing_queue(connection, queue)
+    return Purged(removed=await queues.purge(queue_id, state))
+
+
+async def existing_queue(connection: AsyncConnection, queue: str) -> int:
+    """The queue's id. Raises `unknown_queue`."""
+    queue_id = await queue_queries.queue_id(connection, queue)
+    if queue_id is None:
+        raise _unknown_queue()
+    return queue_id
+
+
+def _unknown_queue() -> Problem:
+    return Problem(ProblemCode.UNKNOWN_QUEUE, "A queue begins with its first message, or with PUT.")

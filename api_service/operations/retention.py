@@ -1,0 +1,144 @@
+"""Deletes what is past its time: stored files, rejects with their dead letters, and files that no upload knows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api_service.dead_letters.redrive import drop_stale_letters
+from api_service.http.problems import Problem
+from api_service.settings import ApiSettings
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
+from shared.database.engine import DATABASE_ERRORS
+from shared.database.tables import malformed_messages, rejected_rows, uploads
+from shared.service.telemetry import describe_error
+from shared.upload_store import StoreFull, StoreUnavailable, UploadStore
+
+log = structlog.get_logger(__name__)
+
+# One replica at a time, whichever comes first.
+ADVISORY_LOCK = 7_265_110_004
+FILES_A_BATCH = 100
+ROWS_A_BATCH = 5000
+
+
+class Purged(NamedTuple):
+    files: int
+    rejects: int
+    orphans: int
+
+
+async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publisher, settings: ApiSettings) -> None:
+    """For ever; what fails is tried again at the next turn."""
+    while True:
+        try:
+            purged = await purge(engine, store, settings)
+            if purged is not None:
+                # Also those of uploads that were deleted on request since the last turn.
+                await drop_stale_letters(engine, publisher, settings)
+        except (*DATABASE_ERRORS, StoreUnavailable, StoreFull, BrokerUnavailable, Problem) as error:
+            log.warning("retention failed", **describe_error(error))
+        await asyncio.sleep(settings.retention_interval_seconds)
+
+
+async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> Purged | None:
+    """One turn; None when another replica is at it."""
+    async with _only_one(engine) as is_mine:
+        if not is_mine:
+            return None
+        purged = Purged(
+            await _purge_files(engine, store, timedelta(days=settings.file_retention_days)),
+            await _purge_rejects(engine, timedelta(days=settings.reject_retention_days)),
+            await _purge_orphans(engine, store, timedelta(hours=settings.orphan_retention_hours)),
+        )
+    if any(purged):
+        log.info("purged", **purged._asdict())
+    return purged
+
+
+@contextlib.asynccontextmanager
+async def _only_one(engine: AsyncEngine) -> AsyncIterator[bool]:
+    # The lock lives as long as its connection; in autocommit, or waiting here would count as idle in a transaction.
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        is_mine = (await connection.execute(select(func.pg_try_advisory_lock(ADVISORY_LOCK)))).scalar_one()
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                # Not unlocked but closed: back in the pool, a connection that kept the lock would lock everybody out.
+                await connection.invalidate()
+
+
+async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:
+    purged = 0
+    while True:
+        async with engine.connect() as connection:
+            due = select(uploads.c.id, uploads.c.object_key).where(
+                uploads.c.finished_at < _ago(age), uploads.c.file_deleted_at.is_(None)
+            )
+            batch = (await connection.execute(due.order_by(uploads.c.finished_at).limit(FILES_A_BATCH))).all()
+        if not batch:
+            return purged
+        for upload in batch:
+            await store.delete(upload.object_key)
+        async with engine.begin() as connection:
+            ids = [upload.id for upload in batch]
+            await connection.execute(update(uploads).where(uploads.c.id.in_(ids)).values(file_deleted_at=func.now()))
+        purged += len(batch)
+
+
+async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
+    key = tuple_(rejected_rows.c.upload_id, rejected_rows.c.row_number)
+    due = (
+        select(rejected_rows.c.upload_id, rejected_rows.c.row_number)
+        .join(uploads, uploads.c.id == rejected_rows.c.upload_id)
+        .where(uploads.c.finished_at < _ago(age))
+        .limit(ROWS_A_BATCH)
+    )
+    purged = 0
+    while True:
+        async with engine.begin() as connection:
+            count = (await connection.execute(delete(rejected_rows).where(key.in_(due)))).rowcount
+        purged += count
+        if count < ROWS_A_BATCH:
+            break
+    async with engine.begin() as connection:
+        old = malformed_messages.c.dead_at < _ago(age)
+        purged += (await connection.execute(delete(malformed_messages).where(old))).rowcount
+    return purged
+
+
+async def _purge_orphans(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:
+    """What a killed process or a commit in doubt has left. Only names of our own making are touched."""
+    purged = await store.delete_unfinished_older_than(age)
+    batch: list[uuid.UUID] = []
+    async for key in store.list_older_than(age):
+        with contextlib.suppress(ValueError):
+            batch.append(uuid.UUID(key))
+        if len(batch) == FILES_A_BATCH:
+            purged += await _delete_unknown(engine, store, batch)
+            batch = []
+    return purged + await _delete_unknown(engine, store, batch)
+
+
+async def _delete_unknown(engine: AsyncEngine, store: UploadStore, ids: Iterable[uuid.UUID]) -> int:
+    async with engine.connect() as connection:
+        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(ids)))).scalars())
+    unknown = [each for each in ids if each not in known]
+    for each in unknown:
+        await store.delete(str(each))
+    return len(unknown)
+
+
+def _ago(age: timedelta) -> ColumnElement[datetime]:
+    return func.now() - literal(age, Interval)

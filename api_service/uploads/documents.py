@@ -1,0 +1,88 @@
+"""Uploads and rejects as the API shows them."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Row
+
+from api_service.http.json_model import JsonModel
+from shared.messages import OnDuplicate
+
+UploadStatus = Literal["queued", "running", "cancelling", "succeeded", "partially_succeeded", "failed", "cancelled"]
+
+
+class UploadDocument(JsonModel):
+    """One uploaded file and what became of its rows."""
+
+    id: uuid.UUID
+    filename: str = Field(examples=["employees.csv"])
+    status: UploadStatus
+    on_duplicate: OnDuplicate = Field(description="What an email that is known already does.")
+    bytes: int = Field(examples=[1048576])
+    sha256: str
+    encoding: str = Field(examples=["utf-8"])
+    encoding_guessed: bool = Field(description="Whether the file was not UTF-8 and is read as cp1252 on a guess.")
+    delimiter: str = Field(examples=[","])
+    columns: list[str] = Field(examples=[["employee_name", "company_name", "mobile_no", "email"]])
+    rows_read: int = Field(description="Rows of the file so far, bad ones too.")
+    rows_done: int = Field(description="Rows whose chunk is committed.")
+    inserted: int
+    updated: int
+    duplicates: int
+    rejected: int
+    rejected_by: dict[str, int] = Field(description="Rejected rows by code.", examples=[{"invalid_email": 3}])
+    unprocessed: int = Field(description="Rows that a cancel or a failure left undone.")
+    progress: float = Field(ge=0, le=1, description="Bytes of finished chunks / bytes.", examples=[0.5])
+    revision: int = Field(description="Grows with each change that can be seen here.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    problem: dict[str, Any] | None = Field(
+        description="Why the upload failed: `code`, `detail` and what belongs to them.",
+        examples=[{"code": "unclosed_quote", "detail": "A quote opens on line 17 and is never closed."}],
+    )
+
+
+class RejectDocument(JsonModel):
+    """One rejected row, as it stands in the file."""
+
+    row_number: int = Field(description="Counts the records after the header, from 1.", examples=[17])
+    line_number: int = Field(description="The line of the file on which the record starts.", examples=[18])
+    code: str = Field(examples=["invalid_email"])
+    field: str | None = Field(examples=["email"])
+    message: str = Field(examples=["email must look like name@example.com."])
+    cells: list[str] = Field(examples=[["Asha Rao", "Initech", "+91 98765 43210", "asha.rao"]])
+
+
+def upload_document(row: Row[Any]) -> UploadDocument:
+    """From a row of `uploads`."""
+    finished_well = row.status in ("succeeded", "partially_succeeded")
+    return UploadDocument(
+        id=row.id,
+        filename=row.filename,
+        status=row.status,
+        on_duplicate=row.on_duplicate,
+        bytes=row.byte_count,
+        sha256=row.sha256,
+        encoding=row.encoding,
+        encoding_guessed=row.encoding_guessed,
+        delimiter=row.delimiter,
+        columns=row.columns,
+        rows_read=row.rows_read,
+        rows_done=row.rows_done,
+        inserted=row.inserted,
+        updated=row.updated,
+        duplicates=row.duplicates,
+        rejected=row.rejected,
+        rejected_by=row.rejected_by,
+        unprocessed=row.unprocessed,
+        # A file of a header alone has no chunks, and is done all the same.
+        progress=1.0 if finished_well else min(1.0, row.bytes_done / row.byte_count),
+        revision=row.revision,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        problem=row.problem,
+    )

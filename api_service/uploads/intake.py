@@ -1,0 +1,227 @@
+"""The way in: a body streams into the upload store while it is judged, then a row of `uploads` makes it an upload."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import structlog
+from fastapi import Request
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.requests import ClientDisconnect
+
+from api_service.http.problems import Problem, ProblemCode
+from api_service.settings import ApiSettings
+from api_service.uploads.multipart_form import FormReader
+from api_service.uploads.options import FIELD_NAMES, UploadOptions, parse_options
+from api_service.uploads.queries import insert_upload, upload_with_key
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
+from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
+from shared.messages import UploadAnnounced, encode
+from shared.rows.csv_format import ByteCheck, CsvFormat, decode_check, judge_format, needs_decode_check
+from shared.rows.employee_row import storable
+from shared.service.telemetry import describe_error
+from shared.upload_store import ObjectWriter, StoreFull, StoreUnavailable, UploadStore
+
+log = structlog.get_logger(__name__)
+
+FILE_FIELD = "employee_data"
+# Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
+BLOCK_BYTES = 256 * 1024
+# What the body may have around the file.
+FORM_BYTES = 256 * 1024
+# A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
+LINGER_SECONDS = 2
+LINGER_BYTES = 64 * 1024 * 1024
+
+
+class ReceivedFile(NamedTuple):
+    filename: str
+    sha256: str
+    check: ByteCheck
+    options: UploadOptions
+
+
+class Intake:
+    """Takes one upload from its request to its row; of all that fails nothing stays in the store."""
+
+    def __init__(self, engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> None:
+        self._engine = engine
+        self._store = store
+        self._settings = settings
+
+    async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
+        """The upload, and whether it is new: not when the same request with this key came before.
+
+        Raises `Problem`, FileProblem, the store's and the database's errors.
+        """
+        reader = FormReader(request.headers.get("content-type"), FILE_FIELD, FIELD_NAMES)
+        self._refuse_by_length(request.headers.get("content-length"))
+        upload_id = uuid.uuid4()
+        stream = request.stream()
+        try:
+            async with self._store.writing(str(upload_id)) as writer:
+                received = await self._receive(self._paced(stream), reader, writer)
+                csv_format = judge_format(received.check, received.options.format)
+        except (Problem, StoreFull, StoreUnavailable) as refusal:
+            if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
+                await _linger(stream)
+            raise
+        return await self._accept(upload_id, received, csv_format, idempotency_key)
+
+    def _refuse_by_length(self, content_length: str | None) -> None:
+        if content_length is not None and int(content_length) > self._settings.max_upload_bytes + FORM_BYTES:
+            raise self._too_large()
+
+    async def _paced(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body, as long as it is neither too slow nor too large."""
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        size = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.body_timeout_seconds):
+                    block = await anext(stream, None)
+            except TimeoutError:
+                raise self._too_slow() from None
+            if block is None:
+                return
+            size += len(block)
+            if size > self._settings.max_upload_bytes + FORM_BYTES:
+                raise self._too_large()
+            seconds = clock() - begin - self._settings.body_timeout_seconds
+            if size < seconds * self._settings.body_least_bytes_per_second:
+                raise self._too_slow()
+            yield block
+
+    async def _receive(self, body: AsyncIterator[bytes], reader: FormReader, writer: ObjectWriter) -> ReceivedFile:
+        digest = hashlib.sha256()
+        check = ByteCheck()
+
+        async def absorb() -> None:
+            block = bytes(reader.file_bytes)
+            reader.file_bytes.clear()
+            digest.update(block)
+            check.update(block)
+            if check.size > self._settings.max_upload_bytes:
+                raise self._too_large()
+            await writer.write(block)
+
+        async for block in body:
+            reader.feed(block)
+            if len(reader.file_bytes) >= BLOCK_BYTES:
+                await absorb()
+        fields = reader.finish()
+        if reader.file_bytes:
+            await absorb()
+        check.finish()
+        return ReceivedFile(reader.filename or "", digest.hexdigest(), check, parse_options(fields))
+
+    async def _accept(
+        self, upload_id: uuid.UUID, received: ReceivedFile, csv_format: CsvFormat, idempotency_key: str | None
+    ) -> tuple[Row[Any], bool]:
+        values = self._row_values(upload_id, received, csv_format, idempotency_key)
+        keep = False
+        try:
+            if needs_decode_check(received.check, received.options.format):
+                await asyncio.to_thread(self._check_decodes, str(upload_id), csv_format.encoding)
+            async with self._engine.connect() as connection:
+                inserted = await insert_upload(connection, values)
+                if inserted is not None:
+                    # A commit that fails may have happened. Then the retention finds out whether a row needs the file.
+                    keep = True
+                    await connection.commit()
+                    return inserted, True
+                return await self._first_with_key(connection, values), False
+        finally:
+            if not keep:
+                await asyncio.shield(self._discard(str(upload_id)))
+
+    async def _first_with_key(self, connection: AsyncConnection, values: dict[str, Any]) -> Row[Any]:
+        first = await upload_with_key(connection, values["idempotency_key"])
+        if first is None:
+            # Deleted between the two statements; a moment earlier this would have been a new upload.
+            raise Problem(ProblemCode.DATABASE_BUSY, "The first upload with this key was just deleted: try again.")
+        if first.idempotency_fingerprint != values["idempotency_fingerprint"]:
+            raise Problem(
+                ProblemCode.IDEMPOTENCY_KEY_REUSED,
+                "An upload with this Idempotency-Key has other content or options: use a new key for a new upload.",
+                errors=[{"location": "header.Idempotency-Key", "detail": f"first used by upload {first.id}"}],
+            )
+        return first
+
+    def _row_values(
+        self, upload_id: uuid.UUID, received: ReceivedFile, csv_format: CsvFormat, idempotency_key: str | None
+    ) -> dict[str, Any]:
+        fingerprint = received.options.fingerprint(received.sha256) if idempotency_key is not None else None
+        return {
+            "id": upload_id,
+            "on_duplicate": received.options.on_duplicate,
+            "filename": received.filename,
+            "object_key": str(upload_id),
+            "byte_count": received.check.size,
+            "sha256": received.sha256,
+            "encoding": csv_format.encoding,
+            "encoding_guessed": csv_format.encoding_guessed,
+            "delimiter": csv_format.delimiter,
+            "has_header": csv_format.has_header,
+            "columns": storable(csv_format.columns),
+            "field_columns": [list(at) for at in csv_format.layout.fields],
+            "chunk_rows": self._settings.chunk_rows,
+            "idempotency_key": idempotency_key,
+            "idempotency_fingerprint": fingerprint,
+        }
+
+    async def _discard(self, key: str) -> None:
+        try:
+            await self._store.delete(key)
+        except StoreUnavailable as error:
+            log.warning("stored file left to the retention", upload_id=key, **describe_error(error))
+
+    def _check_decodes(self, key: str, encoding: str) -> None:
+        with self._store.open_blocking(key) as file:
+            decode_check(_blocks(file), encoding)
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            ProblemCode.TOO_LARGE, f"A file may have {self._settings.max_upload_bytes} bytes: split it and send parts."
+        )
+
+    def _too_slow(self) -> Problem:
+        return Problem(
+            ProblemCode.BODY_TIMEOUT,
+            f"The body paused for more than {self._settings.body_timeout_seconds:g} s, or came at less than "
+            f"{self._settings.body_least_bytes_per_second} bytes/s: send it again.",
+            headers={"Connection": "close"},
+        )
+
+
+async def announce(publisher: Publisher, upload_id: uuid.UUID, timeout_seconds: float) -> None:
+    """Tell the producers. Only a hint: without it their sweeper finds the upload a little later."""
+    body = encode(UploadAnnounced(upload_id=upload_id))
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await publisher.publish(UPLOADS_EXCHANGE, UPLOADS_QUEUE, body)
+    except (BrokerUnavailable, TimeoutError):
+        log.warning("upload not announced, left to the sweeper", upload_id=str(upload_id))
+
+
+async def _linger(stream: AsyncIterator[bytes]) -> None:
+    left = LINGER_BYTES
+    with contextlib.suppress(ClientDisconnect, TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            async for block in stream:
+                left -= len(block)
+                if left < 0:
+                    return
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(BLOCK_BYTES):
+        yield block

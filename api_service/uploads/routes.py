@@ -1,0 +1,280 @@
+"""The addresses of uploads: what comes in, how it goes, what was rejected, and the end of it."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from sqlalchemy import Row
+
+from api_service.http.csv_download import attachment_headers, stream_csv
+from api_service.http.dependencies import Broker, Engine, Places, Settings, Store
+from api_service.http.pagination import Listing, PagingParameters, Total
+from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.uploads import queries
+from api_service.uploads.documents import RejectDocument, UploadDocument, UploadStatus, upload_document
+from api_service.uploads.intake import FILE_FIELD, Intake, announce
+from api_service.uploads.rejects_csv import rejects_csv, template_csv
+from shared.database.tables import FINAL_STATES
+from shared.errors import FileCode
+from shared.upload_store import ObjectMissing
+
+router = APIRouter(prefix="/v1", tags=["uploads"])
+
+UNAVAILABLE = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
+FILE_REFUSALS = (
+    FileCode.EMPTY_FILE,
+    FileCode.NOT_CSV,
+    FileCode.UNKNOWN_ENCODING,
+    FileCode.WRONG_ENCODING,
+    FileCode.INVALID_DELIMITER,
+    FileCode.INVALID_MAPPING,
+    FileCode.MISSING_COLUMNS,
+    FileCode.AMBIGUOUS_COLUMNS,
+    FileCode.UNKNOWN_COLUMN,
+    FileCode.UNCLOSED_QUOTE,
+)
+INTAKE_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FILE_FIELD],
+                "properties": {
+                    FILE_FIELD: {"type": "string", "format": "binary", "description": "The CSV."},
+                    "onDuplicate": {
+                        "type": "string",
+                        "enum": ["skip", "update", "reject"],
+                        "default": "skip",
+                        "description": "What an email that is known already does.",
+                    },
+                    "delimiter": {
+                        "type": "string",
+                        "description": "One character, or comma, semicolon, tab, pipe. Found out if not given.",
+                        "examples": [";"],
+                    },
+                    "encoding": {
+                        "type": "string",
+                        "description": "Found out if not given.",
+                        "examples": ["cp1252"],
+                    },
+                    "header": {"type": "string", "enum": ["auto", "present", "absent"], "default": "auto"},
+                    "mapping": {
+                        "type": "string",
+                        "description": "JSON: field to column name, or to names that are joined with a space.",
+                        "examples": ['{"employee_name": ["First", "Last"], "mobile_no": "Cell"}'],
+                    },
+                },
+            }
+        }
+    },
+}
+CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+
+
+@router.post(
+    "/employee-data-upload",
+    summary="Take a CSV of employees",
+    description="The rows are processed after the answer: follow the address in `Location`. A request that is refused "
+    "leaves nothing behind.",
+    operation_id="createUpload",
+    status_code=202,
+    responses={
+        200: {"model": UploadDocument, "description": "This request came before with the same Idempotency-Key."},
+        **problem_responses(
+            ProblemCode.MALFORMED_FORM,
+            ProblemCode.BODY_TIMEOUT,
+            ProblemCode.TOO_LARGE,
+            ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+            ProblemCode.INVALID_REQUEST,
+            ProblemCode.MISSING_FILE,
+            ProblemCode.SEVERAL_FILES,
+            ProblemCode.IDEMPOTENCY_KEY_REUSED,
+            *FILE_REFUSALS,
+            *UNAVAILABLE,
+            ProblemCode.STORAGE_UNAVAILABLE,
+            ProblemCode.STORAGE_FULL,
+        ),
+    },
+    openapi_extra={"requestBody": INTAKE_BODY},
+)
+async def create_upload(
+    request: Request,
+    response: Response,
+    engine: Engine,
+    broker: Broker,
+    store: Store,
+    settings: Settings,
+    failpoints: Places,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[\x21-\x7e]{1,255}$",
+            description="Makes a retry safe: the same key with the same file and options is the same upload.",
+            examples=["payroll-2026-11"],
+        ),
+    ] = None,
+) -> UploadDocument:
+    upload, is_new = await Intake(engine, store, settings).take(request, idempotency_key)
+    if is_new:
+        failpoints.hit("api.before_announce")
+        await announce(broker, upload.id, settings.announce_timeout_seconds)
+    else:
+        response.status_code = 200
+    response.headers["Location"] = f"/v1/uploads/{upload.id}"
+    return upload_document(upload)
+
+
+@router.get(
+    "/employee-data-upload/template.csv",
+    summary="An empty CSV to fill in: the header and one example row",
+    operation_id="getUploadTemplate",
+    response_class=Response,
+    responses={200: CSV_RESPONSE},
+)
+async def get_template() -> Response:
+    return Response(template_csv(), headers=attachment_headers("employees.csv"))
+
+
+@router.get(
+    "/uploads",
+    summary="List uploads, newest first",
+    operation_id="listUploads",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *UNAVAILABLE),
+)
+async def list_uploads(
+    engine: Engine,
+    paging: PagingParameters,
+    status: Annotated[UploadStatus | None, Query(description="Only uploads in this state.")] = None,
+) -> Listing[UploadDocument]:
+    (before,) = paging.after(tuple[int]) or (None,)
+    async with engine.connect() as connection:
+        found = await queries.list_uploads(
+            connection, status=status, before=before, offset=paging.offset, limit=paging.limit + 1
+        )
+        total = await queries.count_uploads(connection, status=status)
+    return paging.listing([upload_document(row) for row in found], [(row.sequence,) for row in found], Total(total))
+
+
+@router.get(
+    "/uploads/{upload_id}",
+    summary="How an upload is doing",
+    operation_id="getUpload",
+    responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *UNAVAILABLE),
+)
+async def get_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
+    return upload_document(await _existing(engine, upload_id))
+
+
+@router.post(
+    "/uploads/{upload_id}/cancel",
+    summary="Stop an upload",
+    description="Rows that are committed stay; the others count as `unprocessed`. Safe to repeat until it is finished.",
+    operation_id="cancelUpload",
+    status_code=202,
+    responses=problem_responses(
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.ALREADY_FINISHED, ProblemCode.INVALID_REQUEST, *UNAVAILABLE
+    ),
+)
+async def cancel_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
+    async with engine.begin() as connection:
+        upload = _known(await queries.cancel_upload(connection, upload_id))
+    if upload.status in FINAL_STATES:
+        raise Problem(ProblemCode.ALREADY_FINISHED, f"The upload is {upload.status}; its rows stay as they are.")
+    return upload_document(upload)
+
+
+@router.delete(
+    "/uploads/{upload_id}",
+    summary="Delete a finished upload with its file and rejects; its employees stay",
+    operation_id="deleteUpload",
+    status_code=204,
+    responses=problem_responses(
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.NOT_FINISHED, ProblemCode.INVALID_REQUEST, *UNAVAILABLE
+    ),
+)
+async def delete_upload(upload_id: UUID, engine: Engine, store: Store) -> None:
+    async with engine.begin() as connection:
+        upload = _known(await queries.delete_finished_upload(connection, upload_id))
+    if upload.status not in FINAL_STATES:
+        raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
+    # After the commit: a file without a row is found by the retention, a row without its file would be a riddle.
+    await store.delete(upload.object_key)
+
+
+@router.get(
+    "/uploads/{upload_id}/rejects",
+    summary="List an upload's rejected rows, in file order",
+    operation_id="listRejects",
+    responses=problem_responses(
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *UNAVAILABLE
+    ),
+)
+async def list_rejects(upload_id: UUID, engine: Engine, paging: PagingParameters) -> Listing[RejectDocument]:
+    (after_row,) = paging.after(tuple[int]) or (0,)
+    async with engine.connect() as connection:
+        upload = _known(await queries.upload_by_id(connection, upload_id))
+        found = await queries.list_rejects(
+            connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
+        )
+        count = await queries.count_rejects(connection, upload_id)
+    total = Total(count)
+    if count > queries.EXACT_COUNT:
+        total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
+    return paging.listing(
+        [RejectDocument.model_validate(row, from_attributes=True) for row in found],
+        [(row.row_number,) for row in found],
+        total,
+    )
+
+
+@router.get(
+    "/uploads/{upload_id}/rejects.csv",
+    summary="Download an upload's rejected rows as CSV, to correct and upload again",
+    description="All columns of the file, then `row_number,line_number,error_code,error_field,error_message`. If any "
+    "row has more cells than the file has columns, they stand in a column `surplus_cells` between the two.",
+    operation_id="downloadRejects",
+    response_class=Response,
+    responses={
+        200: CSV_RESPONSE,
+        **problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *UNAVAILABLE),
+    },
+)
+async def download_rejects(upload_id: UUID, engine: Engine) -> Response:
+    upload = await _existing(engine, upload_id)
+    return await stream_csv(rejects_csv(engine, upload_id, upload.columns), f"rejects of {upload.filename}")
+
+
+@router.get(
+    "/uploads/{upload_id}/file",
+    summary="Download the file of an upload, byte for byte",
+    operation_id="downloadUpload",
+    response_class=Response,
+    responses={
+        200: CSV_RESPONSE,
+        **problem_responses(
+            ProblemCode.UNKNOWN_UPLOAD,
+            ProblemCode.FILE_GONE,
+            ProblemCode.INVALID_REQUEST,
+            *UNAVAILABLE,
+            ProblemCode.STORAGE_UNAVAILABLE,
+        ),
+    },
+)
+async def download_upload(upload_id: UUID, engine: Engine, store: Store) -> Response:
+    upload = await _existing(engine, upload_id)
+    try:
+        return await stream_csv(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
+    except ObjectMissing:
+        raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
+
+
+async def _existing(engine: Engine, upload_id: UUID) -> Row[Any]:
+    async with engine.connect() as connection:
+        return _known(await queries.upload_by_id(connection, upload_id))
+
+
+def _known(upload: Row[Any] | None) -> Row[Any]:
+    if upload is None:
+        raise Problem(ProblemCode.UNKNOWN_UPLOAD, "No upload has this id; it may have been deleted.")
+    return upload

@@ -1,0 +1,138 @@
+"""`POST /v1/requests`: messages over HTTP, each answered by a consumer through the broker."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from producer_service.requests.single_requests import Answer, SingleRequests
+from shared.messages import EmployeeOutcome
+
+MESSAGES_AT_MOST = 1000
+# Together with the row limit of an upload: what a consumer can be asked to hold at once.
+CHARACTERS_AT_MOST = 64 * 1024
+
+Cell = Annotated[str, StringConstraints(max_length=CHARACTERS_AT_MOST)]
+
+
+class EmployeeMessage(BaseModel):
+    """An employee to be inserted. Its values are checked by the consumer, and a bad one comes back as a rejection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    employee_name: Cell
+    company_name: Cell
+    mobile_no: Cell
+    email: Cell
+
+    def cells(self) -> list[str]:
+        return [self.employee_name, self.company_name, self.mobile_no, self.email]
+
+
+class Requests(BaseModel):
+    messages: Annotated[list[Cell | EmployeeMessage], Field(min_length=1, max_length=MESSAGES_AT_MOST)]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "messages": [
+                    "hello",
+                    {
+                        "employee_name": "Ada Calloway",
+                        "company_name": "Blue Heron",
+                        "mobile_no": "+44 20 7946 0018",
+                        "email": "ada@blueheron.example",
+                    },
+                ]
+            }
+        }
+    )
+
+
+def request_router(requests: SingleRequests) -> APIRouter:
+    router = APIRouter(tags=["requests"])
+
+    @router.post(
+        "/v1/requests",
+        summary="Ask the consumers, and wait for their answers",
+        operation_id="postRequests",
+        responses={
+            200: {
+                "description": "Every answer, in the order of the messages",
+                "content": {
+                    "application/json": {
+                        "example": {
+                            "responses": [
+                                {
+                                    "correlationId": "0f6c2f4e-51f4-4d3e-9d0a-3a3a4c1d2b11",
+                                    "response": "Consumer processed hello",
+                                    "latencyMs": 4.2,
+                                }
+                            ]
+                        }
+                    }
+                },
+            },
+            422: {"description": "`invalid_request`: the body is not as described"},
+            504: {"description": "`no_reply`: some answers did not come in time; those that did are in `responses`"},
+        },
+    )
+    async def post_requests(body: Requests, request: Request) -> JSONResponse:
+        asked = [message if isinstance(message, str) else message.cells() for message in body.messages]
+        answers = await requests.ask_all(asked)
+        documents = [_document(answer) for answer in answers]
+        unanswered = sum(answer.response is None for answer in answers)
+        if unanswered:
+            return _problem(
+                request,
+                504,
+                "no_reply",
+                "Not every message was answered in time",
+                f"{unanswered} of {len(answers)} were not answered. An employee among them may still be inserted: "
+                "ask again, and it comes back as a duplicate then.",
+                {"responses": documents},
+            )
+        return JSONResponse({"responses": documents})
+
+    return router
+
+
+def register_problem_handler(app: FastAPI) -> None:
+    """FastAPI's own 422 in the form of all other errors; the values it quotes are left out."""
+
+    @app.exception_handler(RequestValidationError)
+    async def answer(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [{"location": ".".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
+        return _problem(
+            request,
+            422,
+            "invalid_request",
+            "The body is not as described",
+            'Send {"messages": [...]} with 1 to 1000 texts or employees; see /docs.',
+            {"errors": errors},
+        )
+
+
+def _document(answer: Answer) -> dict[str, Any]:
+    response = answer.response
+    return {
+        "correlationId": str(answer.correlation_id),
+        "response": msgspec.to_builtins(response) if isinstance(response, EmployeeOutcome) else response,
+        "latencyMs": round(answer.latency_seconds * 1000, 2),
+    }
+
+
+def _problem(request: Request, status: int, code: str, title: str, detail: str, more: dict[str, Any]) -> JSONResponse:
+    document = {
+        "type": f"urn:problem-type:rollcall:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+        **more,
+    }
+    return JSONResponse(document, status, media_type="application/problem+json")

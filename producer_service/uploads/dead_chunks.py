@@ -1,0 +1,117 @@
+"""What the broker dead-letters at its delivery limit: a limit proves nothing about rows, so it is sent once more.
+
+A chunk that the ledger has, or whose upload takes no more, is dropped; what is no request goes to the dead letters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import text
+
+from producer_service import metrics
+from shared.amqp.connection import BrokerUnavailable, broker_errors
+from shared.amqp.publisher import Publisher
+from shared.amqp.subscription import Subscription, existing_queue
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.database import ledger
+from shared.dead_letters.malformed import dead_letter_malformed
+from shared.errors import MalformedMessage
+from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, decode_request
+from shared.service.telemetry import describe_error
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from shared.messages import RedriveRequest
+    from shared.service.settings import SharedSettings
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 3
+NEVER_ANSWERED = "a single request that came back too often to be tried again"
+
+_IS_RUNNING = text("SELECT status = 'running' FROM uploads WHERE id = :upload_id")
+_STANDS_AT_ATTEMPT = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM rejected_rows AS r
+        JOIN unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS wanted (row_number, attempt)
+          ON wanted.row_number = r.row_number AND wanted.attempt = r.attempt
+        WHERE r.upload_id = :upload_id AND r.discarded_at IS NULL)
+""")
+
+
+class DeadChunks:
+    def __init__(self, engine: AsyncEngine, settings: SharedSettings) -> None:
+        self._engine = engine
+        self._publisher = Publisher(settings, "rollcall producer dead chunks")
+        self.subscription = Subscription(
+            settings,
+            name="rollcall producer dead chunks consumer",
+            declare_queue=existing_queue(DEAD_CHUNKS_QUEUE),
+            on_message=self._on_message,
+            prefetch=1,
+        )
+
+    async def close(self) -> None:
+        await self._publisher.close()
+
+    async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        while True:
+            try:
+                outcome = await self._resolve(message)
+            except Exception as error:  # it can wait: until database and broker answer, it stays unacknowledged
+                log.warning("dead chunk waits", **describe_error(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                break
+        metrics.DEAD_CHUNKS.labels(outcome).inc()
+        log.warning("dead chunk", outcome=outcome, correlation_id=message.correlation_id)
+        try:
+            with broker_errors("no acknowledgement"):
+                await message.ack()
+        except BrokerUnavailable as error:
+            log.warning("dead chunk not acknowledged", reason=str(error))
+
+    async def _resolve(self, message: AbstractIncomingMessage) -> str:
+        try:
+            request = decode_request(message.body)
+        except MalformedMessage as error:
+            await dead_letter_malformed(
+                self._engine, self._publisher, message.body, message_id=message.message_id, reason=str(error)
+            )
+            return "malformed"
+        if isinstance(request, TextRequest | EmployeeRequest):
+            # Whoever asked was told long ago that there is no answer; people can see here what no consumer survived.
+            await dead_letter_malformed(
+                self._engine, self._publisher, message.body, message_id=message.message_id, reason=NEVER_ANSWERED
+            )
+            return "malformed"
+        if not await self._is_wanted(request):
+            return "dropped"
+        # A new message: no header of the old one, and with them its delivery count, comes along.
+        await self._publisher.publish(
+            REQUESTS_EXCHANGE,
+            REQUESTS_QUEUE,
+            message.body,
+            correlation_id=message.correlation_id,
+            reply_to=message.reply_to,
+        )
+        return "republished"
+
+    async def _is_wanted(self, request: ChunkRequest | RedriveRequest) -> bool:
+        async with self._engine.connect() as connection:
+            if isinstance(request, ChunkRequest):
+                if await ledger.entries_among(connection, request.upload_id, [request.first_row]):
+                    return False
+                running = await connection.execute(_IS_RUNNING, {"upload_id": request.upload_id})
+                return bool(running.scalar_one_or_none())
+            parameters = {
+                "upload_id": request.upload_id,
+                "row_numbers": [row_number for row_number, _ in request.rows],
+                "attempts": [attempt for _, attempt in request.rows],
+            }
+            return bool((await connection.execute(_STANDS_AT_ATTEMPT, parameters)).scalar_one())

@@ -1,0 +1,177 @@
+"""Which uploads this producer works on: announced ones at once, all others that nobody works on by the sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from producer_service import metrics
+from producer_service.uploads import leases, upload_state
+from producer_service.uploads.leases import LeaseLost
+from producer_service.uploads.runner import UploadRunner
+from producer_service.uploads.send_window import Window
+from shared.amqp.connection import BrokerUnavailable, broker_errors
+from shared.amqp.subscription import Subscription, existing_queue
+from shared.amqp.topology import UPLOADS_QUEUE
+from shared.database.search_index import tidy_search_index
+from shared.errors import FileCode, FileProblem, MalformedMessage
+from shared.messages import decode_announcement
+from shared.service.telemetry import describe_error
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractIncomingMessage
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from producer_service.requester import Requester
+    from producer_service.settings import ProducerSettings
+    from producer_service.uploads.leases import Lease
+    from shared.service.failpoints import Failpoints
+    from shared.upload_store import UploadStore
+
+log = structlog.get_logger(__name__)
+
+# After a failure of database or store: how long until somebody tries again.
+RETRY_SECONDS = 3
+ANNOUNCEMENTS_AT_A_TIME = 10
+
+
+class Dispatcher:
+    """At most `max_uploads` runners at a time. The rest stays `queued` in the table and is found by the sweep."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        store: UploadStore,
+        requester: Requester,
+        settings: ProducerSettings,
+        failpoints: Failpoints,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._requester = requester
+        self._settings = settings
+        self._failpoints = failpoints
+        self._window = Window(settings.window_chunks)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.announcements = Subscription(
+            settings,
+            name="rollcall producer announcements",
+            declare_queue=existing_queue(UPLOADS_QUEUE),
+            on_message=self._on_announcement,
+            prefetch=ANNOUNCEMENTS_AT_A_TIME,
+        )
+
+    async def sweep(self) -> None:
+        """Until cancelled: start what is due and not leased, whether or not anybody announced it."""
+        while True:
+            try:
+                await self._start_due_uploads()
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("sweep put off: the database does not answer", **describe_error(error))
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def stop(self) -> None:
+        """Let go of every upload, so that another producer goes on at once."""
+        runners = list(self._running.values())
+        for runner in runners:
+            runner.cancel()
+        await asyncio.gather(*runners, return_exceptions=True)
+
+    async def _on_announcement(self, message: AbstractIncomingMessage) -> None:
+        try:
+            announced = decode_announcement(message.body)
+            await self._start(announced.upload_id)
+        except MalformedMessage:
+            log.warning("not an announcement: dropped", message_id=message.message_id)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("announced upload left to the sweep", **describe_error(error))
+        # A hint has done its work whatever came of it: the table knows of the upload.
+        try:
+            with broker_errors("no acknowledgement"):
+                await message.ack()
+        except BrokerUnavailable as error:
+            log.warning("announcement not acknowledged", reason=str(error))
+
+    async def _start_due_uploads(self) -> None:
+        free = self._settings.max_uploads - len(self._running)
+        if free <= 0:
+            return
+        async with self._engine.connect() as connection:
+            due = await leases.due_uploads(connection, limit=free)
+        for upload_id in due:
+            await self._start(upload_id)
+
+    async def _start(self, upload_id: uuid.UUID) -> None:
+        if upload_id in self._running or len(self._running) >= self._settings.max_uploads:
+            return
+        async with self._engine.begin() as connection:
+            lease = await leases.acquire(connection, upload_id, owner=self._owner, seconds=self._settings.lease_seconds)
+        if lease is None:
+            return
+        task = asyncio.create_task(self._run(lease), name=f"upload {upload_id}")
+        self._running[upload_id] = task
+        metrics.UPLOADS_IN_PROGRESS.set(len(self._running))
+        task.add_done_callback(lambda _: self._ended(upload_id))
+
+    def _ended(self, upload_id: uuid.UUID) -> None:
+        self._running.pop(upload_id, None)
+        metrics.UPLOADS_IN_PROGRESS.set(len(self._running))
+
+    async def _run(self, lease: Lease) -> None:
+        upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
+        try:
+            upload_log.info("upload taken")
+            status = await self._bring_to_an_end(lease)
+        except LeaseLost:
+            metrics.LEASES_LOST.inc()
+            upload_log.warning("another producer has the upload now")
+        except asyncio.CancelledError:
+            await self._let_go(lease, after_seconds=0)
+            raise
+        except Exception as error:  # whatever it was, a fresh start from the ledger is the answer, a little later
+            upload_log.error("upload put off", retry_seconds=RETRY_SECONDS, **describe_error(error))
+            await self._let_go(lease, after_seconds=RETRY_SECONDS)
+        else:
+            metrics.UPLOADS_FINISHED.labels(status).inc()
+            upload_log.info("upload finished", status=status)
+            await tidy_search_index(self._engine, lease.upload_id)
+
+    async def _bring_to_an_end(self, lease: Lease) -> str:
+        if lease.fruitless >= self._settings.fruitless_leases:
+            return await self._give_up(lease)
+        async with self._engine.connect() as connection:
+            upload = await upload_state.load(connection, lease.upload_id)
+        runner = UploadRunner(
+            self._engine,
+            self._store,
+            self._requester,
+            self._window,
+            self._settings,
+            self._failpoints,
+            upload,
+            lease,
+        )
+        return await runner.run()
+
+    async def _give_up(self, lease: Lease) -> str:
+        problem = FileProblem(
+            FileCode.NO_PROGRESS,
+            f"{lease.fruitless} producers in a row died on this file without getting on with it. "
+            "Rows read before that are accounted for. Please report the file.",
+        )
+        async with self._engine.begin() as connection:
+            return await upload_state.finish(connection, lease, rows_read=None, byte_count=0, problem=problem)
+
+    async def _let_go(self, lease: Lease, *, after_seconds: float) -> None:
+        try:
+            async with self._engine.begin() as connection:
+                await leases.release(connection, lease, after_seconds=after_seconds)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("lease left to run out", upload_id=str(lease.upload_id), **describe_error(error))

@@ -1,0 +1,108 @@
+"""The chunks of one upload that are on their way: sent, not answered, and what the answers add up to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from producer_service.uploads.upload_state import Progress
+from shared.messages import ChunkCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from producer_service.uploads.chunk_reader import FileChunk
+    from producer_service.uploads.send_window import Share
+    from shared.database.ledger import LedgerEntry
+
+
+class PendingChunks:
+    """Each chunk is added once and settled once, however many replies and ledger entries tell of it."""
+
+    def __init__(self, share: Share, *, republish_seconds: float) -> None:
+        self._share = share
+        self._republish_seconds = republish_seconds
+        self._chunks: dict[int, FileChunk] = {}
+        self._due: dict[int, float] = {}
+        self._patience: dict[int, float] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._bytes_done = 0
+        self._counts: Counter[str] = Counter()
+        self._rejected_by: Counter[str] = Counter()
+        self.last_answer = time.monotonic()
+
+    async def make_room(self) -> None:
+        """Wait for a place in the window, for the next `add`."""
+        await self._share.acquire()
+
+    def add(self, chunk: FileChunk) -> None:
+        self._chunks[chunk.first_row] = chunk
+        self._patience[chunk.first_row] = self._republish_seconds
+        self._empty.clear()
+
+    def sent(self, first_row: int) -> None:
+        """The broker has it: from now on an answer is owed."""
+        if first_row in self._chunks:
+            self._due[first_row] = time.monotonic() + self._patience[first_row]
+
+    def settle(self, first_row: int, byte_count: int, counts: ChunkCounts) -> bool:
+        """False for a chunk that was settled before, or never sent by us."""
+        self.last_answer = time.monotonic()
+        if self._chunks.pop(first_row, None) is None:
+            return False
+        self._due.pop(first_row, None)
+        self._patience.pop(first_row, None)
+        self.count(byte_count, counts)
+        self._share.release()
+        if not self._chunks:
+            self._empty.set()
+        return True
+
+    def count(self, byte_count: int, counts: ChunkCounts) -> None:
+        """Add a chunk to the progress; also one that the ledger had before we came."""
+        self._bytes_done += byte_count
+        self._counts.update(
+            inserted=counts.inserted, updated=counts.updated, duplicates=counts.duplicates, rejected=counts.rejected
+        )
+        self._rejected_by.update(counts.rejected_by)
+
+    def settle_all(self, entries: Iterable[LedgerEntry]) -> int:
+        return sum(self.settle(entry.first_row, entry.byte_count, entry.counts) for entry in entries)
+
+    def overdue(self) -> list[FileChunk]:
+        """Chunks to be sent again; each waits twice as long for its next turn."""
+        now = time.monotonic()
+        late = [first_row for first_row, due in self._due.items() if due <= now]
+        for first_row in late:
+            self._patience[first_row] *= 2
+            del self._due[first_row]
+        return [self._chunks[first_row] for first_row in late]
+
+    def expect_no_answers(self) -> None:
+        """Whatever was sent is to be sent again now, unless it is settled first."""
+        self._due = dict.fromkeys(self._due, time.monotonic())
+
+    def first_rows(self) -> list[int]:
+        return list(self._chunks)
+
+    def is_waiting_for(self, first_row: int) -> bool:
+        return first_row in self._chunks
+
+    def abandon(self) -> None:
+        """Wait for nothing any more: the upload was cancelled."""
+        for _ in range(len(self._chunks)):
+            self._share.release()
+        self._chunks.clear()
+        self._due.clear()
+        self._patience.clear()
+        self._empty.set()
+
+    async def wait_until_empty(self) -> None:
+        await self._empty.wait()
+
+    def progress(self, rows_read: int) -> Progress:
+        counts = ChunkCounts(**self._counts, rejected_by=dict(self._rejected_by))
+        return Progress(rows_read, self._bytes_done, counts)

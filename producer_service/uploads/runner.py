@@ -1,0 +1,253 @@
+"""One upload, from its lease to its final state: read, send, hear, and believe the ledger alone.
+
+Two tasks work side by side, and the first that fails ends both:
+
+* the feed reads the file and sends each chunk that the ledger lacks;
+* the watch renews the lease, writes progress, notices a cancel, asks the ledger when replies stay away, and sends
+  again what was unanswered for too long.
+
+Whatever kills a runner, the next one reads the same file, finds the same borders, and skips what the ledger has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from producer_service import metrics
+from producer_service.uploads import leases, upload_state
+from producer_service.uploads.chunk_reader import ChunkReader
+from producer_service.uploads.finished_chunks import KnownChunks
+from producer_service.uploads.leases import LeaseLost
+from producer_service.uploads.pending_chunks import PendingChunks
+from shared.amqp.connection import BrokerUnavailable
+from shared.database import ledger
+from shared.errors import FileCode, FileProblem
+from shared.service.telemetry import describe_error
+from shared.upload_store import ObjectMissing
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from producer_service.requester import Requester
+    from producer_service.settings import ProducerSettings
+    from producer_service.uploads.chunk_reader import FileChunk
+    from producer_service.uploads.leases import Lease
+    from producer_service.uploads.send_window import Window
+    from producer_service.uploads.upload_state import Progress, Upload
+    from shared.messages import ChunkReply
+    from shared.service.failpoints import Failpoints
+    from shared.upload_store import UploadStore
+
+log = structlog.get_logger(__name__)
+
+BROKER_RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)
+FINISH_RETRY_SECONDS = 1
+RENEWALS_PER_LEASE = 3
+
+
+class UploadRunner:
+    """`run()` returns the final state. Raises `LeaseLost`, and whatever a fresh start may mend."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        store: UploadStore,
+        requester: Requester,
+        window: Window,
+        settings: ProducerSettings,
+        failpoints: Failpoints,
+        upload: Upload,
+        lease: Lease,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._requester = requester
+        self._settings = settings
+        self._failpoints = failpoints
+        self._upload = upload
+        self._lease = lease
+        # In `reject` mode the order of the chunks decides who is the duplicate.
+        self._share = window.share(at_most=1 if upload.on_duplicate == "reject" else None)
+        self._pending = PendingChunks(self._share, republish_seconds=settings.republish_seconds)
+        self._known = KnownChunks(engine, upload.id)
+        self._senders: set[asyncio.Task[None]] = set()
+        self._sender_error: BaseException | None = None
+        self._ask_ledger = asyncio.Event()
+        self._cancelled = False
+        self._rows_read = 0
+        self._renewed_at = time.monotonic()
+        self._progress_written: Progress | None = None
+        self._log = log.bind(upload_id=str(upload.id))
+
+    async def run(self) -> str:
+        self._requester.listen(self._upload.id, self)
+        try:
+            async with self._engine.begin() as connection:
+                status = await upload_state.start(connection, self._lease)
+            if status == "cancelling":
+                self._cancel()
+            problem = await self._feed_and_watch()
+            return await self._finish(problem)
+        finally:
+            self._requester.forget(self._upload.id)
+            self._share.leave()
+
+    def on_reply(self, reply: ChunkReply) -> None:
+        if reply.outcome == "done":
+            self._pending.settle(reply.first_row, reply.byte_count, reply.counts)
+        else:
+            self._ask_ledger.set()
+
+    def on_replies_lost(self) -> None:
+        self._ask_ledger.set()
+
+    def on_requests_lost(self) -> None:
+        # What a consumer has in hand is not lost: the ledger is asked before anything is sent again.
+        self._ask_ledger.set()
+        self._pending.expect_no_answers()
+
+    async def _feed_and_watch(self) -> FileProblem | None:
+        feed = asyncio.create_task(self._feed())
+        watch = asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait({feed, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                watch.result()
+            return await feed
+        finally:
+            tasks = [feed, watch, *self._senders]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _feed(self) -> FileProblem | None:
+        """Send every chunk, and return when all are answered. What is wrong with the file is returned, not raised."""
+        try:
+            stream = await asyncio.to_thread(self._store.open_blocking, self._upload.object_key)
+            try:
+                problem = await self._send_file(ChunkReader(stream, self._upload))
+            finally:
+                await asyncio.to_thread(stream.close)
+        except ObjectMissing:
+            problem = FileProblem(
+                FileCode.FILE_MISSING,
+                "The stored file is gone. Rows read before that are accounted for; upload the file again.",
+            )
+        self._failpoints.hit("producer.all_published")
+        await self._pending.wait_until_empty()
+        return problem
+
+    async def _send_file(self, reader: ChunkReader) -> FileProblem | None:
+        try:
+            while (chunk := await asyncio.to_thread(reader.next_chunk)) is not None:
+                self._rows_read = reader.rows_read
+                await self._take(chunk)
+        except FileProblem as problem:
+            return problem
+        return None
+
+    async def _take(self, chunk: FileChunk) -> None:
+        if (entry := await self._known.find(chunk.first_row)) is not None:
+            self._pending.count(entry.byte_count, entry.counts)
+            return
+        if not self._cancelled:
+            await self._pending.make_room()
+        # Cancelled meanwhile, perhaps: then the file is only read to its end, for the total.
+        if not self._cancelled:
+            self._pending.add(chunk)
+            self._send(chunk)
+
+    def _send(self, chunk: FileChunk) -> None:
+        sender = asyncio.create_task(self._see_to_the_broker(chunk))
+        self._senders.add(sender)
+        sender.add_done_callback(self._sender_ended)
+
+    def _sender_ended(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        if not sender.cancelled():
+            self._sender_error = self._sender_error or sender.exception()
+
+    async def _see_to_the_broker(self, chunk: FileChunk) -> None:
+        """However long the broker is away. A publish that failed may have arrived; sending again does no harm."""
+        failures = 0
+        while self._pending.is_waiting_for(chunk.first_row):
+            try:
+                await self._requester.send(chunk.body, correlation_id=f"{self._upload.id}:{chunk.first_row}")
+            except BrokerUnavailable as error:
+                delay = BROKER_RETRY_SECONDS[min(failures, len(BROKER_RETRY_SECONDS) - 1)]
+                failures += 1
+                self._log.warning("chunk not sent", first_row=chunk.first_row, reason=str(error), retry_seconds=delay)
+                await asyncio.sleep(delay)
+            else:
+                metrics.CHUNKS_PUBLISHED.inc()
+                self._pending.sent(chunk.first_row)
+                self._failpoints.hit("producer.chunk_published")
+                return
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.progress_seconds)
+            if self._sender_error is not None:
+                raise self._sender_error
+            try:
+                await self._look_after_the_upload()
+            except (SQLAlchemyError, OSError) as error:
+                # Nothing is lost by waiting: chunks go on, and the fencing number guards the end.
+                self._log.warning("the database does not answer", **describe_error(error))
+            for chunk in self._pending.overdue():
+                metrics.CHUNKS_REPUBLISHED.inc()
+                self._log.warning("no answer: chunk sent again", first_row=chunk.first_row)
+                self._send(chunk)
+
+    async def _look_after_the_upload(self) -> None:
+        settings = self._settings
+        async with self._engine.begin() as connection:
+            if time.monotonic() - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE:
+                await leases.renew(connection, self._lease, seconds=settings.lease_seconds)
+                self._renewed_at = time.monotonic()
+            progress = self._pending.progress(self._rows_read)
+            if progress != self._progress_written:
+                await upload_state.write_progress(connection, self._lease, progress)
+                self._progress_written = progress
+            status = await upload_state.current_status(connection, self._upload.id)
+            waiting = self._pending.first_rows()
+            done: list[ledger.LedgerEntry] = []
+            if waiting and self._should_ask_the_ledger():
+                done = await ledger.entries_among(connection, self._upload.id, waiting)
+        metrics.CHUNKS_FOUND_DONE.inc(self._pending.settle_all(done))
+        if status == "cancelling":
+            self._cancel()
+        elif status != "running":
+            raise LeaseLost
+
+    def _should_ask_the_ledger(self) -> bool:
+        asked = self._ask_ledger.is_set()
+        self._ask_ledger.clear()
+        return asked or time.monotonic() - self._pending.last_answer >= self._settings.ledger_check_seconds
+
+    def _cancel(self) -> None:
+        if not self._cancelled:
+            self._log.info("cancelled: reading on for the total only")
+        self._cancelled = True
+        self._pending.abandon()
+
+    async def _finish(self, problem: FileProblem | None) -> str:
+        self._failpoints.hit("producer.before_finish")
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    return await upload_state.finish(
+                        connection,
+                        self._lease,
+                        rows_read=self._rows_read,
+                        byte_count=self._upload.byte_count,
+                        problem=problem,
+                    )
+            except (SQLAlchemyError, OSError) as error:
+                self._log.warning("not finished yet", **describe_error(error))
+                await asyncio.sleep(FINISH_RETRY_SECONDS)

@@ -1,0 +1,185 @@
+"""An upload's row, as its producer reads and changes it: started, in progress, and finished in one transaction."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+
+from producer_service.uploads import leases
+from shared.database import ledger
+from shared.errors import RollcallError
+from shared.rows.csv_format import CsvFormat
+from shared.rows.employee_row import Layout
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from producer_service.uploads.leases import Lease
+    from shared.errors import FileProblem
+    from shared.messages import ChunkCounts
+
+
+class Upload(NamedTuple):
+    """What a producer has to know to read a file and send its rows."""
+
+    id: uuid.UUID
+    status: str
+    on_duplicate: str
+    object_key: str
+    byte_count: int
+    sha256: str
+    chunk_rows: int
+    csv_format: CsvFormat
+
+
+class Progress(NamedTuple):
+    rows_read: int
+    bytes_done: int
+    counts: ChunkCounts
+
+
+class LedgerIncomplete(RollcallError):
+    """The file was read to its end, and the ledger still lacks some of it: it is too early to finish."""
+
+
+_LOAD = text("""
+    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, encoding, encoding_guessed, delimiter,
+           has_header, columns, CAST(field_columns AS text) AS field_columns
+    FROM uploads WHERE id = :upload_id
+""")
+
+# A status that is not `queued` stays: an upload cancelled before it began is `cancelling` all along.
+_START = text("""
+    UPDATE uploads SET status = CASE WHEN status = 'queued' THEN 'running' ELSE status END,
+                       started_at = coalesce(started_at, now()), revision = revision + 1
+    WHERE id = :upload_id AND finished_at IS NULL
+    RETURNING status
+""")
+
+_PROGRESS = text("""
+    UPDATE uploads
+    SET rows_read = :rows_read, rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted,
+        updated = :updated, duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
+        revision = revision + 1
+    WHERE id = :upload_id AND finished_at IS NULL
+      AND EXISTS (SELECT 1 FROM upload_leases AS l WHERE l.upload_id = :upload_id AND l.fence = :fence)
+""")
+
+_STATUS = text("SELECT status FROM uploads WHERE id = :upload_id")
+
+_LOCK = text("SELECT status FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR UPDATE")
+
+_FINISH = text("""
+    UPDATE uploads
+    SET status = :status, finished_at = now(), problem = CAST(:problem AS jsonb), rows_read = :rows_read,
+        rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted, updated = :updated,
+        duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
+        unprocessed = :unprocessed, revision = revision + 1
+    WHERE id = :upload_id
+""")
+
+_END_LEASE = text("DELETE FROM upload_leases WHERE upload_id = :upload_id")
+_FORGET_MARKERS = text("DELETE FROM row_markers WHERE upload_id = :upload_id")
+
+
+async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
+    row: Any = (await connection.execute(_LOAD, {"upload_id": upload_id})).one()
+    fields: list[list[int]] = msgspec.json.decode(row.field_columns, type=list[list[int]])
+    csv_format = CsvFormat(
+        encoding=row.encoding,
+        encoding_guessed=row.encoding_guessed,
+        delimiter=row.delimiter,
+        has_header=row.has_header,
+        columns=tuple(row.columns),
+        layout=Layout(len(row.columns), tuple(tuple(indices) for indices in fields)),
+    )
+    return Upload(
+        row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format
+    )
+
+
+async def start(connection: AsyncConnection, lease: Lease) -> str:
+    """The status from now on: `running`, or `cancelling`. Raises `LeaseLost`."""
+    # First the upload and then the lease, as an earlier holder locks them that finishes just now.
+    status: str | None = (await connection.execute(_START, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    await leases.prove(connection, lease)
+    if status is None:
+        raise leases.LeaseLost
+    return status
+
+
+async def write_progress(connection: AsyncConnection, lease: Lease, progress: Progress) -> None:
+    """A hint for people who watch; silently nothing when the lease is no longer ours."""
+    await connection.execute(_PROGRESS, _counts(progress) | {"upload_id": lease.upload_id, "fence": lease.fence})
+
+
+async def current_status(connection: AsyncConnection, upload_id: uuid.UUID) -> str:
+    status: str = (await connection.execute(_STATUS, {"upload_id": upload_id})).scalar_one()
+    return status
+
+
+async def finish(
+    connection: AsyncConnection, lease: Lease, *, rows_read: int | None, byte_count: int, problem: FileProblem | None
+) -> str:
+    """Set the final state from the ledger; returns it. Raises `LeaseLost` and `LedgerIncomplete`.
+
+    `rows_read` None: nobody could count them, so those count that the ledger has. The upload is locked `FOR UPDATE`
+    first: chunks in flight commit before it or find the upload closed.
+    """
+    status = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    if status is None:
+        raise leases.LeaseLost
+    await leases.prove(connection, lease)
+    totals = await ledger.totals(connection, lease.upload_id)
+    if rows_read is None:
+        rows_read = totals.row_count
+    elif problem is not None:
+        # An earlier producer may have read further in a file that is gone or changed by now.
+        rows_read = max(rows_read, totals.row_count)
+    final = _final_state(status, totals, rows_read, problem)
+    await connection.execute(
+        _FINISH,
+        _counts(Progress(rows_read, byte_count if problem is None else totals.byte_count, totals.counts))
+        | {
+            "upload_id": lease.upload_id,
+            "status": final,
+            "problem": None if problem is None else json.dumps(_described(problem)),
+            "unprocessed": rows_read - totals.row_count,
+        },
+    )
+    await connection.execute(_END_LEASE, {"upload_id": lease.upload_id})
+    await connection.execute(_FORGET_MARKERS, {"upload_id": lease.upload_id})
+    return final
+
+
+def _final_state(status: str, totals: ledger.LedgerTotals, rows_read: int, problem: FileProblem | None) -> str:
+    if problem is not None:
+        return "failed"
+    if status == "cancelling":
+        return "cancelled"
+    if totals.row_count != rows_read:
+        raise LedgerIncomplete(f"{totals.row_count} of {rows_read} rows")
+    return "partially_succeeded" if totals.counts.rejected else "succeeded"
+
+
+def _counts(progress: Progress) -> dict[str, object]:
+    counts = progress.counts
+    return {
+        "rows_read": progress.rows_read,
+        "rows_done": counts.inserted + counts.updated + counts.duplicates + counts.rejected,
+        "bytes_done": progress.bytes_done,
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "duplicates": counts.duplicates,
+        "rejected": counts.rejected,
+        "rejected_by": json.dumps(counts.rejected_by),
+    }
+
+
+def _described(problem: FileProblem) -> dict[str, object]:
+    return {"code": str(problem.code), "detail": problem.detail, "errors": list(problem.errors)}

@@ -1,0 +1,43 @@
+"""After an upload: merge the search indexes' pending lists and renew the statistics, so that searches stay fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.service.telemetry import describe_error
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = structlog.get_logger(__name__)
+
+# Below a share of the table, what autovacuum does by itself is enough.
+WORTH_IT_SHARE = 0.02
+
+_MERGE = text("""
+    SELECT gin_clean_pending_list(index)
+    FROM unnest(ARRAY['employees_search_idx', 'email_domains_search_idx']::regclass[]) AS index
+""")
+_CHANGED_SHARE = text("""
+    SELECT (inserted + updated)::float8 / greatest((SELECT sum(total) FROM employee_totals), 1)
+    FROM uploads WHERE id = :upload_id
+""")
+
+
+async def tidy_search_index(engine: AsyncEngine, upload_id: uuid.UUID) -> None:
+    """A failure is logged and forgotten: this is housekeeping, and the next upload does it again."""
+    try:
+        async with engine.connect() as plain:
+            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            share = (await connection.execute(_CHANGED_SHARE, {"upload_id": upload_id})).scalar_one_or_none()
+            if share is not None and share >= WORTH_IT_SHARE:
+                await connection.execute(_MERGE)
+                await connection.execute(text("ANALYZE employees"))
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("search index not tidied", **describe_error(error))

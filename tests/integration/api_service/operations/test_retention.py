@@ -1,0 +1,177 @@
+"""What is deleted when its time is over, and what stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api_service.dead_letters.redrive import drop_stale_letters
+from api_service.operations.retention import ADVISORY_LOCK, purge
+from api_service.settings import ApiSettings
+from shared.amqp.publisher import Publisher
+from shared.amqp.queue_depths import read_depth
+from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_KEY
+from shared.database.engine import create_engine
+from shared.upload_store import UploadStore
+from tests.support.api import running_api
+from tests.support.uploads import count_locks, insert_rejects, insert_upload, send, stored_files
+from tests.support.waiting import eventually
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=31)
+LATELY = NOW - timedelta(days=29)
+
+
+@pytest.fixture
+async def engine(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(settings, "test", pool_size=5, pool_timeout_seconds=2)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def store(upload_store_url: str) -> UploadStore:
+    return UploadStore(upload_store_url)
+
+
+async def stored_upload(
+    database: asyncpg.Connection, store: UploadStore, status: str, finished_at: datetime | None
+) -> str:
+    upload_id = await insert_upload(database, status=status, finished_at=finished_at)
+    await database.execute("UPDATE uploads SET object_key = id::text WHERE id = $1", upload_id)
+    async with store.writing(str(upload_id)) as writer:
+        await writer.write(b"x")
+    await insert_rejects(database, upload_id, [(1, ["a"]), (2, ["b"])])
+    return str(upload_id)
+
+
+def make_old(path: Path) -> None:
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(path, (two_days_ago, two_days_ago))
+
+
+async def test_files_and_rejects_of_uploads_finished_long_ago_are_purged(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
+) -> None:
+    old = await stored_upload(database, store, "partially_succeeded", LONG_AGO)
+    kept = [
+        await stored_upload(database, store, "partially_succeeded", LATELY),
+        await stored_upload(database, store, "running", None),
+    ]
+    assert await purge(engine, store, settings) == (1, 2, 0)
+    assert sorted(path.name for path in stored_files(upload_store_url)) == sorted(kept)
+    assert await database.fetchval("SELECT count(*) FROM rejected_rows WHERE upload_id = $1", old) == 0
+    assert await database.fetchval("SELECT count(*) FROM rejected_rows") == 4
+    assert await database.fetchval("SELECT file_deleted_at IS NOT NULL FROM uploads WHERE id = $1", old)
+    assert await purge(engine, store, settings) == (0, 0, 0)
+
+
+async def test_malformed_messages_go_with_the_rejects(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
+) -> None:
+    for dead_at in (LONG_AGO, LATELY):
+        await database.execute(
+            "INSERT INTO malformed_messages (id, reason, body, dead_at) VALUES (gen_random_uuid(), 'r', 'b', $1)",
+            dead_at,
+        )
+    assert await purge(engine, store, settings) == (0, 1, 0)
+    assert await database.fetchval("SELECT count(*) FROM malformed_messages") == 1
+
+
+async def test_a_purged_file_is_gone_and_its_upload_stays(
+    settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
+) -> None:
+    often = settings.model_copy(update={"retention_interval_seconds": 0.05})
+    async with running_api(often) as api:
+        upload = (await send(api)).json()
+        await database.execute("UPDATE uploads SET status = 'succeeded', finished_at = $1", LONG_AGO)
+        await eventually(lambda: stored_files(upload_store_url) == [])
+        await eventually(lambda: _is_gone(api, upload["id"]))
+        assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["status"] == "succeeded"
+
+
+async def _is_gone(api: httpx2.AsyncClient, upload_id: str) -> bool:
+    answer = await api.get(f"/v1/uploads/{upload_id}/file")
+    return answer.status_code == 410 and answer.json()["code"] == "file_gone"
+
+
+async def test_dead_letters_of_deleted_uploads_leave_the_queue_and_others_stay(
+    settings: ApiSettings, database: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    deleted = await insert_upload(database, status="failed", finished_at=LATELY)
+    kept = await insert_upload(database, status="failed", finished_at=LATELY)
+    publisher = Publisher(settings, "test")
+    for upload_id in (deleted, kept):
+        await insert_rejects(database, upload_id, [(1, ["a"]), (2, ["b"])])
+        for row in (1, 2):
+            identity = f"{upload_id}:{row}:1"
+            await publisher.publish(DEAD_LETTERS_EXCHANGE, ROW_KEY, b"{}", message_id=identity, correlation_id=identity)
+    assert not await drop_stale_letters(engine, publisher, settings)
+    async with running_api(settings.model_copy(update={"retention_interval_seconds": 0.1})) as api:
+        assert (await api.delete(f"/v1/uploads/{deleted}")).status_code == 204
+        await eventually(lambda: _depth_is(settings, 2))
+    assert not await drop_stale_letters(engine, publisher, settings)
+    await publisher.close()
+
+
+async def _depth_is(settings: ApiSettings, expected: int) -> bool:
+    return await read_depth(settings, DEAD_LETTERS_QUEUE) == expected
+
+
+async def test_files_that_no_upload_knows_are_swept_after_their_time(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
+) -> None:
+    known = await stored_upload(database, store, "running", None)
+    lost = "00000000-0000-4000-8000-000000000001"
+    fresh = "00000000-0000-4000-8000-000000000002"
+    for key in (lost, fresh, "not-ours.txt"):
+        async with store.writing(key) as writer:
+            await writer.write(b"x")
+    folder = stored_files(upload_store_url)[0].parent
+    unfinished = folder / f"{lost}#1"
+    unfinished.write_bytes(b"killed while writing")
+    for path in stored_files(upload_store_url):
+        if path.name != fresh:
+            make_old(path)
+    assert await purge(engine, store, settings) == (0, 0, 2)
+    assert sorted(path.name for path in stored_files(upload_store_url)) == sorted([known, fresh, "not-ours.txt"])
+
+
+async def test_one_replica_at_a_time_purges(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
+) -> None:
+    await stored_upload(database, store, "failed", LONG_AGO)
+    await database.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    assert await purge(engine, store, settings) is None
+    await database.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+    assert await purge(engine, store, settings) == (1, 2, 0)
+
+
+async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
+    settings: ApiSettings, store: UploadStore, database: asyncpg.Connection
+) -> None:
+    short = settings.model_copy(update={"idle_in_transaction_timeout_seconds": 0.1})
+    engine = create_engine(short, "test", pool_size=2, pool_timeout_seconds=2)
+    await stored_upload(database, store, "failed", LONG_AGO)
+    async with database.transaction():
+        await database.execute("LOCK rejected_rows")
+        turn = asyncio.create_task(purge(engine, store, settings))
+        await eventually(lambda: _somebody_waits(database))
+        # Three times what a transaction may idle.
+        await asyncio.sleep(0.3)
+        assert await count_locks(database, "locktype = 'advisory'") == 1
+    assert await turn == (1, 2, 0)
+    await engine.dispose()
+
+
+async def _somebody_waits(database: asyncpg.Connection) -> bool:
+    return await count_locks(database, "NOT granted") > 0

@@ -1,0 +1,265 @@
+"""Messages in and settled: acknowledged after their effect, given back while the fault is ours, never just dropped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+
+import asyncpg
+import msgspec
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumer_service.settings import ConsumerSettings
+from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
+from tests.integration.consumer_service.conftest import AddUpload
+from tests.support import effects
+from tests.support.broker import Broker, QueueState
+from tests.support.chunks import BAD_EMAIL, chunk, rows
+from tests.support.effects import Counts
+from tests.support.pipeline import consumer_settings, running_consumer
+from tests.support.servers import Servers, management
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def settings(database_url: str, amqp_url: str) -> ConsumerSettings:
+    return consumer_settings(database_url, amqp_url)
+
+
+async def test_reply_goes_to_the_callback_queue_with_the_counts(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload
+) -> None:
+    request = chunk(await add_upload(), [*rows(3), BAD_EMAIL])
+    callbacks = await broker.callback_queue()
+    async with running_consumer(engine, settings):
+        await broker.request(request, reply_to=callbacks.name)
+        reply = await broker.next_reply(callbacks)
+
+    assert (reply.upload_id, reply.first_row, reply.outcome) == (request.upload_id, 1, "done")
+    assert (reply.counts.inserted, reply.counts.rejected_by) == (3, {"invalid_email": 1})
+    assert await broker.state(REQUESTS_QUEUE) == QueueState(ready=0, consumers=0)
+
+
+async def test_chunk_of_a_finished_upload_is_answered_closed_and_acknowledged(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload
+) -> None:
+    callbacks = await broker.callback_queue()
+    async with running_consumer(engine, settings):
+        await broker.request(chunk(await add_upload(status="cancelled"), rows(3)), reply_to=callbacks.name)
+        reply = await broker.next_reply(callbacks)
+
+    assert reply.outcome == "closed"
+    assert await broker.take_all(REQUESTS_QUEUE) == []
+
+
+async def test_reply_to_a_callback_queue_that_is_gone_does_no_harm(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    upload_id = await add_upload()
+    callbacks = await broker.callback_queue()
+    async with running_consumer(engine, settings):
+        await broker.request(chunk(upload_id, rows(2)), reply_to="callback.gone")
+        await broker.request(chunk(upload_id, rows(2), first_row=3), reply_to=callbacks.name)
+        reply = await broker.next_reply(callbacks)
+
+    assert reply.first_row == 3
+    assert (await effects.ledger_counts(database, upload_id)).rows == 4
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe not text",
+        b"{}",
+        b'{"kind": "chunk"}',
+        b'{"kind": "upload_announced", "upload_id": "6f3f1c9e-2f51-4b9f-93a9-0e7a4a9c0b4e"}',
+        b"null \x00",
+    ],
+)
+async def test_malformed_message_is_dead_lettered_with_a_reason_and_the_consumer_goes_on(
+    body: bytes,
+    engine: AsyncEngine,
+    settings: ConsumerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await add_upload()
+    async with running_consumer(engine, settings):
+        for _ in range(2):
+            await broker.request(body, message_id="malformed one")
+        await broker.request(chunk(upload_id, rows(1)))
+        await eventually(lambda: _has_rows(database, upload_id, 1))
+
+    messages = await broker.take_all(DEAD_LETTERS_QUEUE)
+    assert [message.body for message in messages] == [body, body]
+    # The same message twice: one row in the table, and letters whose id shows that they are the same.
+    (stored,) = await database.fetch("SELECT id, reason, body, published_at FROM malformed_messages")
+    assert {message.message_id for message in messages} == {f"malformed:{stored['id']}"}
+    assert stored["reason"].startswith("not a request")
+    assert stored["published_at"] is not None
+    assert await broker.take_all(REQUESTS_QUEUE) == []
+
+
+async def test_malformed_message_gives_nothing_of_its_body_away_in_its_reason(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, database: asyncpg.Connection
+) -> None:
+    secret = hashlib.sha256(b"an employee").hexdigest()
+    body = msgspec.json.encode({"kind": "chunk", "upload_id": secret, "first_row": secret, "rows": [[secret]]})
+    async with running_consumer(engine, settings):
+        await broker.request(body)
+        await broker.take(DEAD_LETTERS_QUEUE, 1)
+
+    assert secret not in await database.fetchval("SELECT reason FROM malformed_messages")
+
+
+async def test_message_is_given_back_while_the_database_fails_and_done_when_it_answers_again(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    request = chunk(await add_upload(), [*rows(3), BAD_EMAIL])
+    await database.execute("ALTER TABLE uploads RENAME TO uploads_away")
+    async with running_consumer(engine, settings) as deliveries:
+        await broker.request(request)
+        await eventually(lambda: _is(broker, QueueState(ready=1, consumers=0)))
+        assert not await deliveries.is_consuming()
+
+        await database.execute("ALTER TABLE uploads_away RENAME TO uploads")
+        await eventually(lambda: _has_rows(database, request.upload_id, 4))
+        assert await deliveries.is_consuming()
+
+    assert await effects.ledger_counts(database, request.upload_id) == Counts(4, 3, 0, 0, 1)
+    assert await effects.codes(database, request.upload_id) == {4: "invalid_email"}
+    assert await broker.take_all(REQUESTS_QUEUE) == []
+
+
+async def test_error_in_most_rows_holds_the_message_instead_of_dead_lettering_them(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    request = chunk(await add_upload(), rows(4))
+    await database.execute("ALTER TABLE employees ADD CONSTRAINT ours CHECK (false)")
+    async with running_consumer(engine, settings):
+        await broker.request(request)
+        await eventually(lambda: _is(broker, QueueState(ready=1, consumers=0)))
+        assert await effects.rejects(database, request.upload_id) == []
+
+        await database.execute("ALTER TABLE employees DROP CONSTRAINT ours")
+        await eventually(lambda: _has_rows(database, request.upload_id, 4))
+
+    assert await effects.ledger_counts(database, request.upload_id) == Counts(4, 4, 0, 0, 0)
+    assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
+
+
+async def test_malformed_message_waits_for_the_database_too(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, database: asyncpg.Connection
+) -> None:
+    await database.execute("ALTER TABLE malformed_messages RENAME TO malformed_away")
+    async with running_consumer(engine, settings):
+        await broker.request(b"no request")
+        await eventually(lambda: _is(broker, QueueState(ready=1, consumers=0)))
+        await database.execute("ALTER TABLE malformed_away RENAME TO malformed_messages")
+        await broker.take(DEAD_LETTERS_QUEUE, 1)
+
+    assert await broker.take_all(REQUESTS_QUEUE) == []
+
+
+@pytest.mark.parametrize("place", ["before_transaction", "before_reply", "after_reply"])
+async def test_failure_at_any_point_of_a_delivery_leaves_one_effect(
+    place: str,
+    engine: AsyncEngine,
+    database_url: str,
+    amqp_url: str,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    request = chunk(await add_upload(), [*rows(3), BAD_EMAIL])
+    failing = consumer_settings(
+        database_url, amqp_url, failpoints=json.dumps({f"consumer.{place}": {"action": "raise"}})
+    )
+    callbacks = await broker.callback_queue()
+    async with running_consumer(engine, failing):
+        await broker.request(request, reply_to=callbacks.name)
+        # After the failure, the redelivery: settled for good once it is neither ready nor unacknowledged.
+        reply = await broker.next_reply(callbacks)
+        await broker.take(DEAD_LETTERS_QUEUE, 1)
+        await broker.request(chunk(request.upload_id, rows(1, start=9), first_row=5))
+        await eventually(lambda: _has_rows(database, request.upload_id, 5))
+
+    assert reply.counts.inserted == 3
+    assert await effects.ledger_counts(database, request.upload_id) == Counts(5, 4, 0, 0, 1)
+    assert await broker.take_all(REQUESTS_QUEUE) == []
+    assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
+
+
+async def test_deadlock_is_retried_and_reaches_no_message(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    # Raised three times by the test's own trigger, as Postgres raises it in the loser of a deadlock.
+    await database.execute("""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('tries') <= 3 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NEW;
+        END $$;
+        CREATE TRIGGER deadlock BEFORE INSERT ON employees FOR EACH STATEMENT EXECUTE FUNCTION deadlock()
+    """)
+    upload_id = await add_upload()
+    async with running_consumer(engine, settings) as deliveries:
+        await broker.request(chunk(upload_id, rows(2)))
+        await eventually(lambda: _has_rows(database, upload_id, 2))
+        assert await deliveries.is_consuming()
+
+    assert await database.fetchval("SELECT last_value FROM tries") == 4
+    assert await effects.ledger_counts(database, upload_id) == Counts(2, 2, 0, 0, 0)
+
+
+async def test_consumer_that_stops_settles_the_message_in_hand_and_leaves_the_others(
+    engine: AsyncEngine,
+    settings: ConsumerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+    database_url: str,
+) -> None:
+    upload_id = await add_upload()
+    blocker = await asyncpg.connect(database_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("LOCK TABLE employees IN ACCESS EXCLUSIVE MODE")
+    async with running_consumer(engine, settings) as deliveries:
+        for first_row in (1, 3):
+            await broker.request(chunk(upload_id, rows(2, start=first_row), first_row=first_row))
+        await eventually(lambda: _is(broker, QueueState(ready=1, consumers=1)))
+        deliveries.subscription.stop()
+        await transaction.rollback()
+        await blocker.close()
+
+    assert await effects.ledger_counts(database, upload_id) == Counts(2, 2, 0, 0, 0)
+    assert len(await broker.take_all(REQUESTS_QUEUE)) == 1
+
+
+async def test_consumer_takes_one_message_at_a_time(
+    engine: AsyncEngine, settings: ConsumerSettings, amqp_url: str, servers: Servers, broker: Broker
+) -> None:
+    vhost = amqp_url.rpartition("/")[2]
+
+    async def prefetches() -> list[int]:
+        async with management(servers) as api:
+            consumers = (await api.get(f"/api/consumers/{vhost}")).raise_for_status().json()
+        return [each["prefetch_count"] for each in consumers if each["queue"]["name"] == REQUESTS_QUEUE]
+
+    async def one_of_prefetch_one() -> bool:
+        return await prefetches() == [1]
+
+    async with running_consumer(engine, settings):
+        await eventually(one_of_prefetch_one)
+
+
+async def _has_rows(database: asyncpg.Connection, upload_id: uuid.UUID, count: int) -> bool:
+    return (await effects.ledger_counts(database, upload_id)).rows == count
+
+
+async def _is(broker: Broker, state: QueueState) -> bool:
+    return await broker.state(REQUESTS_QUEUE) == state

@@ -1,0 +1,193 @@
+"""P4: the employees and the counts are those of one worker reading the file top to bottom, whatever the order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumer_service.chunk_handler import ChunkHandler
+from shared.messages import ChunkRequest
+from tests.integration.consumer_service.conftest import AddUpload, MakeHandler
+from tests.support import effects
+from tests.support.chunks import chunk, row
+from tests.support.effects import Counts
+
+Mode = Literal["skip", "update"]
+Table = dict[str, tuple[str, str, str, str]]
+
+_real_database = settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    # Each example takes emails and uploads of its own, so one database serves them all.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+_emails = st.lists(st.sampled_from(["ada", "Ada", "ADA", "bob", "BoB", "cy"]), min_size=1, max_size=14)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A file, and how its chunks reach the consumers."""
+
+    emails: list[str]
+    known_before: list[str]
+    chunk_rows: int
+    consumers: int
+    seed: int
+
+    def deliveries(self, chunks: Sequence[ChunkRequest]) -> deque[ChunkRequest]:
+        """Every chunk once or twice, in any order."""
+        order = random.Random(self.seed)
+        delivered = [*chunks, *order.sample(chunks, order.randint(0, len(chunks)))]
+        order.shuffle(delivered)
+        return deque(delivered)
+
+
+_runs = st.builds(
+    Run,
+    emails=_emails,
+    known_before=st.lists(st.sampled_from(["ada", "BOB", "dee"]), unique=True),
+    chunk_rows=st.integers(1, 5),
+    consumers=st.sampled_from([1, 2, 4]),
+    seed=st.integers(0, 2**16),
+)
+
+
+@pytest.mark.parametrize("mode", ["skip", "update"])
+@given(run=_runs)
+@_real_database
+async def test_any_order_of_deliveries_ends_as_the_file_read_top_to_bottom(
+    mode: Mode, run: Run, make_handler: MakeHandler, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    domain = f"@{uuid.uuid4().hex}.example"
+    before = _rows(run.known_before, domain, "Before")
+    await _deliver(deque([chunk(await add_upload(), before)]) if before else deque(), [make_handler()])
+    upload_id = await add_upload(on_duplicate=mode)
+    cells = _rows(run.emails, domain, "Row")
+
+    deliveries = run.deliveries(_chunks(upload_id, cells, run.chunk_rows))
+    await _deliver(deliveries, [make_handler() for _ in range(run.consumers)])
+
+    expected, counts = _top_to_bottom(before, cells, mode)
+    assert await effects.employees(database, domain) == expected
+    assert await effects.ledger_counts(database, upload_id) == counts
+    counted, there = await effects.counted_employees(database)
+    assert counted == there
+
+
+@given(run=_runs)
+@_real_database
+async def test_reject_mode_turns_away_every_email_that_stood_in_the_file_or_table_before(
+    run: Run, make_handler: MakeHandler, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    domain = f"@{uuid.uuid4().hex}.example"
+    before = _rows(run.known_before, domain, "Before")
+    await _deliver(deque([chunk(await add_upload(), before)]) if before else deque(), [make_handler()])
+    upload_id = await add_upload(on_duplicate="reject")
+    cells = _rows(run.emails, domain, "Row")
+
+    # A producer sends one chunk at a time in this mode; each may still be delivered twice.
+    chunks = _chunks(upload_id, cells, run.chunk_rows)
+    await _deliver(deque(each for one in chunks for each in (one, one)), [make_handler()])
+
+    expected, counts = _top_to_bottom(before, cells, "skip")
+    assert await effects.employees(database, domain) == expected
+    refused = counts.duplicates
+    assert await effects.ledger_counts(database, upload_id) == counts._replace(duplicates=0, rejected=refused)
+    assert set((await effects.codes(database, upload_id)).values()) <= {"duplicate_email"}
+    assert list(await effects.codes(database, upload_id)) == _repeated(before, cells)
+
+
+@pytest.mark.parametrize("modes", [("update", "update"), ("skip", "update"), ("update", "skip"), ("skip", "skip")])
+async def test_two_uploads_at_once_with_the_same_emails_in_opposite_order_are_both_accounted(
+    modes: tuple[Mode, Mode], make_handler: MakeHandler, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    emails = [f"person{number}" for number in range(120)]
+    first, second = [await add_upload(on_duplicate=mode) for mode in modes]
+    chunks_of_first = _chunks(first, _rows(emails, "@example.com", "First"), 10)
+    chunks_of_second = _chunks(second, _rows(emails[::-1], "@example.com", "Second"), 15)
+
+    await asyncio.gather(
+        _deliver(deque(chunks_of_first), [make_handler(), make_handler()]),
+        _deliver(deque(chunks_of_second), [make_handler(), make_handler()]),
+    )
+
+    table = await effects.employees(database)
+    assert len(table) == len(emails)
+    for upload_id in (first, second):
+        counts = await effects.ledger_counts(database, upload_id)
+        assert counts.rows == len(emails) == counts.inserted + counts.updated + counts.duplicates
+    if "update" in modes:
+        winner = "Second" if modes[1] == "update" else "First"
+        assert {employee[0].split()[0] for employee in table.values()} == {winner}
+    counted, there = await effects.counted_employees(database)
+    assert counted == there == len(emails)
+
+
+async def _deliver(deliveries: deque[ChunkRequest], handlers: Sequence[ChunkHandler]) -> None:
+    """Each handler takes the next delivery when it is free, as consumers with prefetch 1 do."""
+
+    async def consume(handler: ChunkHandler) -> None:
+        while deliveries:
+            await handler.handle(deliveries.popleft(), careful=False)
+
+    await asyncio.gather(*(consume(handler) for handler in handlers))
+
+
+def _rows(emails: Sequence[str], domain: str, name: str) -> list[list[str]]:
+    """Each row differs from every other in its name, so that the table shows which one won."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return [
+        row(
+            email + domain,
+            name=f"{name} {letters[number // 26]}{letters[number % 26]}",
+            mobile=f"{9876543210 + number}",
+        )
+        for number, email in enumerate(emails)
+    ]
+
+
+def _chunks(upload_id: uuid.UUID, cells: Sequence[list[str]], size: int) -> list[ChunkRequest]:
+    return [chunk(upload_id, cells[start : start + size], first_row=start + 1) for start in range(0, len(cells), size)]
+
+
+def _top_to_bottom(before: Sequence[list[str]], cells: Sequence[list[str]], mode: Mode) -> tuple[Table, Counts]:
+    """One worker, one row after another."""
+    table: Table = {}
+    for name, company, mobile, email in before:
+        table.setdefault(email.lower(), (name, company, mobile, email))
+    known = set(table)
+    touched: set[str] = set()
+    inserted = updated = 0
+    for name, company, mobile, email in cells:
+        key = email.lower()
+        if key not in known | touched:
+            inserted += 1
+        elif mode == "update" and key not in touched:
+            updated += 1
+        if mode == "update" or key not in table:
+            table[key] = (name, company, mobile, email)
+        touched.add(key)
+    return table, Counts(len(cells), inserted, updated, len(cells) - inserted - updated, 0)
+
+
+def _repeated(before: Sequence[list[str]], cells: Sequence[list[str]]) -> list[int]:
+    """The numbers of the rows whose email was there before them."""
+    seen = {each[3].lower() for each in before}
+    repeated = []
+    for number, each in enumerate(cells, 1):
+        if each[3].lower() in seen:
+            repeated.append(number)
+        seen.add(each[3].lower())
+    return repeated

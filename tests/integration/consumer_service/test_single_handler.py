@@ -1,0 +1,102 @@
+"""Requests of one: an employee is inserted once and answered the same, however often and to however many it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from consumer_service.single_handler import SingleHandler, forget_old_outcomes
+from shared.messages import EmployeeOutcome, EmployeeRequest
+from shared.service.failpoints import Failpoints
+from tests.support import effects
+
+ADA = ["Ada Calloway", "Blue Heron", "+44 20 7946 0018", "ada@blueheron.example"]
+
+
+@pytest.fixture
+def handler(engine: AsyncEngine) -> SingleHandler:
+    return SingleHandler(engine, Failpoints(""))
+
+
+def request(cells: list[str] = ADA) -> EmployeeRequest:
+    return EmployeeRequest(correlation_id=uuid.uuid4(), cells=cells)
+
+
+async def test_employee_is_inserted_and_counted(handler: SingleHandler, database: asyncpg.Connection) -> None:
+    assert await handler.handle(request()) == EmployeeOutcome(outcome="inserted")
+
+    assert await effects.employees(database) == {
+        "ada@blueheron.example": ("Ada Calloway", "Blue Heron", "+442079460018", "ada@blueheron.example")
+    }
+    assert await effects.counted_employees(database) == (1, 1)
+
+
+async def test_redelivered_request_is_answered_as_the_first_time(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    first = request()
+
+    assert [await handler.handle(first) for _ in range(3)] == [EmployeeOutcome(outcome="inserted")] * 3
+
+    assert await effects.counted_employees(database) == (1, 1)
+
+
+async def test_request_with_two_consumers_at_once_has_one_effect_and_one_answer(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    first = request()
+
+    answers = await asyncio.gather(*(handler.handle(first) for _ in range(4)))
+
+    assert answers == [EmployeeOutcome(outcome="inserted")] * 4
+    assert await effects.counted_employees(database) == (1, 1)
+
+
+async def test_known_email_is_a_duplicate_and_changes_nothing(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    await handler.handle(request())
+
+    again = await handler.handle(request(["Somebody Else", "Other", "+4420794600", "ADA@BlueHeron.example"]))
+
+    assert again == EmployeeOutcome(outcome="duplicate")
+    assert (await effects.employees(database))["ada@blueheron.example"][0] == "Ada Calloway"
+
+
+async def test_bad_employee_is_rejected_with_its_reason_and_no_dead_letter(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    outcome = await handler.handle(request(["Ada", "Blue Heron", "12", "ada@blueheron.example"]))
+
+    assert (outcome.outcome, outcome.code, outcome.field) == ("rejected", "invalid_mobile", "mobile_no")
+    assert await database.fetchval("SELECT count(*) FROM rejected_rows") == 0
+
+
+async def test_employee_that_raises_is_an_internal_error(engine: AsyncEngine) -> None:
+    handler = SingleHandler(engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "cell": ADA[0]}})))
+
+    outcome = await handler.handle(request())
+
+    assert (outcome.outcome, outcome.code) == ("rejected", "internal_error")
+
+
+async def test_outcomes_are_forgotten_after_a_day(
+    handler: SingleHandler, engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    old, young = request(), request(["B", "C", "+4420794600", "b@c.example"])
+    await handler.handle(old)
+    await handler.handle(young)
+    await database.execute(
+        "UPDATE request_outcomes SET answered_at = now() - interval '25 hours' WHERE correlation_id = $1",
+        old.correlation_id,
+    )
+
+    await forget_old_outcomes(engine)
+
+    kept = await database.fetch("SELECT correlation_id FROM request_outcomes")
+    assert [each["correlation_id"] for each in kept] == [young.correlation_id]

@@ -1,0 +1,142 @@
+"""Request and response through the broker: every message its own request, every answer where it belongs, or a 504."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from producer_service.requester import Requester
+from producer_service.requests.routes import register_problem_handler, request_router
+from producer_service.requests.single_requests import SingleRequests
+from producer_service.settings import ProducerSettings
+from shared.amqp.topology import REQUESTS_QUEUE
+from tests.support.broker import Broker, close_connections_named
+from tests.support.pipeline import consumer_settings, running, running_consumer
+from tests.support.servers import Servers
+from tests.support.waiting import eventually
+
+ADA = {
+    "employee_name": "Ada Calloway",
+    "company_name": "Blue Heron",
+    "mobile_no": "+44 20 7946 0018",
+    "email": "ada@blueheron.example",
+}
+
+
+@contextlib.asynccontextmanager
+async def asking(settings: ProducerSettings, timeout_seconds: float = 20) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the producer's requests, wired as its app wires them."""
+    requester = Requester(settings)
+    app = FastAPI()
+    register_problem_handler(app)
+    app.include_router(request_router(SingleRequests(requester, timeout_seconds=timeout_seconds)))
+    transport = httpx2.ASGITransport(app)
+    async with (
+        running(requester.replies),
+        httpx2.AsyncClient(transport=transport, base_url="http://producer") as client,
+    ):
+        yield client
+    await requester.close()
+
+
+async def test_texts_and_employees_are_answered_in_the_order_sent(
+    settings: ProducerSettings, engine: AsyncEngine, database_url: str, amqp_url: str
+) -> None:
+    messages = [*(f"message {number}" for number in range(100)), ADA, ADA | {"email": "not one"}]
+    async with running_consumer(engine, consumer_settings(database_url, amqp_url)), asking(settings) as client:
+        answer = await client.post("/v1/requests", json={"messages": messages})
+
+    assert answer.status_code == 200
+    responses = answer.json()["responses"]
+    assert [each["response"] for each in responses[:100]] == [
+        f"Consumer processed message {number}" for number in range(100)
+    ]
+    assert responses[100]["response"] == {"outcome": "inserted"}
+    assert responses[101]["response"]["code"] == "invalid_email"
+    assert len({each["correlationId"] for each in responses}) == len(messages)
+    assert all(each["latencyMs"] > 0 for each in responses)
+
+
+async def test_each_message_is_a_durable_request_of_its_own(settings: ProducerSettings, broker: Broker) -> None:
+    async with asking(settings, timeout_seconds=1) as client:
+        await client.post("/v1/requests", json={"messages": ["one", "two", "three"]})
+
+    requests = await broker.take_all(REQUESTS_QUEUE)
+    assert len(requests) == 3
+    assert {message.delivery_mode for message in requests} == {2}
+    assert len({message.correlation_id for message in requests}) == 3
+
+
+async def test_unanswered_messages_are_a_504_that_keeps_the_answers_of_the_others(
+    settings: ProducerSettings, engine: AsyncEngine, database_url: str, amqp_url: str
+) -> None:
+    answers_once = consumer_settings(
+        database_url,
+        amqp_url,
+        failpoints='{"consumer.before_transaction": {"action": "raise", "after": 1, "times": 99}}',
+    )
+    async with running_consumer(engine, answers_once), asking(settings, timeout_seconds=3) as client:
+        answer = await client.post("/v1/requests", json={"messages": ["a", "b"]})
+
+    problem = answer.json()
+    assert answer.status_code == 504
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (problem["code"], problem["instance"]) == ("no_reply", "/v1/requests")
+    assert [each["response"] for each in problem["responses"]] in (
+        ["Consumer processed a", None],
+        [None, "Consumer processed b"],
+    )
+
+
+async def test_answers_survive_the_loss_of_the_callback_queue(
+    settings: ProducerSettings,
+    engine: AsyncEngine,
+    database_url: str,
+    amqp_url: str,
+    servers: Servers,
+    broker: Broker,
+) -> None:
+    async with asking(settings) as client:
+        asked = asyncio.create_task(client.post("/v1/requests", json={"messages": ["before", ADA]}))
+        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 2))
+        # Nobody has answered yet, and the queue that they would answer to goes.
+        await close_connections_named(servers, amqp_url, "rollcall producer replies")
+        async with running_consumer(engine, consumer_settings(database_url, amqp_url)):
+            answer = await asked
+
+    assert answer.status_code == 200
+    # The employee was asked for twice, with one correlation id: one insert, one outcome.
+    assert [each["response"] for each in answer.json()["responses"]] == [
+        "Consumer processed before",
+        {"outcome": "inserted"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": []},
+        {"messages": ["x"] * 1001},
+        {"messages": [3]},
+        {"messages": [{"employee_name": "Ada"}]},
+        {"messages": [ADA | {"salary": "1"}]},
+        {},
+    ],
+)
+async def test_bad_bodies_are_refused_as_a_problem_that_quotes_nothing(
+    settings: ProducerSettings, body: dict[str, object]
+) -> None:
+    async with asking(settings) as client:
+        answer = await client.post("/v1/requests", json=body)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "invalid_request")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["errors"]
+    assert "Ada" not in answer.text

@@ -1,0 +1,57 @@
+"""What the ledger has is read along with the file, a page at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from producer_service.uploads import finished_chunks as known_chunks
+from producer_service.uploads.finished_chunks import KnownChunks
+from shared.database.ledger import LedgerEntry, insert_entry
+from shared.messages import ChunkCounts
+from tests.integration.producer_service.conftest import AddUpload
+
+COUNTS = ChunkCounts(inserted=1, rejected=1, rejected_by={"missing_value": 1})
+
+
+@pytest.mark.parametrize("known", [[], [1], [3, 5], list(range(1, 21, 2)), [1, 3, 17, 19], [7, 9, 11]])
+async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
+    known: list[int], engine: AsyncEngine, add_upload: AddUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_chunks, "PAGE_ENTRIES", 3)
+    upload_id, other = await add_upload(), await add_upload()
+    await _write(engine, upload_id, known)
+    await _write(engine, other, range(1, 40))
+    chunks = KnownChunks(engine, upload_id)
+
+    found = {first_row: await chunks.find(first_row) for first_row in range(1, 21, 2)}
+
+    assert [first_row for first_row, entry in found.items() if entry is not None] == known
+    assert all(entry == LedgerEntry(first_row, 2, 10, COUNTS) for first_row, entry in found.items() if entry)
+
+
+async def test_ledger_is_read_a_page_at_a_time_and_never_twice(
+    engine: AsyncEngine, add_upload: AddUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_chunks, "PAGE_ENTRIES", 3)
+    upload_id = await add_upload()
+    await _write(engine, upload_id, range(1, 15, 2))
+    statements: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *arguments: statements.append(str(arguments[2])))
+    chunks = KnownChunks(engine, upload_id)
+
+    for first_row in range(1, 41, 2):
+        await chunks.find(first_row)
+
+    # Three, three, and one that is the last because it is no full page.
+    assert len(statements) == 3
+
+
+async def _write(engine: AsyncEngine, upload_id: uuid.UUID, first_rows: Iterable[int]) -> None:
+    async with engine.begin() as connection:
+        for first_row in first_rows:
+            await insert_entry(connection, upload_id, LedgerEntry(first_row, 2, 10, COUNTS), slot=0)

@@ -1,0 +1,304 @@
+"""One upload from its lease to its end, whatever consumers answer: replies are hints, the ledger decides."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import asyncpg
+import pytest
+from prometheus_client import REGISTRY
+
+from producer_service.uploads import dispatcher
+from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.messages import ChunkReply, ChunkRequest, UploadAnnounced, encode
+from tests.integration.producer_service.conftest import UploadRuns, stored_file
+from tests.support.waiting import eventually
+
+HEADER = b"employee_name,company_name,mobile_no,email\n"
+
+
+def file_of(count: int, *, bad: int = 0) -> bytes:
+    good = b"".join(b"Asha,Initech,9876543210,p%d@example.com\n" % number for number in range(count - bad))
+    return HEADER + good + b"bad,Initech,1,x\n" * bad
+
+
+async def test_upload_that_nobody_announced_is_found_sent_in_chunks_and_finished(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(7, bad=1))
+    consumer = runs.consumer()
+    async with runs.answered_by(consumer), runs.producer():
+        await runs.end_as(upload_id, "partially_succeeded")
+
+    assert sorted(consumer.first_rows(upload_id)) == [1, 3, 5, 7]
+    upload = await runs.upload(upload_id)
+    assert (upload["rows_read"], upload["inserted"], upload["rejected"], upload["unprocessed"]) == (7, 6, 1, 0)
+    assert upload["bytes_done"] == upload["byte_count"]
+    assert await runs.database.fetchval("SELECT count(*) FROM upload_leases") == 0
+
+
+async def test_announced_upload_is_taken_at_once_and_its_announcement_acknowledged(runs: UploadRuns) -> None:
+    async with runs.answered_by(runs.consumer()), runs.producer(sweep_seconds=600):
+        upload_id = await runs.store(file_of(3))
+        for body in (b"no announcement", encode(UploadAnnounced(upload_id=uuid.uuid4()))):
+            await runs.broker.publish(UPLOADS_QUEUE, body)
+        await runs.broker.publish(UPLOADS_QUEUE, encode(UploadAnnounced(upload_id=upload_id)))
+        await runs.end_as(upload_id, "succeeded")
+
+    assert await runs.broker.take_all(UPLOADS_QUEUE) == []
+
+
+async def test_file_of_a_header_alone_succeeds_with_no_rows(runs: UploadRuns) -> None:
+    upload_id = await runs.store(HEADER)
+    async with runs.producer():
+        await runs.end_as(upload_id, "succeeded")
+
+    assert (await runs.upload(upload_id))["rows_read"] == 0
+    assert await runs.broker.take_all(REQUESTS_QUEUE) == []
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["silent", "closed"])
+async def test_ledger_tells_what_consumers_do_not(
+    answers: bool,
+    runs: UploadRuns,
+) -> None:
+    # A `closed` answer makes the producer look at once; silence makes it look after a while.
+    checking = {"ledger_check_seconds": 600} if answers else {}
+    upload_id = await runs.store(file_of(5))
+    consumer = runs.consumer(answers=answers, closed=True)
+    async with runs.answered_by(consumer), runs.producer(**checking):
+        await runs.end_as(upload_id, "succeeded")
+
+    assert consumer.deliveries() == {1: 1, 3: 1, 5: 1}
+    assert (await runs.upload(upload_id))["inserted"] == 5
+
+
+async def test_reply_that_the_ledger_does_not_bear_out_does_not_finish_the_upload(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(5))
+    liar = runs.consumer(writes=False)
+    async with runs.answered_by(liar), runs.producer():
+        await eventually(lambda: len(liar.chunks) >= 3)
+        # It comes to the end, finds the ledger incomplete, and starts anew.
+        await eventually(lambda: _is_released(runs.database))
+        assert await runs.status(upload_id) == "running"
+        liar.writes = True
+        await runs.end_as(upload_id, "succeeded")
+
+    assert (await runs.upload(upload_id))["inserted"] == 5
+
+
+async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(5))
+    consumer = runs.consumer(writes=False, closed=True)
+    async with runs.answered_by(consumer), runs.producer(republish_seconds=0.3):
+        await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
+        # Still the first run, which waits for its chunks.
+        assert await runs.database.fetchval("SELECT fence FROM upload_leases WHERE owner <> ''") == 1
+        consumer.writes = True
+        await runs.end_as(upload_id, "succeeded")
+
+
+async def test_chunk_without_an_answer_is_sent_again(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(5))
+    consumer = runs.consumer(writes=False, answers=False)
+    async with runs.answered_by(consumer), runs.producer(republish_seconds=0.3):
+        await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
+        consumer.writes = consumer.answers = True
+        await runs.end_as(upload_id, "succeeded")
+
+
+async def test_upload_is_begun_anew_when_a_chunk_cannot_be_sent_for_a_reason_that_nobody_thought_of(
+    runs: UploadRuns,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    consumer = runs.consumer()
+    async with runs.answered_by(consumer), runs.producer() as producer:
+        send = producer.requester.send
+        failures = [ValueError()]
+
+        async def fail_once(body: bytes, *, correlation_id: str) -> None:
+            if failures:
+                raise failures.pop()
+            await send(body, correlation_id=correlation_id)
+
+        monkeypatch.setattr(producer.requester, "send", fail_once)
+        upload_id = await runs.store(file_of(7))
+        await runs.end_as(upload_id, "succeeded")
+
+    assert set(consumer.first_rows(upload_id)) == {1, 3, 5, 7}
+
+
+async def test_next_producer_goes_on_at_once_with_the_same_borders_and_sends_only_what_the_ledger_lacks(
+    runs: UploadRuns,
+) -> None:
+    upload_id = await runs.store(file_of(9))
+    first = runs.consumer()
+
+    async def only_two(chunk: ChunkRequest) -> ChunkReply | None:
+        return await first(chunk) if len(first.chunks) < 2 else None
+
+    async with runs.answered_by(only_two), runs.producer(lease_seconds=600, window_chunks=2):
+        await eventually(lambda: _has_chunks(runs.database, 2))
+    assert await runs.status(upload_id) == "running"
+    await runs.broker.take_all(REQUESTS_QUEUE)
+
+    second = runs.consumer()
+    async with runs.answered_by(second), runs.producer(lease_seconds=600, window_chunks=2):
+        await runs.end_as(upload_id, "succeeded")
+
+    assert set(first.first_rows(upload_id)) | set(second.first_rows(upload_id)) == {1, 3, 5, 7, 9}
+    assert set(first.first_rows(upload_id)) & set(second.first_rows(upload_id)) == set()
+    upload = await runs.upload(upload_id)
+    assert (upload["rows_read"], upload["inserted"], upload["bytes_done"]) == (9, 9, upload["byte_count"])
+
+
+async def test_cancelled_upload_is_read_on_for_its_total_and_sends_no_more(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(40))
+    consumer = runs.consumer(writes=False, answers=False)
+    async with runs.answered_by(consumer), runs.producer(window_chunks=2):
+        await eventually(lambda: len(consumer.chunks) == 2)
+        await runs.database.execute("UPDATE uploads SET status = 'cancelling'")
+        await runs.end_as(upload_id, "cancelled")
+
+    upload = await runs.upload(upload_id)
+    assert (upload["rows_read"], upload["rows_done"], upload["unprocessed"]) == (40, 0, 40)
+    assert consumer.first_rows(upload_id) == [1, 3]
+
+
+async def test_upload_cancelled_before_it_began_is_counted_and_sends_nothing(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(5), status="cancelling")
+    async with runs.producer():
+        await runs.end_as(upload_id, "cancelled")
+
+    upload = await runs.upload(upload_id)
+    assert (upload["rows_read"], upload["unprocessed"]) == (5, 5)
+    assert await runs.broker.take_all(REQUESTS_QUEUE) == []
+
+
+async def test_upload_whose_file_is_gone_fails_as_missing(
+    runs: UploadRuns,
+    upload_store_url: str,
+) -> None:
+    upload_id = await runs.store(file_of(5))
+    stored_file(upload_store_url, (await runs.upload(upload_id))["object_key"]).unlink()
+    async with runs.producer():
+        await runs.end_as(upload_id, "failed")
+
+    assert await runs.problem_code(upload_id) == "file_missing"
+
+
+async def test_upload_whose_file_was_altered_fails_as_changed_and_accounts_for_what_was_read(
+    runs: UploadRuns,
+    upload_store_url: str,
+) -> None:
+    upload_id = await runs.store(file_of(6))
+    file = stored_file(upload_store_url, (await runs.upload(upload_id))["object_key"])
+    file.write_bytes(file_of(5) + b"Mallory,Initech,9876543210,m@example.com\n")
+    async with runs.answered_by(runs.consumer()), runs.producer():
+        await runs.end_as(upload_id, "failed")
+
+    upload = await runs.upload(upload_id)
+    assert await runs.problem_code(upload_id) == "file_changed"
+    assert upload["rows_read"] == upload["inserted"] + upload["unprocessed"] == 6
+
+
+async def test_quote_that_is_never_closed_fails_the_upload_after_the_rows_before_it(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(3) + b'Bo,"Initech,1,b@example.com\nCy,Initech,1,c@example.com\n')
+    async with runs.answered_by(runs.consumer()), runs.producer():
+        await runs.end_as(upload_id, "failed")
+
+    upload = await runs.upload(upload_id)
+    assert await runs.problem_code(upload_id) == "unclosed_quote"
+    assert "line 5" in json.loads(upload["problem"])["detail"]
+    assert (upload["rows_read"], upload["inserted"], upload["unprocessed"]) == (3, 3, 0)
+
+
+async def test_fifth_producer_in_a_row_to_die_without_progress_is_the_last(runs: UploadRuns) -> None:
+    healthy, deadly = await runs.store(file_of(2)), await runs.store(file_of(2))
+    for upload_id, fruitless in ((healthy, 3), (deadly, 4)):
+        await runs.database.execute(
+            "INSERT INTO upload_leases (upload_id, owner, fence, expires_at, fruitless)"
+            " VALUES ($1, 'the dead', 5, now() - interval '1 second', $2)",
+            upload_id,
+            fruitless,
+        )
+    async with runs.answered_by(runs.consumer()), runs.producer():
+        await runs.end_as(deadly, "failed")
+        await runs.end_as(healthy, "succeeded")
+
+    assert await runs.problem_code(deadly) == "no_progress"
+    assert (await runs.upload(deadly))["rows_read"] == 0
+
+
+async def test_window_bounds_what_waits_and_a_small_upload_does_not_wait_behind_a_large_one(runs: UploadRuns) -> None:
+    large = await runs.store(file_of(60))
+    consumer = runs.consumer()
+    async with runs.producer(window_chunks=4):
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 4))
+        small = await runs.store(file_of(4))
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 6))
+        async with runs.answered_by(consumer, prefetch=1):
+            await runs.end_as(small, "succeeded")
+            await runs.end_as(large, "succeeded")
+
+    ahead_of_the_small_one = consumer.chunks.index(
+        next(chunk for chunk in reversed(consumer.chunks) if chunk.upload_id == small)
+    )
+    assert ahead_of_the_small_one <= 5
+    assert consumer.first_rows(large) == list(range(1, 60, 2))
+
+
+async def test_reject_mode_sends_one_chunk_at_a_time_in_file_order(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(9), on_duplicate="reject")
+    consumer = runs.consumer()
+    async with runs.producer():
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 1))
+        # Time enough for a second one, if it were sent.
+        await asyncio.sleep(0.2)
+        assert await runs.broker.has_ready(REQUESTS_QUEUE, 1)
+        async with runs.answered_by(consumer):
+            await runs.end_as(upload_id, "succeeded")
+
+    assert consumer.first_rows(upload_id) == [1, 3, 5, 7, 9]
+
+
+async def test_producer_whose_lease_went_to_another_stops_and_finishes_nothing(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(4))
+    lost_before = _leases_lost()
+    consumer = runs.consumer(writes=False, answers=False)
+    async with runs.answered_by(consumer), runs.producer(lease_seconds=0.3):
+        await eventually(lambda: len(consumer.chunks) == 2)
+        await runs.database.execute(
+            "UPDATE upload_leases SET owner = 'another', fence = fence + 1, expires_at = now() + interval '1 hour'"
+        )
+        await eventually(lambda: _leases_lost() == lost_before + 1)
+
+    upload = await runs.upload(upload_id)
+    assert (upload["status"], upload["finished_at"]) == ("running", None)
+    assert await runs.database.fetchval("SELECT owner FROM upload_leases") == "another"
+
+
+async def test_database_that_fails_for_a_while_delays_the_upload_and_no_more(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(5))
+    consumer = runs.consumer(writes=False, answers=False)
+    async with runs.answered_by(consumer), runs.producer(republish_seconds=0.3):
+        await eventually(lambda: len(consumer.chunks) >= 3)
+        await runs.database.execute("ALTER TABLE upload_chunks RENAME TO chunks_away")
+        before = len(consumer.chunks)
+        await eventually(lambda: len(consumer.chunks) > before)
+        await runs.database.execute("ALTER TABLE chunks_away RENAME TO upload_chunks")
+        consumer.writes = consumer.answers = True
+        await runs.end_as(upload_id, "succeeded")
+
+
+async def _has_chunks(database: asyncpg.Connection, count: int) -> bool:
+    return bool(await database.fetchval("SELECT count(*) = $1 FROM upload_chunks", count))
+
+
+async def _is_released(database: asyncpg.Connection) -> bool:
+    return bool(await database.fetchval("SELECT count(*) FROM upload_leases WHERE owner = ''"))
+
+
+def _leases_lost() -> float:
+    return REGISTRY.get_sample_value("rollcall_producer_leases_lost_total") or 0.0
