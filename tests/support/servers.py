@@ -25,6 +25,7 @@ import asyncpg
 import httpx2
 
 from deploy.program import last_lines
+from tools.ci.shared_servers import RUN_VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
 RUNS = CHECKOUT / ".local" / "test"
@@ -147,9 +148,10 @@ def management(servers: Servers) -> httpx2.AsyncClient:
 
 
 def _run_folder() -> Path:
-    # One name for all the processes of a run: under xdist the controller is each worker's parent.
+    # One name for all the processes of a run: under xdist the controller is each worker's parent, and CI has one pair
+    # of servers for several runs.
     controller = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    return RUNS / str(controller)
+    return RUNS / (os.environ.get(RUN_VARIABLE) or str(controller))
 
 
 def _start_keeper(folder: Path, endpoints: Path) -> None:

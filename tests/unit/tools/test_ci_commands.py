@@ -1,0 +1,56 @@
+"""Commands of CI end in time, with all that they started, and their counts are summed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tools.ci import commands
+from tools.ci.counts import Counts
+
+
+def run(script: str, seconds: float = 60, grace_seconds: float = 60) -> commands.Ended:
+    return commands.run([sys.executable, "-u", "-c", script], os.environ, seconds, grace_seconds)
+
+
+def test_output_is_passed_on_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = run("print('=== 3 passed in 0.10s ==='); print('=== 1 failed, 2 passed in 0.10s ==='); exit(3)")
+    assert ended == commands.Ended(status=3, counts=Counts(passed=5, failed=1), out_of_time=False)
+    assert "3 passed in 0.10s" in capsys.readouterr().out
+
+
+def test_command_out_of_time_is_interrupted_and_may_tidy_up(tmp_path: Path) -> None:
+    tidied = tmp_path / "tidied"
+    script = f"""
+import pathlib, time
+try:
+    time.sleep(600)
+finally:
+    pathlib.Path({str(tidied)!r}).touch()
+"""
+    assert run(script, seconds=2).out_of_time
+    assert tidied.exists()
+
+
+def test_command_that_will_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"""
+import os, pathlib, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"])
+pathlib.Path({str(pids)!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
+time.sleep(600)
+"""
+    ended = run(script, seconds=2, grace_seconds=1)
+    assert ended.out_of_time
+    assert ended.status != 0
+    gone = [pid for pid in map(int, pids.read_text().split()) if not _is_alive(pid)]
+    assert len(gone) == 2
+
+
+def _is_alive(pid: int) -> bool:
+    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)

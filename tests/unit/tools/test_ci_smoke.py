@@ -1,0 +1,16 @@
+"""The second upload of the sample is held to what the demo says."""
+
+from __future__ import annotations
+
+from tools.ci.smoke import only_duplicates
+
+SAID = "  rowsRead       5,000\n  inserted           {}\n  updated            0\n  duplicates     {}\n"
+
+
+def test_only_duplicates_and_nothing_inserted_is_right() -> None:
+    assert only_duplicates(SAID.format("0", "4,900"))
+
+
+def test_inserted_rows_and_missing_duplicates_are_wrong() -> None:
+    assert not only_duplicates(SAID.format("4,900", "0"))
+    assert not only_duplicates(SAID.format("0", "0"))

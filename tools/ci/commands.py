@@ -1,0 +1,75 @@
+"""One command: its output is passed on as it comes, and it ends in time, one way or another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tools.ci.counts import Counts, counts_in
+
+GRACE_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`status` is the exit status; `counts` the sum of all pytest summaries that it printed."""
+
+    status: int
+    counts: Counts
+    out_of_time: bool
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, grace_seconds: float = GRACE_SECONDS
+) -> Ended:
+    """Interrupt it, as Ctrl-C does, after so many seconds; kill what has not ended after the grace."""
+    counts = Counts()
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    out_of_time = threading.Event()
+
+    def interrupt() -> None:
+        out_of_time.set()
+        _signal(process, signal.SIGINT)
+
+    timers = [
+        threading.Timer(seconds, interrupt),
+        threading.Timer(seconds + grace_seconds, _signal, (process, signal.SIGKILL)),
+    ]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            counts += counts_in(line) or Counts()
+        status = process.wait()
+    finally:
+        for timer in timers:
+            timer.cancel()
+        # Nothing of the session may outlive it; after an exception here, the command itself may not either.
+        _signal(process, signal.SIGKILL)
+        process.wait()
+    return Ended(status, counts, out_of_time.is_set())
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    # The session's first process leads its group, and a group lives as long as any of its processes does.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

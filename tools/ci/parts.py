@@ -1,0 +1,78 @@
+"""The parts that CI goes through, in order of worth: when time runs out, it is the least worth that was not run.
+
+On a quiet machine of two cores none takes longer than five minutes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+
+LIMIT_MINUTES = 14.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Commands that run one after the other until one fails. `tests` are the files and folders that they collect."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    tests: tuple[str, ...] = ()
+    needs_engine: bool = False
+    optional: bool = False  # what it brings makes the others faster; without it they still run
+    limit_minutes: float = LIMIT_MINUTES
+
+
+def _make(*words: str) -> tuple[str, ...]:
+    return ("make", *words)
+
+
+def _tests(name: str, *tests: str) -> Part:
+    options = "--color=no --durations=5"
+    return Part(name, (_make("test", f"ARGS={options} {shlex.join(tests)}"),), tests)
+
+
+def _acceptance(name: str, *subjects: str) -> Part:
+    return _tests(f"acceptance: {name}", *(f"tests/acceptance/test_{subject}.py" for subject in subjects))
+
+
+def _smoke(mode: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tools.ci.smoke", mode)
+
+
+FAST = (
+    Part("engine", (("../shared/container-engine/up",),), optional=True),
+    Part("packages", (_make("venv"),)),
+    Part("lint", (_make("lint"),)),
+    Part("types", (_make("types"),)),
+    _tests("unit", "tests/unit"),
+    Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
+)
+INTEGRATION = (
+    _tests("integration: api", "tests/integration/api"),
+    _tests("integration: consumer", "tests/integration/consumer"),
+    _tests("integration: producer", "tests/integration/producer"),
+    _tests(
+        "integration: the rest",
+        "tests/integration/amqp",
+        "tests/integration/database",
+        "tests/integration/test_upload_store.py",
+    ),
+    _tests("integration: queues", "tests/integration/queues"),
+)
+ACCEPTANCE = (
+    _acceptance("same end", "same_end", "same_emails", "failing_rows", "fair_share", "private_logs", "checker"),
+    _acceptance("processes", "killed_api", "killed_processes", "sleeping_processes", "shutdown_and_scaling"),
+    _acceptance("database", "database_away", "database_sessions"),
+    _acceptance("files and clients", "stored_file_faults", "upload_store_faults", "clients_that_hang_up"),
+    _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable"),
+)
+# Their tests are `long`: nothing of them is left for `make test`.
+LONG_ONLY = ("bad_files", "broker_cluster", "million_rows", "supervisor")
+LAST = (
+    Part("local mode", (_smoke("local"),)),
+    Part("long faults", (_make("test-long", "ARGS=--color=no --durations=5 -m 'fault and long'"),)),
+    Part("soak", (_make("soak", "MINUTES=1"),)),
+)
+PARTS = (*FAST, *INTEGRATION, *ACCEPTANCE, *LAST)
