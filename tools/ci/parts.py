@@ -50,16 +50,19 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _tests("integration: api", "tests/integration/api"),
-    _tests("integration: consumer", "tests/integration/consumer"),
-    _tests("integration: producer", "tests/integration/producer"),
     _tests(
-        "integration: the rest",
-        "tests/integration/amqp",
-        "tests/integration/database",
-        "tests/integration/test_upload_store.py",
+        "integration: api",
+        "tests/integration/api_service/test_app.py",
+        "tests/integration/api_service/dead_letters",
+        "tests/integration/api_service/employees",
+        "tests/integration/api_service/http",
+        "tests/integration/api_service/operations",
+        "tests/integration/api_service/uploads",
     ),
-    _tests("integration: queues", "tests/integration/queues"),
+    _tests("integration: consumer", "tests/integration/consumer_service"),
+    _tests("integration: producer", "tests/integration/producer_service"),
+    _tests("integration: the rest", "tests/integration/shared", "tests/integration/migrations"),
+    _tests("integration: lease queues", "tests/integration/api_service/lease_queues"),
 )
 ACCEPTANCE = (
     _acceptance("same end", "same_end", "same_emails", "failing_rows", "fair_share", "private_logs", "checker"),
