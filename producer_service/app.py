@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 import structlog
 from fastapi import FastAPI
 
+from producer_service.problems import register_problem_handlers
 from producer_service.requester import Requester
-from producer_service.requests.routes import register_problem_handler, request_router
+from producer_service.requests.routes import request_router
 from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
 from producer_service.uploads.dead_chunks import DeadChunks
@@ -71,7 +72,7 @@ def create_app() -> FastAPI:
         return True
 
     app = FastAPI(title="Rollcall producer", lifespan=lifespan, telemetry=NO_FASTAPI_TELEMETRY)
-    register_problem_handler(app)
+    register_problem_handlers(app)
     app.include_router(request_router(singles))
     app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))
     return app

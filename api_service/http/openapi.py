@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api_service.http.problems import ProblemCode, ProblemDocument, problem_responses
+from api_service.http.problems import ProblemCode, problem_responses
+from shared.service.problem_document import ProblemDocument
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 
 import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -20,27 +17,23 @@ from starlette.requests import ClientDisconnect
 
 from shared.amqp.connection import BrokerUnavailable
 from shared.errors import FileCode, FileProblem
+from shared.service.problem_document import (
+    ProblemDocument,
+    StatusCode,
+    described_problems,
+    problem_response,
+    validation_errors,
+)
 from shared.service.telemetry import describe_error, sqlstate
 from shared.upload_store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 
 
-class ProblemCode(StrEnum):
+class ProblemCode(StatusCode):
     """What a request can be refused with, apart from the codes of a file (`FileCode`, always 422). Stable."""
-
-    status: int
-    meaning: str
-
-    def __new__(cls, code: str, status: int, meaning: str) -> ProblemCode:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.status = status
-        member.meaning = meaning
-        return member
 
     INVALID_REQUEST = "invalid_request", 422, "A parameter, header or body is not as described"
     INVALID_CURSOR = "invalid_cursor", 422, "The cursor belongs to another list or other filters"
@@ -87,22 +80,6 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
 }
 
 
-class ProblemDocument(BaseModel):
-    """An error (RFC 9457). `code` is stable, and what a program should look at."""
-
-    type: str = Field(examples=["urn:problem-type:rollcall:missing_columns"])
-    title: str = Field(examples=["The header lacks a column"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["No column for mobile_no was found."])
-    instance: str = Field(examples=["/v1/employee-data-upload"])
-    code: str = Field(examples=["missing_columns"])
-    errors: list[dict[str, str]] | None = Field(
-        None,
-        description="Each culprit (`field` or `location`) with its own `detail`, where there are several.",
-        examples=[[{"field": "mobile_no", "detail": "no column has this name or one that means it"}]],
-    )
-
-
 class Problem(Exception):
     """An answer other than the one hoped for. `detail` tells the client what to do; it quotes no employee data."""
 
@@ -124,14 +101,8 @@ class Problem(Exception):
 
 def problem_responses(*codes: ProblemCode | FileCode) -> dict[int | str, dict[str, Any]]:
     """A route's `responses=` in OpenAPI: its problems by status."""
-    meanings: dict[int, list[str]] = {}
-    for code in codes:
-        meanings.setdefault(_status(code), []).append(f"`{code}`: {_meaning(code)}")
     schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
-    return {
-        status: {"description": "; ".join(lines) + ".", "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status, lines in meanings.items()
-    }
+    return described_problems([(_status(code), code, _meaning(code)) for code in codes], schema)
 
 
 def register_problem_handlers(app: FastAPI) -> None:
@@ -148,20 +119,18 @@ async def _answer(request: Request, error: Exception) -> Response:
     problem = _as_problem(error)
     if problem.status >= 500 and not isinstance(error, Problem):
         log.warning("request failed", code=problem.code, **describe_error(error))
-    document: dict[str, Any] = {
-        "type": f"urn:problem-type:rollcall:{problem.code}",
-        "title": _meaning(problem.code),
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": request.url.path,
-        "code": problem.code,
-    }
-    if problem.errors:
-        document["errors"] = [dict(each) for each in problem.errors]
     headers = dict(problem.headers or {})
     if problem.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    return JSONResponse(document, problem.status, headers, MEDIA_TYPE)
+    return problem_response(
+        request,
+        status=problem.status,
+        code=problem.code,
+        title=_meaning(problem.code),
+        detail=problem.detail,
+        errors=problem.errors,
+        headers=headers,
+    )
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:
@@ -196,10 +165,7 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:
-    # Pydantic's `input` and `ctx` stay out: they hold what was sent.
-    errors = [
-        {"location": ".".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors()
-    ]
+    errors = validation_errors(error)
     where = ", ".join(each["location"] for each in errors)
     return Problem(ProblemCode.INVALID_REQUEST, f"Correct what is wrong with {where}.", errors=errors)
 

@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from producer_service.problems import ProblemCode, problem
 from producer_service.requests.single_requests import Answer, SingleRequests
 from shared.messages import EmployeeOutcome
+from shared.service.problem_document import described_problems
 
 MESSAGES_AT_MOST = 1000
 # Together with the row limit of an upload: what a consumer can be asked to hold at once.
@@ -76,44 +77,30 @@ def request_router(requests: SingleRequests) -> APIRouter:
                     }
                 },
             },
-            422: {"description": "`invalid_request`: the body is not as described"},
-            504: {"description": "`no_reply`: some answers did not come in time; those that did are in `responses`"},
+            **described_problems(
+                [
+                    (422, ProblemCode.INVALID_REQUEST, "the body is not as described"),
+                    (504, ProblemCode.NO_REPLY, "some answers did not come in time; those that did are in `responses`"),
+                ]
+            ),
         },
     )
-    async def post_requests(body: Requests, request: Request) -> JSONResponse:
+    async def post_requests(body: Requests, request: Request) -> Response:
         asked = [message if isinstance(message, str) else message.cells() for message in body.messages]
         answers = await requests.ask_all(asked)
         documents = [_document(answer) for answer in answers]
         unanswered = sum(answer.response is None for answer in answers)
         if unanswered:
-            return _problem(
+            return problem(
                 request,
-                504,
-                "no_reply",
-                "Not every message was answered in time",
+                ProblemCode.NO_REPLY,
                 f"{unanswered} of {len(answers)} were not answered. An employee among them may still be inserted: "
                 "ask again, and it comes back as a duplicate then.",
-                {"responses": documents},
+                more={"responses": documents},
             )
         return JSONResponse({"responses": documents})
 
     return router
-
-
-def register_problem_handler(app: FastAPI) -> None:
-    """FastAPI's own 422 in the form of all other errors; the values it quotes are left out."""
-
-    @app.exception_handler(RequestValidationError)
-    async def answer(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [{"location": ".".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
-        return _problem(
-            request,
-            422,
-            "invalid_request",
-            "The body is not as described",
-            'Send {"messages": [...]} with 1 to 1000 texts or employees; see /docs.',
-            {"errors": errors},
-        )
 
 
 def _document(answer: Answer) -> dict[str, Any]:
@@ -123,16 +110,3 @@ def _document(answer: Answer) -> dict[str, Any]:
         "response": msgspec.to_builtins(response) if isinstance(response, EmployeeOutcome) else response,
         "latencyMs": round(answer.latency_seconds * 1000, 2),
     }
-
-
-def _problem(request: Request, status: int, code: str, title: str, detail: str, more: dict[str, Any]) -> JSONResponse:
-    document = {
-        "type": f"urn:problem-type:rollcall:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": request.url.path,
-        "code": code,
-        **more,
-    }
-    return JSONResponse(document, status, media_type="application/problem+json")

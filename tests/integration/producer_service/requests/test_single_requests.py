@@ -11,8 +11,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from producer_service.problems import register_problem_handlers
 from producer_service.requester import Requester
-from producer_service.requests.routes import register_problem_handler, request_router
+from producer_service.requests.routes import request_router
 from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
 from shared.amqp.topology import REQUESTS_QUEUE
@@ -34,7 +35,7 @@ async def asking(settings: ProducerSettings, timeout_seconds: float = 20) -> Asy
     """A client of the producer's requests, wired as its app wires them."""
     requester = Requester(settings)
     app = FastAPI()
-    register_problem_handler(app)
+    register_problem_handlers(app)
     app.include_router(request_router(SingleRequests(requester, timeout_seconds=timeout_seconds)))
     transport = httpx2.ASGITransport(app)
     async with (

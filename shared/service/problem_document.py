@@ -1,0 +1,93 @@
+"""Problems over HTTP (RFC 9457) in the one form that every service answers; each keeps its own table of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class StatusCode(StrEnum):
+    """A service's table of codes: each member is its stable code, its HTTP status, and what it means."""
+
+    status: int
+    meaning: str
+
+    def __new__(cls, code: str, status: int, meaning: str) -> StatusCode:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.status = status
+        member.meaning = meaning
+        return member
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457). `code` is stable, and what a program should look at."""
+
+    type: str = Field(examples=["urn:problem-type:rollcall:missing_columns"])
+    title: str = Field(examples=["The header lacks a column"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["No column for mobile_no was found."])
+    instance: str = Field(examples=["/v1/employee-data-upload"])
+    code: str = Field(examples=["missing_columns"])
+    errors: list[dict[str, str]] | None = Field(
+        None,
+        description="Each culprit (`field` or `location`) with its own `detail`, where there are several.",
+        examples=[[{"field": "mobile_no", "detail": "no column has this name or one that means it"}]],
+    )
+
+
+def problem_response(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    """The answer, as `ProblemDocument` describes it. `more` are members of this code alone."""
+    document: dict[str, Any] = {
+        "type": f"urn:problem-type:rollcall:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+    }
+    if errors:
+        document["errors"] = [dict(each) for each in errors]
+    return JSONResponse(document | dict(more or {}), status, headers, MEDIA_TYPE)
+
+
+def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
+    """Where a request is not as described, and why. Pydantic's `input` and `ctx` stay out: they hold what was sent."""
+    return [
+        {"location": ".".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors()
+    ]
+
+
+def described_problems(
+    problems: Iterable[tuple[int, str, str]], schema: Mapping[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses=` in OpenAPI, from each problem's status, code and meaning.
+
+    `schema` is that of `ProblemDocument`, or a reference to where the service's description has it.
+    """
+    schema = schema or ProblemDocument.model_json_schema()
+    meanings: dict[int, list[str]] = {}
+    for status, code, meaning in problems:
+        meanings.setdefault(status, []).append(f"`{code}`: {meaning}")
+    return {
+        status: {"description": "; ".join(lines) + ".", "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, lines in meanings.items()
+    }
