@@ -19,6 +19,7 @@ from sqlalchemy import text
 from consumer_service.copy_policy import CopyChances
 from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
+from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
 from consumer_service.row_writer import Target, blames_a_row, write_as_new, write_at_once, write_one_by_one
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 
     from consumer_service.dead_letters import Reject
     from consumer_service.employee_writer import Written
+    from consumer_service.row_check import CheckRows
     from consumer_service.settings import ConsumerSettings
     from shared.messages import ChunkRequest
-    from shared.service.failpoints import CheckRows, Failpoints
+    from shared.service.failpoints import Failpoints
 
     WriteRows = Callable[[AsyncConnection, RawRows, Target, CheckRows], Awaitable[tuple[Written, list[Reject]]]]
 
@@ -66,7 +68,7 @@ class ChunkHandler:
         self._settings = settings
         self._failpoints = failpoints
         self._consumer = consumer
-        self._check_rows = failpoints.rows_check()
+        self._check_rows = rows_check(failpoints)
         self._copy_chances = CopyChances()
 
     async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from shared.messages import OnDuplicate
+    from shared.duplicate_mode import DuplicateMode
     from shared.rows.employee_row import Employee
 
 
@@ -44,7 +44,7 @@ class NumberedEmployees:
     def __len__(self) -> int:
         return len(self.employees)
 
-    def one_of_each(self, on_duplicate: OnDuplicate) -> NumberedEmployees:
+    def one_of_each(self, on_duplicate: DuplicateMode) -> NumberedEmployees:
         """Of rows with one email the one that stands: in `update` mode the last, else the first.
 
         Sorted by key: two transactions that lock the same employees in the same order cannot deadlock.
@@ -117,7 +117,7 @@ _COPIED = ("employee_name", "company_name", "mobile_no", "email", "row_number", 
 
 
 async def copy_new_employees(
-    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: OnDuplicate
+    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: DuplicateMode
 ) -> Written:
     """Write rows of which no email is known, in the caller's transaction: in any mode they are inserted.
 
@@ -148,7 +148,7 @@ async def copy_new_employees(
 
 
 async def write_employees(
-    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: OnDuplicate
+    connection: AsyncConnection, rows: NumberedEmployees, *, sequence: int, on_duplicate: DuplicateMode
 ) -> Written:
     """Write rows of one upload, whoever is there already, in the caller's transaction. Database errors pass through."""
     if not rows:

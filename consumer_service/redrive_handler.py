@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.dead_letters import UnpublishedLetters, unpublished_letters_of
+from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
@@ -116,7 +117,7 @@ class RedriveHandler:
         self._engine = engine
         self._settings = settings
         self._consumer = consumer
-        self._check_rows = failpoints.rows_check()
+        self._check_rows = rows_check(failpoints)
 
     async def handle(self, request: RedriveRequest, *, careful: bool) -> list[UnpublishedLetters]:
         """Try the rows again, those of one chunk in one transaction. Returns the letters to publish."""

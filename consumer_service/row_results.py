@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from consumer_service.employee_writer import Written
+    from consumer_service.row_check import CheckRows
     from shared.rows.employee_row import Layout
-    from shared.service.failpoints import CheckRows
 
 _REASONS = {
     RowCode.ROW_TOO_LONG: "A record may be 256 KiB long; is a quote or a line break missing?",

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from consumer_service.dead_letters import Reject
+    from consumer_service.row_check import CheckRows
     from consumer_service.row_markers import RowMarkers
     from consumer_service.row_results import RawRows
-    from shared.messages import OnDuplicate
+    from shared.duplicate_mode import DuplicateMode
     from shared.rows.employee_row import Layout
-    from shared.service.failpoints import CheckRows
 
 
 class RowErrorsEverywhere(TryAgainLater):
@@ -34,7 +34,7 @@ class Target(NamedTuple):
     """Whose rows these are and how they are to be written."""
 
     sequence: int
-    on_duplicate: OnDuplicate
+    on_duplicate: DuplicateMode
     layout: Layout
 
 

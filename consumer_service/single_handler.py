@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.employee_writer import NumberedEmployees, write_employees
+from consumer_service.row_check import rows_check
 from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RowCode
@@ -50,7 +51,7 @@ _FORGET = text("DELETE FROM request_outcomes WHERE answered_at < now() - interva
 class SingleHandler:
     def __init__(self, engine: AsyncEngine, failpoints: Failpoints) -> None:
         self._engine = engine
-        self._check_rows = failpoints.rows_check()
+        self._check_rows = rows_check(failpoints)
 
     async def handle(self, request: EmployeeRequest) -> EmployeeOutcome:
         """The outcome, from now or from an earlier delivery. What the row itself causes is its rejection."""

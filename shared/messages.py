@@ -9,8 +9,6 @@ import msgspec
 from shared.errors import MalformedMessage
 from shared.rows.employee_row import FIELDS, Layout
 
-OnDuplicate = Literal["skip", "update", "reject"]
-
 # What the reader itself refuses a row with; everything else is the consumer's to find.
 ReaderFault = Literal["row_too_long"]
 
@@ -110,7 +108,8 @@ Reply = ChunkReply | RequestReply | RequestsLost
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
-    """One rejected row as people find it in `employees.dead-letters`; its message id is `upload:row:attempt`."""
+    """One rejected row as people find it in `employees.dead-letters`; its id is that of a `RowLetter`
+    (`shared.dead_letters.identity`)."""
 
     upload_id: uuid.UUID
     row_number: int
@@ -120,10 +119,6 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", t
     field: str | None
     message: str
     cells: list[str]
-
-    @property
-    def message_id(self) -> str:
-        return f"{self.upload_id}:{self.row_number}:{self.attempt}"
 
 
 # The last is what becomes of a body that is nested too deeply.

@@ -23,6 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
+from shared.duplicate_mode import DUPLICATE_MODES
+from shared.upload_status import UPLOAD_STATES
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -32,9 +35,6 @@ metadata = MetaData(
     }
 )
 
-UPLOAD_STATES = ("queued", "running", "cancelling", "succeeded", "partially_succeeded", "failed", "cancelled")
-FINAL_STATES = ("succeeded", "partially_succeeded", "failed", "cancelled")
-DUPLICATE_MODES = ("skip", "update", "reject")
 TOTAL_SLOTS = 64
 
 # What a search looks at, and the two parts of it that have an index each; a query uses one only when it says the very

@@ -2,7 +2,7 @@
 
 The setting is JSON: `{"consumer.after_commit": {"action": "kill", "after": 2}}`. `action` is `kill` (SIGKILL to
 ourselves), `stop` (SIGSTOP), `raise`, or `pause` for `seconds`; `after` lets so many passes go by first, `times`
-(default 1) limits how often it acts. A row's place, `consumer.row`, acts on the row whose cells hold `cell`.
+(default 1) limits how often it acts. A place that works on texts acts each time that `text` is among them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from shared.rows.employee_rows import check_rows
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from shared.rows.employee_row import Layout
-    from shared.rows.employee_rows import CheckedRows
-
-    CheckRows = Callable[[Sequence[Sequence[str]], Layout], CheckedRows]
+    from collections.abc import Iterable
 
 
 class FailpointHit(RuntimeError):
@@ -34,11 +27,11 @@ class _Action(msgspec.Struct, forbid_unknown_fields=True):
     after: int = 0
     times: int = 1
     seconds: float = 1.0
-    cell: str = ""
+    text: str = ""
 
 
 class Failpoints:
-    """One process's failpoints; with an empty setting `hit` does nothing and `rows_check` is `check_rows` itself."""
+    """One process's failpoints; with an empty setting they do nothing at all."""
 
     def __init__(self, setting: str) -> None:
         self._actions = msgspec.json.decode(setting, type=dict[str, _Action]) if setting else {}
@@ -58,18 +51,11 @@ class Failpoints:
             action.times -= 1
             _act(action, name)
 
-    def rows_check(self) -> CheckRows:
-        """`check_rows`, with the place `consumer.row` in front of it only where a test has named it."""
-        action = self._actions.get("consumer.row")
-        if action is None:
-            return check_rows
-
-        def check(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
-            if any(action.cell in cells for cells in rows):
-                _act(action, "consumer.row")
-            return check_rows(rows, layout)
-
-        return check
+    def hit_among(self, name: str, texts: Iterable[str]) -> None:
+        """For a place that works on several texts, of which the setting names one. It acts every time."""
+        action = self._actions.get(name)
+        if action is not None and action.text in texts:
+            _act(action, name)
 
 
 def _act(action: _Action, name: str) -> None:

@@ -34,12 +34,12 @@ def stopping_producer(place: str, *, after: int = 0) -> dict[str, str]:
 
 def row_that_raises(cell: str) -> dict[str, str]:
     """The row with this cell makes the consumer fail, each time."""
-    return _setting(CONSUMER, {"consumer.row": {"action": "raise", "cell": cell}})
+    return _setting(CONSUMER, {"consumer.row": {"action": "raise", "text": cell}})
 
 
 def row_that_kills(cell: str, *, chunk_seconds: float) -> dict[str, str]:
     """The row with this cell makes the consumer kill itself, each time, so long after it took any chunk."""
-    return _setting(CONSUMER, {"consumer.row": {"action": "kill", "cell": cell}, **_pause(chunk_seconds)})
+    return _setting(CONSUMER, {"consumer.row": {"action": "kill", "text": cell}, **_pause(chunk_seconds)})
 
 
 def slow_consumer(chunk_seconds: float) -> dict[str, str]:

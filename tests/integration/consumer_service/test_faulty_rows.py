@@ -15,7 +15,7 @@ from tests.support.chunks import chunk, row, rows
 from tests.support.effects import Counts
 
 CURSED = "person3@example.com"
-RAISES = json.dumps({"consumer.row": {"action": "raise", "cell": CURSED}})
+RAISES = json.dumps({"consumer.row": {"action": "raise", "text": CURSED}})
 
 # What a row can trip over in the database: a constraint (23514), a value out of range (22003), a division (22012).
 ROW_FAULTS = {

@@ -23,7 +23,7 @@ from tests.support.effects import Counts
 from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.waiting import eventually
 
-RAISES = json.dumps({"consumer.row": {"action": "raise", "cell": "9999999999"}})
+RAISES = json.dumps({"consumer.row": {"action": "raise", "text": "9999999999"}})
 
 MakeRedrives = Callable[..., RedriveHandler]
 

@@ -78,7 +78,7 @@ async def test_bad_employee_is_rejected_with_its_reason_and_no_dead_letter(
 
 
 async def test_employee_that_raises_is_an_internal_error(engine: AsyncEngine) -> None:
-    handler = SingleHandler(engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "cell": ADA[0]}})))
+    handler = SingleHandler(engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "text": ADA[0]}})))
 
     outcome = await handler.handle(request())
 

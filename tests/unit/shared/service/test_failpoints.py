@@ -11,30 +11,31 @@ import time
 import msgspec
 import pytest
 
-from shared.rows.employee_rows import check_rows
 from shared.service.failpoints import FailpointHit, Failpoints
-from tests.support.chunks import LAYOUT, row
 from tests.support.servers import CHECKOUT
 
 
-def failpoints(action: dict[str, object], *, at: str = "here") -> Failpoints:
-    return Failpoints(json.dumps({at: action}))
+def failpoints(action: dict[str, object]) -> Failpoints:
+    return Failpoints(json.dumps({"here": action}))
 
 
-def test_without_a_setting_nothing_acts_and_rows_are_checked_by_the_check_itself() -> None:
+def test_without_a_setting_nothing_acts() -> None:
     nothing = Failpoints("")
 
     nothing.hit("anywhere")
+    nothing.hit_among("anywhere", [""])
 
-    assert nothing.rows_check() is check_rows
+    assert not nothing.names("anywhere")
 
 
 def test_places_that_the_setting_does_not_name_do_nothing() -> None:
     points = failpoints({"action": "raise"})
 
     points.hit("there")
+    points.hit_among("there", [""])
 
-    assert points.rows_check() is check_rows
+    assert points.names("here")
+    assert not points.names("there")
 
 
 def test_place_acts_after_so_many_passes_and_so_many_times() -> None:
@@ -52,13 +53,13 @@ def test_pause_takes_its_time() -> None:
     assert time.monotonic() - before >= 0.05
 
 
-def test_row_with_the_named_cell_fails_every_time_and_the_others_are_checked() -> None:
-    check = failpoints({"action": "raise", "cell": "cursed@example.com"}, at="consumer.row").rows_check()
+def test_place_among_texts_acts_on_the_named_one_every_time() -> None:
+    points = failpoints({"action": "raise", "text": "cursed@example.com"})
 
     for _ in range(2):
         with pytest.raises(FailpointHit):
-            check([row("fine@example.com"), row("cursed@example.com")], LAYOUT)
-    assert not check([row("fine@example.com")], LAYOUT).faults
+            points.hit_among("here", ["fine@example.com", "cursed@example.com"])
+    points.hit_among("here", ["fine@example.com"])
 
 
 def test_kill_is_a_kill_that_nothing_can_catch() -> None:

@@ -1,0 +1,20 @@
+"""The states of an upload, for the table, the services and the API's documents alike.
+
+`queued → running → succeeded | partially_succeeded | failed | cancelled`, with `cancelling` in between. The producer
+makes all moves but two: the API asks for a cancel, and the consumer turns `partially_succeeded` into `succeeded` with
+the last rejected row that a redrive brings in.
+"""
+
+from typing import Final, Literal, get_args
+
+Unfinished = Literal["queued", "running", "cancelling"]
+FinishedWell = Literal["succeeded", "partially_succeeded"]
+FinalStatus = Literal[FinishedWell, "failed", "cancelled"]
+UploadStatus = Literal[Unfinished, FinalStatus]
+
+UPLOAD_STATES: Final[tuple[UploadStatus, ...]] = get_args(UploadStatus)
+FINAL_STATES: Final[tuple[FinalStatus, ...]] = get_args(FinalStatus)
+# Read to the end, with every row accounted for.
+WELL_FINISHED_STATES: Final[tuple[FinishedWell, ...]] = get_args(FinishedWell)
+# In these a cancel makes the upload `cancelling`.
+CANCELLABLE_STATES: Final[tuple[UploadStatus, ...]] = ("queued", "running")
