@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import structlog
 from fastapi import FastAPI
@@ -31,6 +30,7 @@ from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
 from shared.service.failpoints import Failpoints
+from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
@@ -88,7 +88,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
         sampling = asyncio.create_task(shares.keep_sampling(reads.fetch), name="trigram sampling")
         app.state.lease_queues.open()
-        with _startup_objects_kept():
+        with startup_objects_left_alone():
             yield
         retention.cancel()
         sampling.cancel()
@@ -99,14 +99,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await reads.close()
         await engine.dispose()
     end_with_status_0()
-
-
-@contextlib.contextmanager
-def _startup_objects_kept() -> Iterator[None]:
-    """They live as long as the process; each collection that walks all of them stops every request for 0.1 s."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

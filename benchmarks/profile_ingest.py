@@ -26,6 +26,7 @@ import psutil
 from benchmarks.ingest import BAD_SHARE
 from benchmarks.rig import NO_SETTINGS
 from deploy.sample import write_sample
+from shared.upload_status import FINAL_STATES
 from tests.support import servers as test_servers
 from tests.support.private_pair import private_pair
 from tests.support.servers import Servers
@@ -36,7 +37,6 @@ POSTGRES_SETTINGS: Final = {
     "pg_stat_statements.track_planning": "on",
     "track_wal_io_timing": "on",
 }
-FINAL_STATES: Final = ("succeeded", "partially_succeeded", "failed", "cancelled")
 FINISH_SECONDS: Final = 600
 SAMPLE_SECONDS: Final = 0.05
 SHOWN_STATEMENTS: Final = 12

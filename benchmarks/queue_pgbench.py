@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
-from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM, SEND, SEND_LOCK
+from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM, SEND
 from benchmarks import queue_servers
 from benchmarks.queue_load import MOST_RECEIVED_PER_SECOND, PAYLOAD_TEXT, Case
 from benchmarks.result import Result, summarise
+from shared.database.advisory_locks import LEASE_QUEUE_SENDS
 
 
 async def measure_pgbench(url: str, case: Case) -> list[Result]:
@@ -46,7 +47,7 @@ _RECEIVE_SCRIPT = f"{CLAIM.text.rpartition('SELECT edges.head_id')[0]}{_CLAIMED}
 def _send_variables(queue: str, batch: int) -> dict[str, object]:
     return {
         "queue": queue,
-        "send_lock": SEND_LOCK,
+        "send_lock": LEASE_QUEUE_SENDS,
         "payloads": _array([json.dumps(PAYLOAD_TEXT)] * batch),
         "payload_bytes": _array([len(PAYLOAD_TEXT)] * batch),
         "delays": _array([0] * batch),

@@ -8,8 +8,9 @@ from typing import Final
 
 from benchmarks.figures import Outcome, at_most, in_turns
 from benchmarks.rig import rig
-from benchmarks.uploading import FINAL_STATES, get_json, post, until_finished, upload_seconds
+from benchmarks.uploading import get_json, post, until_finished, upload_seconds
 from deploy.sample import write_sample
+from shared.upload_status import FINAL_STATES
 from tests.support.waiting import eventually
 
 SMALL_ROWS: Final = 100

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from shared.upload_status import FINAL_STATES
+
 FINISH_SECONDS: Final = 1800
 POLL_SECONDS: Final = 0.05
-FINAL_STATES: Final = ("succeeded", "partially_succeeded", "failed", "cancelled")
 _BOUNDARY: Final = "rollcall-benchmark"
 _HEAD: Final = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="employee_data"; filename="employees.csv"\r\n'

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from shared.amqp.publisher import outgoing
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
+from shared.dead_letters.identity import RowLetter, letter_id
 from shared.errors import RowCode
 from shared.messages import DeadLetter, encode
 from shared.rows.employee_row import storable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from shared.amqp.publish_many import OutgoingMessage
     from shared.amqp.publisher import Publisher
 
 # At most; a crash while they are published publishes as many twice.
@@ -177,10 +179,12 @@ async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *
 async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
     if not letters:
         return
-    messages = [
-        outgoing(encode(letter), message_id=letter.message_id, correlation_id=letter.message_id) for letter in letters
-    ]
-    await publisher.publish_all(DEAD_LETTERS_EXCHANGE, ROW_KEY, messages)
+    await publisher.publish_all(DEAD_LETTERS_EXCHANGE, ROW_KEY, map(_as_message, letters))
+
+
+def _as_message(letter: DeadLetter) -> OutgoingMessage:
+    identity = letter_id(RowLetter(letter.upload_id, letter.row_number, letter.attempt))
+    return outgoing(encode(letter), message_id=identity, correlation_id=identity)
 
 
 def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetter:

@@ -15,7 +15,6 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -28,7 +27,8 @@ from consumer_service.dead_letters import publish_letters
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
-from shared.amqp.connection import BrokerUnavailable, broker_errors
+from shared.amqp.acknowledgement import acknowledge
+from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
 from shared.dead_letters.malformed import dead_letter_malformed
@@ -42,6 +42,7 @@ from shared.messages import (
     TextRequest,
     decode_request,
 )
+from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error, sqlstate
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Deliveries:
         self._chunks = ChunkHandler(engine, settings, failpoints, self._consumer)
         self._redrives = RedriveHandler(engine, settings, failpoints, self._consumer)
         self._singles = SingleHandler(engine, failpoints)
-        self._holds = 0
+        self._holds = Backoff(HOLD_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
         self.subscription = Subscription(
             settings,
@@ -112,8 +113,8 @@ class Deliveries:
         except Exception as error:  # what was a row's own doing was sorted out below: whatever arrives here is ours
             self._hold(error)
             return
-        await self._acknowledge(message)
-        self._holds = 0
+        await acknowledge(message)
+        self._holds.reset()
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - started)
 
     async def _work(self, request: Request, message: AbstractIncomingMessage) -> None:
@@ -143,14 +144,15 @@ class Deliveries:
 
     async def _publish(self, letters: list[UnpublishedLetters]) -> None:
         """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
-        for delay in chain(PUBLISH_RETRY_SECONDS, repeat(PUBLISH_RETRY_SECONDS[-1])):
+        backoff = Backoff(PUBLISH_RETRY_SECONDS)
+        while True:
             try:
                 await publish_letters(self._engine, self._publisher, letters)
             except BrokerUnavailable as error:
                 if not self.subscription.is_subscribed:
                     raise
                 log.warning("dead letters wait for the broker", reason=str(error))
-                await asyncio.sleep(delay)
+                await asyncio.sleep(backoff.next_seconds())
             else:
                 return
 
@@ -164,24 +166,15 @@ class Deliveries:
             self._hold(error)
             return
         metrics.MALFORMED.inc()
-        await self._acknowledge(message)
+        await acknowledge(message)
 
     def _tell_the_producers(self) -> None:
         log.warning("the request queue was deleted: what waited in it has to be sent again")
         self._replies.send(PRODUCERS_KEY, None, RequestsLost())
 
-    async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
-        try:
-            with broker_errors("no acknowledgement"):
-                await message.ack()
-        except BrokerUnavailable as error:
-            # Its channel died: the broker delivers it again, and the ledger knows it.
-            log.warning("not acknowledged", reason=str(error))
-
     def _hold(self, error: BaseException) -> None:
         """Give the message back by pausing, and look when the database answers again; each time a little later."""
-        delay = HOLD_SECONDS[min(self._holds, len(HOLD_SECONDS) - 1)]
-        self._holds += 1
+        delay = self._holds.next_seconds()
         metrics.HOLDS.inc()
         log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
         self.subscription.pause()

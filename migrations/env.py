@@ -10,19 +10,17 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from shared.database import advisory_locks
 from shared.database.tables import metadata
-
-# Any number that nobody else uses: two migrations at once wait for each other instead of colliding.
-_ADVISORY_LOCK = 7_265_110_001
 
 
 def _run(connection: Connection) -> None:
-    connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+    connection.execute(text(f"SELECT pg_advisory_lock({advisory_locks.MIGRATIONS})"))
     connection.commit()
     context.configure(connection=connection, target_metadata=metadata, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()
-    connection.execute(text(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})"))
+    connection.execute(text(f"SELECT pg_advisory_unlock({advisory_locks.MIGRATIONS})"))
     connection.commit()
 
 

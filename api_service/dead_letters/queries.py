@@ -12,10 +12,10 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.dead_letters.rotation import Letter, MalformedLetter, RowLetter, letter_id
 from api_service.http.json_model import JsonModel
 from api_service.http.pagination import Total
 from shared.database.tables import malformed_messages, rejected_rows
+from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
 
 MALFORMED_CODE: Final = "malformed_message"
 EXACT_LETTERS: Final = 100_000

@@ -32,11 +32,13 @@ from api_service.dead_letters.queries import (
     live_among,
     rows_after,
 )
-from api_service.dead_letters.rotation import Letter, open_rotation
+from api_service.dead_letters.rotation import open_rotation
 from api_service.http.problems import Problem, ProblemCode
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.database import advisory_locks
+from shared.dead_letters.identity import Letter
 from shared.messages import RedriveRequest, encode
 
 if TYPE_CHECKING:
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Any number that nobody else uses.
-ADVISORY_LOCK: Final = 7_265_110_005
 BATCH_ROWS: Final = 5000
 REDRIVE_ROWS: Final = 500
 
@@ -167,13 +167,13 @@ async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     # In autocommit, or turning the queue would count as idling in a transaction.
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not (await connection.execute(select(func.pg_try_advisory_lock(ADVISORY_LOCK)))).scalar_one():
+        if not (await connection.execute(select(func.pg_try_advisory_lock(advisory_locks.DEAD_LETTERS)))).scalar_one():
             raise Problem(ProblemCode.DEAD_LETTERS_BUSY, "Try again when it has finished.")
         try:
             yield connection
         finally:
             try:
-                await connection.execute(select(func.pg_advisory_unlock(ADVISORY_LOCK)))
+                await connection.execute(select(func.pg_advisory_unlock(advisory_locks.DEAD_LETTERS)))
             except BaseException:
                 # Back in the pool, still holding the lock, it would keep everybody out.
                 await connection.invalidate()

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.lease_queues.messages import MAX_CLAIM_BYTES, LeasedMessage, NewMessage, Order, Receipt
-
-# With the queue's id, the key of the advisory lock that senders to one queue take in turn.
-SEND_LOCK: Final = 726_511_001
+from shared.database.advisory_locks import LEASE_QUEUE_SENDS
 
 
 class ClaimStart(NamedTuple):
@@ -179,7 +177,7 @@ async def send(connection: AsyncConnection, queue: str, messages: Sequence[NewMe
     sent = await connection.execute(
         SEND,
         {
-            "send_lock": SEND_LOCK,
+            "send_lock": LEASE_QUEUE_SENDS,
             "queue": queue,
             "payloads": [message.payload for message in messages],
             "payload_bytes": [message.payload_bytes for message in messages],

@@ -18,6 +18,7 @@ from api_service.http.problems import Problem
 from api_service.settings import ApiSettings
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
+from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.tables import malformed_messages, rejected_rows, uploads
 from shared.service.telemetry import describe_error
@@ -25,8 +26,6 @@ from shared.upload_store import StoreFull, StoreUnavailable, UploadStore
 
 log = structlog.get_logger(__name__)
 
-# One replica at a time, whichever comes first.
-ADVISORY_LOCK = 7_265_110_004
 FILES_A_BATCH = 100
 ROWS_A_BATCH = 5000
 
@@ -70,7 +69,7 @@ async def _only_one(engine: AsyncEngine) -> AsyncIterator[bool]:
     # The lock lives as long as its connection; in autocommit, or waiting here would count as idle in a transaction.
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        is_mine = (await connection.execute(select(func.pg_try_advisory_lock(ADVISORY_LOCK)))).scalar_one()
+        is_mine = (await connection.execute(select(func.pg_try_advisory_lock(advisory_locks.RETENTION)))).scalar_one()
         try:
             yield is_mine
         finally:

@@ -12,8 +12,8 @@ from api_service.http.json_model import JsonModel
 from api_service.http.problems import ProblemCode, problem_responses
 from shared.amqp.queue_depths import QUEUES, read_broker_state
 from shared.database.schema_check import check_schema
-from shared.database.tables import UPLOAD_STATES
 from shared.service.probes import probe_router
+from shared.upload_status import UPLOAD_STATES
 from shared.upload_store import UploadStore
 
 router = APIRouter(prefix="/v1", tags=["operations"])

@@ -2,15 +2,14 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
-from shared.messages import OnDuplicate
-
-UploadStatus = Literal["queued", "running", "cancelling", "succeeded", "partially_succeeded", "failed", "cancelled"]
+from shared.duplicate_mode import DuplicateMode
+from shared.upload_status import WELL_FINISHED_STATES, UploadStatus
 
 
 class UploadDocument(JsonModel):
@@ -19,7 +18,7 @@ class UploadDocument(JsonModel):
     id: uuid.UUID
     filename: str = Field(examples=["employees.csv"])
     status: UploadStatus
-    on_duplicate: OnDuplicate = Field(description="What an email that is known already does.")
+    on_duplicate: DuplicateMode = Field(description="What an email that is known already does.")
     bytes: int = Field(examples=[1048576])
     sha256: str
     encoding: str = Field(examples=["utf-8"])
@@ -58,7 +57,7 @@ class RejectDocument(JsonModel):
 
 def upload_document(row: Row[Any]) -> UploadDocument:
     """From a row of `uploads`."""
-    finished_well = row.status in ("succeeded", "partially_succeeded")
+    finished_well = row.status in WELL_FINISHED_STATES
     return UploadDocument(
         id=row.id,
         filename=row.filename,

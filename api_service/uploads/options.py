@@ -9,18 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Final, Literal, cast
 
 from api_service.http.problems import Problem, ProblemCode
-from shared.messages import OnDuplicate
+from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
 from shared.rows.csv_format import FormatOptions, parse_mapping
 
 FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping"})
 
-_ON_DUPLICATE: Final = ("skip", "update", "reject")
 _HEADER: Final = ("auto", "present", "absent")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    on_duplicate: OnDuplicate
+    on_duplicate: DuplicateMode
     format: FormatOptions
 
     def fingerprint(self, sha256: str) -> str:
@@ -33,19 +32,18 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
     """Raises `Problem` invalid_request, or FileProblem invalid_mapping. The rest is judged with the file."""
     mapping = fields.get("mapping")
     return UploadOptions(
-        cast("OnDuplicate", _choose("onDuplicate", fields, _ON_DUPLICATE)),
+        cast("DuplicateMode", _choose("onDuplicate", fields, DUPLICATE_MODES, DEFAULT_DUPLICATE_MODE)),
         FormatOptions(
             delimiter=fields.get("delimiter"),
             encoding=fields.get("encoding"),
-            header=cast("Literal['auto', 'present', 'absent']", _choose("header", fields, _HEADER)),
+            header=cast("Literal['auto', 'present', 'absent']", _choose("header", fields, _HEADER, "auto")),
             mapping=parse_mapping(mapping) if mapping else None,
         ),
     )
 
 
-def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...]) -> str:
-    """The first choice is the default."""
-    value = fields.get(name, choices[0])
+def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str) -> str:
+    value = fields.get(name, default)
     if value not in choices:
         detail = f"must be one of {', '.join(choices)}"
         raise Problem(

@@ -10,7 +10,8 @@ from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.database.tables import FINAL_STATES, rejected_rows, row_markers, uploads
+from shared.database.tables import rejected_rows, row_markers, uploads
+from shared.upload_status import CANCELLABLE_STATES, FINAL_STATES
 
 # Beyond this a count is not worth its time.
 EXACT_COUNT = 10_000
@@ -55,7 +56,7 @@ async def cancel_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Ro
     """Ask its producer to end it. Returns the upload as it is now, asked before or finished too; None = unknown."""
     statement = (
         update(uploads)
-        .where(uploads.c.id == upload_id, uploads.c.status.in_(("queued", "running")))
+        .where(uploads.c.id == upload_id, uploads.c.status.in_(CANCELLABLE_STATES))
         .values(status="cancelling", revision=uploads.c.revision + 1)
         .returning(*uploads.c)
     )

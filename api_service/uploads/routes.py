@@ -11,11 +11,12 @@ from api_service.http.dependencies import Broker, Engine, Places, Settings, Stor
 from api_service.http.pagination import Listing, PagingParameters, Total
 from api_service.http.problems import Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
-from api_service.uploads.documents import RejectDocument, UploadDocument, UploadStatus, upload_document
+from api_service.uploads.documents import RejectDocument, UploadDocument, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
 from api_service.uploads.rejects_csv import rejects_csv, template_csv
-from shared.database.tables import FINAL_STATES
+from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
+from shared.upload_status import FINAL_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -44,8 +45,8 @@ INTAKE_BODY = {
                     FILE_FIELD: {"type": "string", "format": "binary", "description": "The CSV."},
                     "onDuplicate": {
                         "type": "string",
-                        "enum": ["skip", "update", "reject"],
-                        "default": "skip",
+                        "enum": list(DUPLICATE_MODES),
+                        "default": DEFAULT_DUPLICATE_MODE,
                         "description": "What an email that is known already does.",
                     },
                     "delimiter": {

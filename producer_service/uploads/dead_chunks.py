@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import text
 
 from producer_service import metrics
-from shared.amqp.connection import BrokerUnavailable, broker_errors
+from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
@@ -70,11 +70,7 @@ class DeadChunks:
                 break
         metrics.DEAD_CHUNKS.labels(outcome).inc()
         log.warning("dead chunk", outcome=outcome, correlation_id=message.correlation_id)
-        try:
-            with broker_errors("no acknowledgement"):
-                await message.ack()
-        except BrokerUnavailable as error:
-            log.warning("dead chunk not acknowledged", reason=str(error))
+        await acknowledge(message)
 
     async def _resolve(self, message: AbstractIncomingMessage) -> str:
         try:

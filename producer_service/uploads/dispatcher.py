@@ -16,7 +16,7 @@ from producer_service.uploads import leases, upload_state
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.runner import UploadRunner
 from producer_service.uploads.send_window import Window
-from shared.amqp.connection import BrokerUnavailable, broker_errors
+from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.database.search_index import tidy_search_index
@@ -93,11 +93,7 @@ class Dispatcher:
         except (SQLAlchemyError, OSError) as error:
             log.warning("announced upload left to the sweep", **describe_error(error))
         # A hint has done its work whatever came of it: the table knows of the upload.
-        try:
-            with broker_errors("no acknowledgement"):
-                await message.ack()
-        except BrokerUnavailable as error:
-            log.warning("announcement not acknowledged", reason=str(error))
+        await acknowledge(message)
 
     async def _start_due_uploads(self) -> None:
         free = self._settings.max_uploads - len(self._running)

@@ -27,6 +27,7 @@ from producer_service.uploads.pending_chunks import PendingChunks
 from shared.amqp.connection import BrokerUnavailable
 from shared.database import ledger
 from shared.errors import FileCode, FileProblem
+from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 from shared.upload_store import ObjectMissing
 
@@ -174,13 +175,12 @@ class UploadRunner:
 
     async def _see_to_the_broker(self, chunk: FileChunk) -> None:
         """However long the broker is away. A publish that failed may have arrived; sending again does no harm."""
-        failures = 0
+        backoff = Backoff(BROKER_RETRY_SECONDS)
         while self._pending.is_waiting_for(chunk.first_row):
             try:
                 await self._requester.send(chunk.body, correlation_id=f"{self._upload.id}:{chunk.first_row}")
             except BrokerUnavailable as error:
-                delay = BROKER_RETRY_SECONDS[min(failures, len(BROKER_RETRY_SECONDS) - 1)]
-                failures += 1
+                delay = backoff.next_seconds()
                 self._log.warning("chunk not sent", first_row=chunk.first_row, reason=str(error), retry_seconds=delay)
                 await asyncio.sleep(delay)
             else:

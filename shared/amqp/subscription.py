@@ -11,6 +11,7 @@ import structlog
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
+from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Subscription:
 
     async def run(self) -> None:
         worker = asyncio.create_task(self._work(), name=f"{self._name} worker")
-        failures = 0
+        backoff = Backoff(RECONNECT_SECONDS)
         try:
             while not self._stopping:
                 await self._allowed.wait()
@@ -105,10 +106,11 @@ class Subscription:
                     break
                 try:
                     await self._consume_until_lost()
-                    failures = 0
+                    backoff.reset()
                 except BrokerUnavailable as error:
-                    delay = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
-                    failures = 0 if error.was_connected else failures + 1
+                    delay = backoff.next_seconds()
+                    if error.was_connected:
+                        backoff.reset()
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
                     await self._interrupted_within(delay)
                 except Exception as error:  # nothing that a broker can answer may end consumption

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, MALFORMED_KEY
+from shared.dead_letters.identity import MalformedLetter, letter_id
 from shared.rows.employee_row import storable
 
 if TYPE_CHECKING:
@@ -30,16 +31,17 @@ async def dead_letter_malformed(
 ) -> None:
     """Store and publish a message that is no request. Its id is made from it, so that a redelivery adds nothing."""
     digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
-    identity = uuid.uuid5(uuid.NAMESPACE_OID, digest)
+    malformed_id = uuid.uuid5(uuid.NAMESPACE_OID, digest)
+    identity = letter_id(MalformedLetter(malformed_id))
     readable = storable([body[:MALFORMED_BODY_BYTES].decode("utf-8", "replace")])[0]
     async with engine.begin() as connection:
-        await connection.execute(_STORE_MALFORMED, {"id": identity, "reason": reason, "body": readable})
+        await connection.execute(_STORE_MALFORMED, {"id": malformed_id, "reason": reason, "body": readable})
     await publisher.publish(
         DEAD_LETTERS_EXCHANGE,
         MALFORMED_KEY,
         body,
-        message_id=f"malformed:{identity}",
-        correlation_id=f"malformed:{identity}",
+        message_id=identity,
+        correlation_id=identity,
     )
     async with engine.begin() as connection:
-        await connection.execute(_MARK_MALFORMED_PUBLISHED, {"id": identity})
+        await connection.execute(_MARK_MALFORMED_PUBLISHED, {"id": malformed_id})

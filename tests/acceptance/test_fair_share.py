@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.upload_status import FINAL_STATES
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.mixed_file import write_mixed_file
 from tests.support.services import Services
-from tests.support.system import FINAL_STATES, System
+from tests.support.system import System
 
 
 async def test_small_upload_does_not_wait_behind_a_large_one(

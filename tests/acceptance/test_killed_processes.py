@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from shared.amqp.topology import REQUESTS_QUEUE
+from shared.upload_status import FINAL_STATES
 from tests.acceptance.conftest import MixedUpload
 from tests.support.chance import printed_chance
 from tests.support.failpoint_settings import CONSUMER, PRODUCER, killing_consumer, killing_producer, slow_consumer
 from tests.support.services import KILLED, Kind, Services
-from tests.support.system import FINAL_STATES, System
+from tests.support.system import System
 from tests.support.waiting import eventually
 
 CONSUMER_KILLS = 30

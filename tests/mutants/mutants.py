@@ -47,12 +47,12 @@ MUTANTS: Final = (
             Change(
                 _DELIVERY,
                 "            await self._work(request, message)\n",
-                "            await self._acknowledge(message)\n            await self._work(request, message)\n",
+                "            await acknowledge(message)\n            await self._work(request, message)\n",
             ),
             Change(
                 _DELIVERY,
-                "        await self._acknowledge(message)\n        self._holds = 0\n",
-                "        self._holds = 0\n",
+                "        await acknowledge(message)\n        self._holds.reset()\n",
+                "        self._holds.reset()\n",
             ),
         ),
         (

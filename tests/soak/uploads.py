@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import httpx2
 
+from shared.upload_status import FINAL_STATES
 from tests.soak.letters import Letters
 from tests.soak.patience import PASSING, patiently
 from tests.soak.stage import Stage
@@ -20,7 +21,6 @@ from tests.soak.verdict import Verdict
 from tests.support.checker import count_differences, domain_differences, report_differences, share_differences
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Employee, Expected, Mode, read_top_to_bottom
-from tests.support.system import FINAL_STATES
 from tests.support.uploads import send
 
 # So many emails nobody else uses, file after file.

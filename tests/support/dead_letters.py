@@ -13,6 +13,7 @@ import asyncpg
 
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY
+from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
 from shared.messages import DeadLetter, encode
 from shared.service.settings import SharedSettings
 from tests.support.broker import Broker
@@ -62,8 +63,7 @@ class DeadLetters:
             message=MESSAGE,
             cells=CELLS,
         )
-        await self._publish(ROW_KEY, encode(letter), letter.message_id)
-        return letter.message_id
+        return await self._publish(ROW_KEY, encode(letter), RowLetter(upload_id, row_number, attempt))
 
     async def add_malformed(self) -> str:
         """A message that was no request, with its letter; the letter's id."""
@@ -74,11 +74,12 @@ class DeadLetters:
             malformed_id,
             self._dead_at,
         )
-        await self._publish(MALFORMED_KEY, b"hello", f"malformed:{malformed_id}")
-        return f"malformed:{malformed_id}"
+        return await self._publish(MALFORMED_KEY, b"hello", MalformedLetter(malformed_id))
 
-    async def _publish(self, key: str, body: bytes, letter_id: str) -> None:
-        await self._publisher.publish(DEAD_LETTERS_EXCHANGE, key, body, message_id=letter_id, correlation_id=letter_id)
+    async def _publish(self, key: str, body: bytes, letter: Letter) -> str:
+        identity = letter_id(letter)
+        await self._publisher.publish(DEAD_LETTERS_EXCHANGE, key, body, message_id=identity, correlation_id=identity)
+        return identity
 
     async def take(self, count: int) -> list[str | None]:
         """Empty the queue once so many letters are in it; their ids in its order."""

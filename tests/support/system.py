@@ -15,6 +15,7 @@ import httpx2
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.upload_status import FINAL_STATES
 from tests.support import effects
 from tests.support.broker import Broker
 from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
@@ -25,7 +26,6 @@ from tests.support.waiting import eventually
 
 Json = dict[str, Any]
 
-FINAL_STATES = ("succeeded", "partially_succeeded", "failed", "cancelled")
 UPLOAD = "/v1/employee-data-upload"
 
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.settings import ProducerSettings
-from shared.database.tables import FINAL_STATES
+from shared.upload_status import FINAL_STATES
 from tests.support import effects
 from tests.support.broker import Broker
 from tests.support.pipeline import Producer, producer_settings, running_producer

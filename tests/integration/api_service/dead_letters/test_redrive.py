@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.dead_letters.redrive import ADVISORY_LOCK
 from api_service.settings import ApiSettings
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
+from shared.database import advisory_locks
 from shared.messages import RedriveRequest, decode_request
 from tests.support.api import running_api
 from tests.support.broker import Broker
@@ -279,12 +279,12 @@ async def test_one_change_at_a_time(
     api: httpx2.AsyncClient, letters: DeadLetters, database: asyncpg.Connection, upload_id: uuid.UUID
 ) -> None:
     [kept] = await letters.add_rows(upload_id, [1])
-    await database.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    await database.execute("SELECT pg_advisory_lock($1)", advisory_locks.DEAD_LETTERS)
     for answer in (await api.post(REDRIVE), await api.delete(LETTERS)):
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert (answer.status_code, answer.json()["code"]) == (409, "dead_letters_busy")
     assert await listed(api) == [kept]
-    await database.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+    await database.execute("SELECT pg_advisory_unlock($1)", advisory_locks.DEAD_LETTERS)
     # And again and again: no connection goes back to the pool with the lock.
     for _ in range(12):
         assert (await redrive(api, limit=1)).status_code == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -10,18 +9,17 @@ import pytest
 from pydantic import SecretStr
 
 from api_service.dead_letters import rotation as dead_letter_rotation
-from api_service.dead_letters.rotation import Letter, MalformedLetter, RowLetter, letter_id, letter_named, open_rotation
+from api_service.dead_letters.rotation import open_rotation
 from api_service.settings import ApiSettings
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_QUEUE
+from shared.dead_letters.identity import Letter
 from tests.support.broker import Broker
 from tests.support.dead_letters import DeadLetters, open_dead_letters
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.uploads import insert_upload
 from tests.support.waiting import eventually
-
-UPLOAD = uuid.UUID("6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10")
 
 
 @pytest.fixture
@@ -120,28 +118,3 @@ async def test_letters_that_come_during_a_rotation_are_left_where_they_are(
         later = await letters.add_rows(upload_id, [4])
         await rotation.run(keep_all)
     assert await letters.take(4) == [*later, *first]
-
-
-@pytest.mark.parametrize("letter", [RowLetter(UPLOAD, 1, 1), RowLetter(UPLOAD, 2**63 - 1, 7), MalformedLetter(UPLOAD)])
-def test_a_letter_is_known_by_its_id(letter: Letter) -> None:
-    assert letter_named(letter_id(letter)) == letter
-
-
-@pytest.mark.parametrize(
-    "identity",
-    [
-        "",
-        ":::",
-        "malformed:1",
-        f"{UPLOAD}:1",
-        f"{UPLOAD}:1:1:1",
-        f"{UPLOAD}:0:1",
-        f"{UPLOAD}:-1:1",
-        f"{UPLOAD}:{2**63}:1",
-        f"{UPLOAD}:1:{2**31}",
-        f"{UPLOAD}:１:1",
-        f"{str(UPLOAD).upper()}:1:1",
-    ],
-)
-def test_what_is_no_letters_id_names_none(identity: str) -> None:
-    assert letter_named(identity) is None

@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.dead_letters.redrive import drop_stale_letters
-from api_service.operations.retention import ADVISORY_LOCK, purge
+from api_service.operations.retention import purge
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_KEY
+from shared.database import advisory_locks
 from shared.database.engine import create_engine
 from shared.upload_store import UploadStore
 from tests.support.api import running_api
@@ -150,9 +151,9 @@ async def test_one_replica_at_a_time_purges(
     engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
 ) -> None:
     await stored_upload(database, store, "failed", LONG_AGO)
-    await database.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+    await database.execute("SELECT pg_advisory_lock($1)", advisory_locks.RETENTION)
     assert await purge(engine, store, settings) is None
-    await database.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+    await database.execute("SELECT pg_advisory_unlock($1)", advisory_locks.RETENTION)
     assert await purge(engine, store, settings) == (1, 2, 0)
 
 
