@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import structlog
 from fastapi import FastAPI
 
-from api_service.dead_letters import routes as dead_letters
-from api_service.employees import routes as employees
+from api_service.dead_letters import routes as dead_letter_routes
+from api_service.employees import routes as employee_routes
 from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.trigram_shares import TrigramShares
@@ -18,14 +18,15 @@ from api_service.http import openapi
 from api_service.http.problems import register_problem_handlers
 from api_service.http.request_log import RequestLog
 from api_service.lease_queues.lease_queues import LeaseQueues
-from api_service.lease_queues.routes import messages as queue_messages
-from api_service.lease_queues.routes import older_clients as seed_queues
-from api_service.lease_queues.routes import queues
-from api_service.operations import routes as operations
+from api_service.lease_queues.routes import messages as message_routes
+from api_service.lease_queues.routes import older_clients as older_client_routes
+from api_service.lease_queues.routes import queues as queue_routes
+from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
-from api_service.uploads import routes as uploads
+from api_service.uploads import routes as upload_routes
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
+from api_service.web import routes as web_routes
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
@@ -50,15 +51,24 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=_lifespan,
         telemetry=NO_FASTAPI_TELEMETRY,
-        routes=[*employees.DIRECT_ROUTES, *queue_messages.DIRECT_ROUTES],
+        routes=[*employee_routes.DIRECT_ROUTES, *message_routes.DIRECT_ROUTES],
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
-    for routes in (uploads, employees, dead_letters, queue_messages, queues, seed_queues, operations):
+    for routes in (
+        upload_routes,
+        employee_routes,
+        dead_letter_routes,
+        message_routes,
+        queue_routes,
+        older_client_routes,
+        web_routes,
+        operations_routes,
+    ):
         app.include_router(routes.router)
-    app.include_router(operations.probes(app))
+    app.include_router(operations_routes.probes(app))
     # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
@@ -77,7 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     reads = ReadPool(settings)
     shares = TrigramShares()
-    app.state.employees = EmployeeListing(reads, shares)
+    app.state.employee_listing = EmployeeListing(reads, shares)
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)

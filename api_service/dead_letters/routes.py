@@ -13,7 +13,7 @@ from api_service.dead_letters.queries import (
     list_letters,
 )
 from api_service.dead_letters.redrive import delete_letters, redrive_letters
-from api_service.http.dependencies import Broker, Engine, Settings
+from api_service.http.dependencies import EngineDep, PublisherDep, SettingsDep
 from api_service.http.json_model import JsonModel
 from api_service.http.pagination import BIGINT_MAX, Listing, PagingParameters
 from api_service.http.problems import ProblemCode, problem_responses
@@ -76,7 +76,7 @@ class DeletionOutcome(JsonModel):
     operation_id="listDeadLetters",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.DATABASE_BUSY),
 )
-async def get_dead_letters(engine: Engine, settings: Settings, paging: PagingParameters) -> DeadLetterListing:
+async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: PagingParameters) -> DeadLetterListing:
     """A malformed message has the code `malformed_message` and neither upload nor cells.
 
     The total is exact to 100,000. A letter whose row is being redriven is out of the queue, and still listed until
@@ -96,14 +96,17 @@ async def get_dead_letters(engine: Engine, settings: Settings, paging: PagingPar
     responses=CHANGE_PROBLEMS,
 )
 async def post_redrive(
-    engine: Engine, broker: Broker, settings: Settings, order: Annotated[RedriveOrder | None, Body()] = None
+    engine: EngineDep,
+    publisher: PublisherDep,
+    settings: SettingsDep,
+    order: Annotated[RedriveOrder | None, Body()] = None,
 ) -> RedriveOutcome:
     """A row that succeeds now moves from `rejected` to another of its upload's counts, and out of its report; one that
     fails again is dead again, once. Malformed messages cannot be redriven, only deleted.
     """
     order = order or RedriveOrder()
     matching = LetterFilter(order.upload_id, order.code)
-    outcome = await redrive_letters(engine, broker, settings, matching, order.limit)
+    outcome = await redrive_letters(engine, publisher, settings, matching, order.limit)
     return RedriveOutcome(redriven=outcome.redriven, left=outcome.left)
 
 
@@ -114,9 +117,12 @@ async def post_redrive(
     responses=CHANGE_PROBLEMS,
 )
 async def remove_dead_letters(
-    engine: Engine, broker: Broker, settings: Settings, order: Annotated[DeletionOrder | None, Body()] = None
+    engine: EngineDep,
+    publisher: PublisherDep,
+    settings: SettingsDep,
+    order: Annotated[DeletionOrder | None, Body()] = None,
 ) -> DeletionOutcome:
     """Rejected rows stay in their upload's report and counts; they can no longer be redriven."""
     order = order or DeletionOrder()
-    removed = await delete_letters(engine, broker, settings, LetterFilter(order.upload_id, order.code))
+    removed = await delete_letters(engine, publisher, settings, LetterFilter(order.upload_id, order.code))
     return DeletionOutcome(removed=removed)

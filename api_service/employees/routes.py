@@ -10,11 +10,12 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from api_service.employees.dependencies import EmployeeListingDep
 from api_service.employees.documents import Employee, delete_employee
 from api_service.employees.export import export_csv
 from api_service.employees.listing import PageTooDeep
 from api_service.employees.search_term import parse_search_term
-from api_service.http.dependencies import Employees, Engine
+from api_service.http.dependencies import EngineDep
 from api_service.http.direct_route import DirectRoute
 from api_service.http.json_model import json_response
 from api_service.http.pagination import BIGINT_MAX, OWN_PARAMETERS, Listing, PagingParameters, plain_paging
@@ -49,7 +50,9 @@ class EmployeeKey(NamedTuple):
         ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
     ),
 )
-async def get_employees(employees: Employees, paging: PagingParameters, search_text: SearchText = "") -> Response:
+async def get_employees(
+    listing: EmployeeListingDep, paging: PagingParameters, search_text: SearchText = ""
+) -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
@@ -57,7 +60,7 @@ async def get_employees(employees: Employees, paging: PagingParameters, search_t
     """
     after = paging.after(EmployeeKey)
     try:
-        page = await employees.page(
+        page = await listing.page(
             parse_search_term(search_text),
             after=after.id if after else 0,
             offset=paging.offset,
@@ -84,9 +87,9 @@ async def get_employees(employees: Employees, paging: PagingParameters, search_t
         **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
     },
 )
-async def get_employees_csv(employees: Employees, search_text: SearchText = "") -> StreamingResponse:
+async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText = "") -> StreamingResponse:
     """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    blocks = export_csv(employees, parse_search_term(search_text))
+    blocks = export_csv(listing, parse_search_term(search_text))
     # What fails at once fails before the status is sent.
     header, first_block = await anext(blocks), await anext(blocks, b"")
 
@@ -106,8 +109,8 @@ async def get_employees_csv(employees: Employees, search_text: SearchText = "") 
     response_model=Employee,
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
 )
-async def get_employee(employees: Employees, employee_id: EmployeeId) -> Response:
-    found = await employees.one(employee_id)
+async def get_employee(listing: EmployeeListingDep, employee_id: EmployeeId) -> Response:
+    found = await listing.one(employee_id)
     if found is None:
         raise _unknown_employee()
     return json_response(found)
@@ -120,7 +123,7 @@ async def get_employee(employees: Employees, employee_id: EmployeeId) -> Respons
     status_code=204,
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
 )
-async def remove_employee(engine: Engine, employee_id: EmployeeId) -> Response:
+async def remove_employee(engine: EngineDep, employee_id: EmployeeId) -> Response:
     """The counts of the upload that it came from stay as they are."""
     async with engine.begin() as connection:
         deleted = await delete_employee(connection, employee_id)

@@ -63,6 +63,9 @@ class ProblemCode(StatusCode):
     STORAGE_FULL = "storage_full", 507, "The upload store is full"
 
 
+# What any request can be answered that needs the database.
+DATABASE_PROBLEMS = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
+
 FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.EMPTY_FILE: "The file is empty",
     FileCode.NOT_CSV: "The file is not CSV",

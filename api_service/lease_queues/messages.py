@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+# The queue of the older clients, whose addresses name none.
+DEFAULT_QUEUE: Final = "default"
 MAX_MESSAGES: Final = 1000
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_TIMEOUT_SECONDS: Final = 43_200

@@ -7,9 +7,9 @@ from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.http.dependencies import Engine, Settings
+from api_service.http.dependencies import EngineDep, SettingsDep
 from api_service.http.json_model import JsonModel
-from api_service.http.problems import ProblemCode, problem_responses
+from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
 from shared.amqp.queue_depths import QUEUES, read_broker_state
 from shared.database.schema_check import check_schema
 from shared.service.probes import probe_router
@@ -53,9 +53,9 @@ class Status(JsonModel):
     "/status",
     summary="Queues, uploads by state, and versions",
     operation_id="getStatus",
-    responses=problem_responses(ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE),
+    responses=problem_responses(*DATABASE_PROBLEMS),
 )
-async def get_status(request: Request, engine: Engine, settings: Settings) -> Status:
+async def get_status(request: Request, engine: EngineDep, settings: SettingsDep) -> Status:
     """Answers without a broker, too."""
     async with engine.connect() as connection:
         by_state = {row.status: row.count for row in await connection.execute(_UPLOADS_BY_STATE)}

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import attachment_headers, stream_csv
-from api_service.http.dependencies import Broker, Engine, Places, Settings, Store
+from api_service.http.dependencies import EngineDep, FailpointsDep, PublisherDep, SettingsDep, UploadStoreDep
 from api_service.http.pagination import Listing, PagingParameters, Total
-from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
 from api_service.uploads.documents import RejectDocument, UploadDocument, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
@@ -21,7 +22,6 @@ from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
-UNAVAILABLE = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
 FILE_REFUSALS = (
     FileCode.EMPTY_FILE,
     FileCode.NOT_CSV,
@@ -92,7 +92,7 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             ProblemCode.SEVERAL_FILES,
             ProblemCode.IDEMPOTENCY_KEY_REUSED,
             *FILE_REFUSALS,
-            *UNAVAILABLE,
+            *DATABASE_PROBLEMS,
             ProblemCode.STORAGE_UNAVAILABLE,
             ProblemCode.STORAGE_FULL,
         ),
@@ -102,11 +102,11 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 async def create_upload(
     request: Request,
     response: Response,
-    engine: Engine,
-    broker: Broker,
-    store: Store,
-    settings: Settings,
-    failpoints: Places,
+    engine: EngineDep,
+    publisher: PublisherDep,
+    store: UploadStoreDep,
+    settings: SettingsDep,
+    failpoints: FailpointsDep,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -119,7 +119,7 @@ async def create_upload(
     upload, is_new = await Intake(engine, store, settings).take(request, idempotency_key)
     if is_new:
         failpoints.hit("api.before_announce")
-        await announce(broker, upload.id, settings.announce_timeout_seconds)
+        await announce(publisher, upload.id, settings.announce_timeout_seconds)
     else:
         response.status_code = 200
     response.headers["Location"] = f"/v1/uploads/{upload.id}"
@@ -141,10 +141,10 @@ async def get_template() -> Response:
     "/uploads",
     summary="List uploads, newest first",
     operation_id="listUploads",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *UNAVAILABLE),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
 )
 async def list_uploads(
-    engine: Engine,
+    engine: EngineDep,
     paging: PagingParameters,
     status: Annotated[UploadStatus | None, Query(description="Only uploads in this state.")] = None,
 ) -> Listing[UploadDocument]:
@@ -161,9 +161,9 @@ async def list_uploads(
     "/uploads/{upload_id}",
     summary="How an upload is doing",
     operation_id="getUpload",
-    responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *UNAVAILABLE),
+    responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
-async def get_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
+async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     return upload_document(await _existing(engine, upload_id))
 
 
@@ -174,10 +174,10 @@ async def get_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
     operation_id="cancelUpload",
     status_code=202,
     responses=problem_responses(
-        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.ALREADY_FINISHED, ProblemCode.INVALID_REQUEST, *UNAVAILABLE
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.ALREADY_FINISHED, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS
     ),
 )
-async def cancel_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
+async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     async with engine.begin() as connection:
         upload = _known(await queries.cancel_upload(connection, upload_id))
     if upload.status in FINAL_STATES:
@@ -191,10 +191,10 @@ async def cancel_upload(upload_id: UUID, engine: Engine) -> UploadDocument:
     operation_id="deleteUpload",
     status_code=204,
     responses=problem_responses(
-        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.NOT_FINISHED, ProblemCode.INVALID_REQUEST, *UNAVAILABLE
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.NOT_FINISHED, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS
     ),
 )
-async def delete_upload(upload_id: UUID, engine: Engine, store: Store) -> None:
+async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> None:
     async with engine.begin() as connection:
         upload = _known(await queries.delete_finished_upload(connection, upload_id))
     if upload.status not in FINAL_STATES:
@@ -208,10 +208,10 @@ async def delete_upload(upload_id: UUID, engine: Engine, store: Store) -> None:
     summary="List an upload's rejected rows, in file order",
     operation_id="listRejects",
     responses=problem_responses(
-        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *UNAVAILABLE
+        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS
     ),
 )
-async def list_rejects(upload_id: UUID, engine: Engine, paging: PagingParameters) -> Listing[RejectDocument]:
+async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingParameters) -> Listing[RejectDocument]:
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
         upload = _known(await queries.upload_by_id(connection, upload_id))
@@ -238,10 +238,10 @@ async def list_rejects(upload_id: UUID, engine: Engine, paging: PagingParameters
     response_class=Response,
     responses={
         200: CSV_RESPONSE,
-        **problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *UNAVAILABLE),
+        **problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
     },
 )
-async def download_rejects(upload_id: UUID, engine: Engine) -> Response:
+async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
     upload = await _existing(engine, upload_id)
     return await stream_csv(rejects_csv(engine, upload_id, upload.columns), f"rejects of {upload.filename}")
 
@@ -257,12 +257,12 @@ async def download_rejects(upload_id: UUID, engine: Engine) -> Response:
             ProblemCode.UNKNOWN_UPLOAD,
             ProblemCode.FILE_GONE,
             ProblemCode.INVALID_REQUEST,
-            *UNAVAILABLE,
+            *DATABASE_PROBLEMS,
             ProblemCode.STORAGE_UNAVAILABLE,
         ),
     },
 )
-async def download_upload(upload_id: UUID, engine: Engine, store: Store) -> Response:
+async def download_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> Response:
     upload = await _existing(engine, upload_id)
     try:
         return await stream_csv(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
@@ -270,7 +270,7 @@ async def download_upload(upload_id: UUID, engine: Engine, store: Store) -> Resp
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
 
 
-async def _existing(engine: Engine, upload_id: UUID) -> Row[Any]:
+async def _existing(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
     async with engine.connect() as connection:
         return _known(await queries.upload_by_id(connection, upload_id))
 

@@ -40,7 +40,7 @@ code {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 """
 
 
-class InfoPage(NamedTuple):
+class QueuesPage(NamedTuple):
     """What is shown: of queues and of messages one more than the limit, if there are more."""
 
     queue: str
@@ -51,7 +51,7 @@ class InfoPage(NamedTuple):
     limit: int
 
 
-def render(shown: InfoPage) -> str:
+def render(shown: QueuesPage) -> str:
     return _PAGE.format(
         queue=escape(shown.queue),
         queues="\n".join(_queue_row(row) for row in shown.queues[: shown.limit]),
@@ -85,7 +85,7 @@ def _time(moment: datetime | None) -> str:
     return "" if moment is None else escape(f"{moment:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _links(shown: InfoPage, turned: str, *, has_more: bool) -> str:
+def _links(shown: QueuesPage, turned: str, *, has_more: bool) -> str:
     pages = {"page": shown.page, "queuesPage": shown.queues_page}
     turns = [("Back", -1)] if pages[turned] > 1 else []
     if has_more:

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from api_service.http.dependencies import Queues, Settings
+from api_service.http.dependencies import SettingsDep
 from api_service.http.direct_route import DirectRoute, path_arguments
-from api_service.http.hang_up import while_connected
+from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_body import described_body, invalid_body, json_response, read_json
-from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Order, Receipt
+from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
     AcknowledgeOutcome,
     ExtendedLease,
@@ -28,8 +29,7 @@ from api_service.lease_queues.routes.sending import send_payloads
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
-AWAY = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
-BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *AWAY)
+BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *DATABASE_PROBLEMS)
 
 QueueName = Annotated[str, Path(alias="queue", pattern=QUEUE_NAME_PATTERN, examples=["emails"])]
 ReceiptText = Annotated[
@@ -48,7 +48,7 @@ ReceiptText = Annotated[
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(SendOrder),
 )
-async def send_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+async def send_messages(queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     order = await read_json(request, settings, SendOrder)
     if bool(order.payload) == (order.messages is not None):
         raise invalid_body("Give either payload or messages")
@@ -67,11 +67,13 @@ async def send_messages(queue: QueueName, request: Request, queues: Queues, sett
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(ReceiveOrder),
 )
-async def receive_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+async def receive_messages(
+    queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
+) -> Response:
     asked = await read_json(request, settings, ReceiveOrder)
     order = Order(asked.consumer_id, asked.limit, asked.visibility_timeout_seconds)
     receiving = queues.receive(queue, order, asked.wait_seconds)
-    messages = await (while_connected(request, receiving) if asked.wait_seconds else receiving)
+    messages = await (cancel_on_disconnect(request, receiving) if asked.wait_seconds else receiving)
     return json_response(received_messages(messages))
 
 
@@ -80,9 +82,9 @@ async def receive_messages(queue: QueueName, request: Request, queues: Queues, s
     summary="Acknowledge: the message is done and gone",
     operation_id="acknowledgeMessage",
     status_code=204,
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *DATABASE_PROBLEMS),
 )
-async def acknowledge_message(queue: QueueName, receipt: ReceiptText, queues: Queues) -> Response:
+async def acknowledge_message(queue: QueueName, receipt: ReceiptText, queues: LeaseQueuesDep) -> Response:
     (acknowledged,) = await queues.acknowledge(queue, [Receipt.parse(receipt)])
     if not acknowledged:
         raise lease_lost()
@@ -97,7 +99,9 @@ async def acknowledge_message(queue: QueueName, receipt: ReceiptText, queues: Qu
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(ReceiptList),
 )
-async def acknowledge_messages(queue: QueueName, request: Request, queues: Queues, settings: Settings) -> Response:
+async def acknowledge_messages(
+    queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
+) -> Response:
     receipts = (await read_json(request, settings, ReceiptList)).receipts
     outcomes = await queues.acknowledge(queue, [Receipt.parse(receipt) for receipt in receipts])
     return json_response(
@@ -119,7 +123,7 @@ async def acknowledge_messages(queue: QueueName, request: Request, queues: Queue
     openapi_extra=described_body(LeaseChange),
 )
 async def change_lease(
-    queue: QueueName, receipt: ReceiptText, request: Request, queues: Queues, settings: Settings
+    queue: QueueName, receipt: ReceiptText, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> ExtendedLease:
     seconds = (await read_json(request, settings, LeaseChange)).visibility_timeout_seconds
     lease_expires_at = await queues.extend(queue, Receipt.parse(receipt), seconds)

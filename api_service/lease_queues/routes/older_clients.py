@@ -1,41 +1,37 @@
-"""The addresses of two older queue servers, for their clients, on the queue `default`; and /info, for a browser."""
+"""The addresses of two older queue servers, for their clients, on the queue `default`."""
 
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
 from pydantic import Field
 
-from api_service.http.dependencies import Engine, Queues, Settings
+from api_service.http.dependencies import SettingsDep
 from api_service.http.json_body import described_body, json_response, read_json
 from api_service.http.json_model import JsonModel
-from api_service.http.pagination import BIGINT_MAX, MAX_PAGE
-from api_service.http.problems import ProblemCode, problem_responses
-from api_service.lease_queues import queue_queries
+from api_service.http.pagination import BIGINT_MAX
+from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_responses
 from api_service.lease_queues.messages import (
     CONSUMER_PATTERN,
+    DEFAULT_QUEUE,
     MAX_MESSAGES,
-    QUEUE_NAME_PATTERN,
     RECEIPT_PATTERN,
     LeasedMessage,
     Order,
     Receipt,
 )
+from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import NewMessageBody
-from api_service.lease_queues.routes.messages import AWAY, BODY_PROBLEMS, lease_lost
+from api_service.lease_queues.routes.messages import BODY_PROBLEMS, lease_lost
 from api_service.lease_queues.routes.sending import send_payloads
-from api_service.web.queues_page import InfoPage, render
 
 router = APIRouter(tags=["lease queues for older clients"])
 
-QUEUE = "default"
 # The consumer of those who do not say who they are.
 NOBODY = "message-next"
 # A GET that leases: no cache may answer it.
 NO_STORE = {"Cache-Control": "no-store"}
 RECEIPT_HEADER = "X-Receipt"
-INFO_MESSAGES = 50
 
 ConsumerId = Annotated[
     str, Query(alias="cid", pattern=CONSUMER_PATTERN, description="Who asks: a number, or any other text.")
@@ -83,7 +79,7 @@ class ConsumedMessages(JsonModel):
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(Payload),
 )
-async def publish(request: Request, queues: Queues, settings: Settings) -> Response:
+async def publish(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     return json_response({"messageId": await _send(request, queues, settings)}, 201)
 
 
@@ -92,14 +88,14 @@ async def publish(request: Request, queues: Queues, settings: Settings) -> Respo
     summary="Lease up to so many messages for a consumer",
     operation_id="consumeMessages",
     response_model=ConsumedMessages,
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
 async def consume(
-    queues: Queues,
+    queues: LeaseQueuesDep,
     consumer_id: ConsumerId,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES, description="How many at most.")] = 1,
 ) -> Response:
-    messages = await queues.receive(QUEUE, Order(consumer_id, limit))
+    messages = await queues.receive(DEFAULT_QUEUE, Order(consumer_id, limit))
     return json_response({"messages": [_consumed(message) for message in messages]}, headers=NO_STORE)
 
 
@@ -109,14 +105,14 @@ async def consume(
     description="`true` while this consumer holds the message's lease, else `false`, and nothing happens.",
     operation_id="deleteConsumedMessage",
     response_model=bool,
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
 async def delete_consumed(
-    queues: Queues,
+    queues: LeaseQueuesDep,
     consumer_id: ConsumerId,
     message_id: Annotated[int, Query(alias="id", ge=1, le=BIGINT_MAX)],
 ) -> Response:
-    return json_response(await queues.finish(QUEUE, message_id, consumer_id))
+    return json_response(await queues.finish(DEFAULT_QUEUE, message_id, consumer_id))
 
 
 @router.post(
@@ -128,7 +124,7 @@ async def delete_consumed(
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(Payload),
 )
-async def add_message(request: Request, queues: Queues, settings: Settings) -> Response:
+async def add_message(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     return json_response({"id": await _send(request, queues, settings)}, 201)
 
 
@@ -138,10 +134,10 @@ async def add_message(request: Request, queues: Queues, settings: Settings) -> R
     description=f"`{RECEIPT_HEADER}` names the lease.",
     operation_id="nextMessage",
     response_model=ConsumedMessage,
-    responses={204: {"description": "The queue is empty."}, **problem_responses(*AWAY)},
+    responses={204: {"description": "The queue is empty."}, **problem_responses(*DATABASE_PROBLEMS)},
 )
-async def next_message(queues: Queues) -> Response:
-    messages = await queues.receive(QUEUE, Order(NOBODY, 1))
+async def next_message(queues: LeaseQueuesDep) -> Response:
+    messages = await queues.receive(DEFAULT_QUEUE, Order(NOBODY, 1))
     if not messages:
         return Response(status_code=204, headers=NO_STORE)
     return json_response(_consumed(messages[0]), headers={**NO_STORE, RECEIPT_HEADER: str(messages[0].receipt)})
@@ -154,54 +150,26 @@ async def next_message(queues: Queues) -> Response:
     "with it, it is refused.",
     operation_id="finishMessage",
     status_code=204,
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.LEASE_LOST, *DATABASE_PROBLEMS),
 )
 async def finish_message(
     message_id: MessageId,
-    queues: Queues,
+    queues: LeaseQueuesDep,
     receipt: Annotated[str | None, Header(alias=RECEIPT_HEADER, pattern=RECEIPT_PATTERN)] = None,
 ) -> Response:
     if receipt is None:
-        done = await queues.finish(QUEUE, message_id)
+        done = await queues.finish(DEFAULT_QUEUE, message_id)
     else:
         lease = Receipt.parse(receipt)
-        done = lease.message_id == message_id and (await queues.acknowledge(QUEUE, [lease]))[0]
+        done = lease.message_id == message_id and (await queues.acknowledge(DEFAULT_QUEUE, [lease]))[0]
     if not done:
         raise lease_lost()
     return Response(status_code=204)
 
 
-@router.get(
-    "/info",
-    summary="Queues and their messages, as a page for a browser",
-    operation_id="showQueues",
-    response_class=HTMLResponse,
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, *AWAY),
-)
-async def info(
-    engine: Engine,
-    queue: Annotated[str, Query(pattern=QUEUE_NAME_PATTERN, description="Whose messages are shown.")] = QUEUE,
-    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
-    queues_page: Annotated[int, Query(alias="queuesPage", ge=1, le=MAX_PAGE)] = 1,
-) -> HTMLResponse:
-    offset, limit = (page - 1) * INFO_MESSAGES, INFO_MESSAGES + 1
-    async with engine.connect() as connection:
-        queues = await queue_queries.list_queues(
-            connection, after="", offset=(queues_page - 1) * INFO_MESSAGES, limit=limit
-        )
-        queue_id = await queue_queries.queue_id(connection, queue)
-        messages = await queue_queries.list_messages(
-            connection, queue_id or 0, None, after=0, offset=offset, limit=limit
-        )
-    shown = InfoPage(queue, page, queues_page, queues, messages, INFO_MESSAGES)
-    # Payloads come from anybody: whatever got past the escaping would find nothing that it may load or run.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    return HTMLResponse(render(shown), headers={**NO_STORE, "Content-Security-Policy": policy})
-
-
-async def _send(request: Request, queues: Queues, settings: Settings) -> int:
+async def _send(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> int:
     body = await read_json(request, settings, Payload)
-    (message_id,) = await send_payloads(queues, QUEUE, [NewMessageBody(body.payload)])
+    (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
     return message_id
 
 

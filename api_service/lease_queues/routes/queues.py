@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.http.dependencies import Engine, Queues, Settings
+from api_service.http.dependencies import EngineDep, SettingsDep
 from api_service.http.json_body import described_body, json_response, read_json
 from api_service.http.pagination import Listing, PagingParameters, Total
-from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues import queue_queries
 from api_service.lease_queues.queue_queries import MessageState
+from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
     Purged,
     Queue,
@@ -20,7 +21,7 @@ from api_service.lease_queues.routes.documents import (
     queue_document,
     queued_message,
 )
-from api_service.lease_queues.routes.messages import AWAY, BODY_PROBLEMS, QueueName
+from api_service.lease_queues.routes.messages import BODY_PROBLEMS, QueueName
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
@@ -31,9 +32,9 @@ StateFilter = Annotated[MessageState | None, Query(description="Only messages in
     "",
     summary="List queues by name",
     operation_id="listQueues",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
 )
-async def list_queues(engine: Engine, paging: PagingParameters) -> Listing[Queue]:
+async def list_queues(engine: EngineDep, paging: PagingParameters) -> Listing[Queue]:
     (after,) = paging.after(tuple[str]) or ("",)
     async with engine.connect() as connection:
         found = await queue_queries.list_queues(connection, after=after, offset=paging.offset, limit=paging.limit + 1)
@@ -45,9 +46,9 @@ async def list_queues(engine: Engine, paging: PagingParameters) -> Listing[Queue
     "/{queue}",
     summary="A queue: how many messages are in each state, and its settings",
     operation_id="getQueue",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
 )
-async def get_queue(queue: QueueName, engine: Engine) -> Queue:
+async def get_queue(queue: QueueName, engine: EngineDep) -> Queue:
     async with engine.connect() as connection:
         found = await queue_queries.queue_with_counts(connection, queue)
     if found is None:
@@ -63,7 +64,7 @@ async def get_queue(queue: QueueName, engine: Engine) -> Queue:
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(QueueSettings),
 )
-async def configure_queue(queue: QueueName, request: Request, engine: Engine, settings: Settings) -> Queue:
+async def configure_queue(queue: QueueName, request: Request, engine: EngineDep, settings: SettingsDep) -> Queue:
     wanted = await read_json(request, settings, QueueSettings)
     async with engine.begin() as connection:
         await queue_queries.configure(
@@ -81,12 +82,12 @@ async def configure_queue(queue: QueueName, request: Request, engine: Engine, se
     operation_id="listMessages",
     response_model=Listing[QueuedMessage],
     responses=problem_responses(
-        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.UNKNOWN_QUEUE, *AWAY
+        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS
     ),
 )
 async def list_messages(
     queue: QueueName,
-    engine: Engine,
+    engine: EngineDep,
     paging: PagingParameters,
     response: Response,
     state: StateFilter = None,
@@ -107,9 +108,9 @@ async def list_messages(
     summary="Put dead messages back into the line",
     description="To where they were, as if never received.",
     operation_id="redriveMessages",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
 )
-async def redrive_messages(queue: QueueName, engine: Engine, queues: Queues) -> Redriven:
+async def redrive_messages(queue: QueueName, engine: EngineDep, queues: LeaseQueuesDep) -> Redriven:
     async with engine.connect() as connection:
         queue_id = await existing_queue(connection, queue)
     return Redriven(redriven=await queues.redrive(queue_id, queue))
@@ -120,12 +121,12 @@ async def redrive_messages(queue: QueueName, engine: Engine, queues: Queues) -> 
     summary="Purge: delete a queue's messages, all or those in one state",
     description="Leased ones too, whose receipts are worth nothing then. The queue and its settings stay.",
     operation_id="purgeMessages",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *AWAY),
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
 )
 async def purge_messages(
     queue: QueueName,
-    engine: Engine,
-    queues: Queues,
+    engine: EngineDep,
+    queues: LeaseQueuesDep,
     state: StateFilter = None,
 ) -> Purged:
     async with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Notices that a client hung up while its answer was in the making."""
+"""Ends work whose answer nobody waits for any more."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from starlette.requests import ClientDisconnect
 Result = TypeVar("Result")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """What the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
 
     For work that leaves nothing behind when it is cancelled, and only after the body has been read.
     """
     working = asyncio.ensure_future(work)
-    hanging_up = asyncio.ensure_future(_hang_up(request))
+    disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
-        if hanging_up.done() and not working.done():
+        await asyncio.wait({working, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        if disconnected.done() and not working.done():
             raise ClientDisconnect
         return await working
     finally:
-        hanging_up.cancel()
+        disconnected.cancel()
         working.cancel()
 
 
-async def _hang_up(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
