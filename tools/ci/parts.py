@@ -9,7 +9,10 @@ import shlex
 import sys
 from dataclasses import dataclass
 
+from deploy.checkout import CHECKOUT
+
 LIMIT_MINUTES = 14.0
+API_ROOMS = ("dead_letters", "employees", "http", "operations")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ def _tests(name: str, *tests: str) -> Part:
     return Part(name, (_make("test", f"ARGS={options} {shlex.join(tests)}"),), tests)
 
 
+def _integration(name: str, *rooms: str) -> Part:
+    return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms))
+
+
 def _acceptance(name: str, *subjects: str) -> Part:
     return _tests(f"acceptance: {name}", *(f"tests/acceptance/test_{subject}.py" for subject in subjects))
 
@@ -50,19 +57,12 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _tests(
-        "integration: api",
-        "tests/integration/api_service/test_app.py",
-        "tests/integration/api_service/dead_letters",
-        "tests/integration/api_service/employees",
-        "tests/integration/api_service/http",
-        "tests/integration/api_service/operations",
-        "tests/integration/api_service/uploads",
-    ),
-    _tests("integration: consumer", "tests/integration/consumer_service"),
-    _tests("integration: producer", "tests/integration/producer_service"),
-    _tests("integration: the rest", "tests/integration/shared", "tests/integration/migrations"),
-    _tests("integration: lease queues", "tests/integration/api_service/lease_queues"),
+    _integration("uploads", "api_service/uploads"),
+    _integration("consumer", "consumer_service"),
+    _integration("producer", "producer_service"),
+    _integration("shared", "shared", "migrations"),
+    _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
+    _integration("lease queues", "api_service/lease_queues"),
 )
 ACCEPTANCE = (
     _acceptance("same end", "same_end", "same_emails", "failing_rows", "fair_share", "private_logs", "checker"),
@@ -78,4 +78,5 @@ LAST = (
     Part("long faults", (_make("test-long", "ARGS=--color=no --durations=5 -m 'fault and long'"),)),
     Part("soak", (_make("soak", "MINUTES=1"),)),
 )
-PARTS = (*FAST, *INTEGRATION, *ACCEPTANCE, *LAST)
+BROWSER = (_tests("browser", "tests/browser"),) if (CHECKOUT / "tests" / "browser").exists() else ()
+PARTS = (*FAST, *INTEGRATION, *ACCEPTANCE, *BROWSER, *LAST)

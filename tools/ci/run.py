@@ -66,10 +66,5 @@ def _left_out(part: Part, why: str) -> Outcome:
 
 
 def _missing(part: Part) -> str | None:
-    """A program of the neighbourhood that only some machines have, and a folder of tests that is to come."""
-    for words in part.commands:
-        if "/" in words[0] and not Path(words[0]).exists():
-            return words[0]
-    if part.tests and not any(Path(test).exists() for test in part.tests):
-        return ", ".join(part.tests)
-    return None
+    """A program of the neighbourhood, which only some machines have."""
+    return next((words[0] for words in part.commands if "/" in words[0] and not Path(words[0]).exists()), None)
