@@ -53,7 +53,7 @@ bench: venv ## Measure everything; ARGS=ingest or another part alone, ARGS=--hel
 	@$(VENV) -m benchmarks $(ARGS)
 
 lock: ## Compile requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions
-	@$(PYTHON) -m deploy.lock $(ARGS)
+	@$(PYTHON) -m tools.lock $(ARGS)
 
 venv:
-	@$(PYTHON) -m deploy.virtualenv dev
+	@$(PYTHON) -m tools.virtualenv dev

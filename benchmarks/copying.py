@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.rig import Rig, run_program
-from deploy import debian_packages
+from deploy.local import debian_packages
 from tests.support.servers import execute
 
 _TARGET: Final = """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy import debian_packages, private_servers
+from deploy.local import debian_packages, private_servers
 from deploy.program import free_port, start
 
 CHECKOUT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.figures import Outcome
-from deploy import debian_packages
+from deploy.local import debian_packages
 
 FILE: Final = Path(__file__).with_name("results.json")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from deploy import compose_mode, container_engine, local_mode
+from deploy import compose_mode, container_engine
 from deploy.checkout import alone
+from deploy.local import local_mode
 
 
 def take_down(*, drop_data: bool) -> None:

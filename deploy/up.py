@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 
-from deploy import compose_mode, container_engine, local_mode
+from deploy import compose_mode, container_engine
 from deploy.checkout import ENDPOINTS, Endpoints, alone
+from deploy.local import local_mode
 
 
 def bring_up(mode: str, consumers: int) -> Endpoints:

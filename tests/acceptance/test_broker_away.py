@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from deploy import private_servers
+from deploy.local import private_servers
 from producer_service.settings import ProducerSettings
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy import debian_packages, private_servers
 from deploy.checkout import CHECKOUT, Endpoints
+from deploy.local import debian_packages, private_servers
 
 pytestmark = pytest.mark.long
 
@@ -32,7 +32,7 @@ def _wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) 
 def supervisor(tmp_path: Path) -> Iterator[psutil.Popen]:
     debian_packages.ensure_installed()
     environment = {**os.environ, "ROLLCALL_LOCAL_FOLDER": str(tmp_path)}
-    command = [sys.executable, "-m", "deploy.supervisor", "1", "fingerprint"]
+    command = [sys.executable, "-m", "deploy.local.supervisor", "1", "fingerprint"]
     with (tmp_path / "supervisor.log").open("wb") as log:
         process = psutil.Popen(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from deploy import container_engine, debian_packages, private_servers
-from deploy.private_servers import PrivateRabbitMQ
+from deploy import container_engine
+from deploy.local import debian_packages, private_servers
+from deploy.local.private_servers import PrivateRabbitMQ
 from deploy.program import RunningProgram, as_account, free_port, start
 from tests.support.servers import LABEL, Servers, own_label
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from deploy import container_engine, debian_packages, private_servers
-from deploy.private_servers import PrivatePostgres
+from deploy import container_engine
+from deploy.local import debian_packages, private_servers
+from deploy.local.private_servers import PrivatePostgres
 from deploy.program import RunningProgram, free_port, start
 from tests.support.servers import CHECKOUT, LABEL, own_label
 from tests.support.waiting import eventually

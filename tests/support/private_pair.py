@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deploy import debian_packages, private_servers
+from deploy.local import debian_packages, private_servers
 from deploy.program import free_port, start
 from tests.support.servers import Servers
 

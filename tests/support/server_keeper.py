@@ -19,7 +19,8 @@ from pathlib import Path
 
 from testcontainers.core.container import DockerContainer
 
-from deploy import container_engine, debian_packages, private_servers
+from deploy import container_engine
+from deploy.local import debian_packages, private_servers
 from tests.support.private_pair import private_pair
 from tests.support.servers import LABEL, RUNS, Servers, own_label, write_endpoints
 

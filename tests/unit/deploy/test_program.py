@@ -15,7 +15,6 @@ import pytest
 
 from deploy.checkout import CHECKOUT
 from deploy.program import Program, ProgramFailed, free_port, is_free, start
-from deploy.supervisor import Supervised
 
 
 def _never() -> bool:
@@ -85,24 +84,6 @@ def test_a_program_does_not_outlive_a_starter_that_was_killed(tmp_path: Path) ->
     starter.kill()
     starter.wait()
     _wait_until(lambda: not _is_alive(pid), "the program ended with its starter")
-
-
-def test_what_dies_is_started_again_and_what_keeps_dying_less_and_less_often(tmp_path: Path) -> None:
-    supervised = Supervised(start(_python("raise SystemExit(1)"), tmp_path / "log"))
-    pauses = []
-    for _ in range(4):
-        first = supervised.running
-        _wait_until(first.has_ended, "the program ended")
-        now = first.started_at
-        supervised.look_after(now)
-        assert supervised.restart_at is not None
-        pauses.append(supervised.restart_at - now)
-        supervised.look_after(supervised.restart_at - 0.01)
-        assert supervised.running is first
-        supervised.look_after(supervised.restart_at)
-        assert supervised.running is not first
-    assert pauses == [pytest.approx(pause) for pause in (0.5, 1, 2, 4)]
-    supervised.running.stop()
 
 
 def test_a_taken_port_is_answered_with_another_one() -> None:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import debian_packages
+from deploy.local import debian_packages
 from deploy.program import Program, as_account, free_port
 
 USER = "rollcall"

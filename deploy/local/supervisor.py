@@ -1,6 +1,6 @@
 """Runs all of Rollcall as local processes, restarts whichever dies, and stops them in order on SIGTERM.
 
-`python3 -m deploy.supervisor CONSUMERS FINGERPRINT`, started in the background by `deploy.local_mode`.
+`python3 -m deploy.local.supervisor CONSUMERS FINGERPRINT`, started in the background by `deploy.local.local_mode`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy import private_servers, virtualenv
 from deploy.checkout import CHECKOUT, LOCAL, LOGS, Endpoints, is_ready
-from deploy.private_servers import PrivatePostgres, PrivateRabbitMQ, RabbitMQPorts
+from deploy.local import private_servers
+from deploy.local.private_servers import PrivatePostgres, PrivateRabbitMQ, RabbitMQPorts
 from deploy.program import Program, ProgramFailed, RunningProgram, free_port, start
+from tools import virtualenv
 
 SERVERS = LOCAL / "servers"
 UPLOADS = LOCAL / "uploads"

@@ -1,4 +1,4 @@
-"""The checkout's `.venv`, with exactly the packages of a lock: `python3 -m deploy.virtualenv [local | dev]`."""
+"""The checkout's `.venv`, with exactly the packages of a lock: `python3 -m tools.virtualenv [local | dev]`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from deploy.checkout import CHECKOUT
-from deploy.lock import LOCKS
+from tools.lock import LOCKS
 
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 

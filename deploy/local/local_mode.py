@@ -12,16 +12,26 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from deploy import debian_packages, private_servers, virtualenv
 from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, SAMPLE, Endpoints, read_endpoints
+from deploy.local import debian_packages, private_servers
+from deploy.local.supervisor import SERVERS, UPLOADS
 from deploy.program import last_lines
-from deploy.supervisor import SERVERS, UPLOADS
+from tools import virtualenv
 
 PID_FILE = LOCAL / "supervisor.pid"
 LOG = LOGS / "supervisor.log"
 UP_SECONDS = 180
 DOWN_SECONDS = 150
-PACKAGES = ("api_service", "producer_service", "consumer_service", "shared", "migrations", "deploy", "requirements")
+PACKAGES = (
+    "api_service",
+    "producer_service",
+    "consumer_service",
+    "shared",
+    "migrations",
+    "deploy",
+    "tools",
+    "requirements",
+)
 
 
 def up(consumers: int) -> Endpoints:
@@ -42,7 +52,7 @@ def up(consumers: int) -> Endpoints:
     LOGS.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as output, PID_FILE.open("w") as pid_file:
         supervisor = subprocess.Popen(
-            [python, "-m", "deploy.supervisor", str(consumers), fingerprint],
+            [python, "-m", "deploy.local.supervisor", str(consumers), fingerprint],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -103,7 +113,7 @@ def _supervisor_pid() -> int | None:
     except (OSError, ValueError):
         return None
     # The number may be another process's by now.
-    return pid if b"deploy.supervisor" in command else None
+    return pid if b"deploy.local.supervisor" in command else None
 
 
 def _fingerprint(consumers: int) -> str:
