@@ -1,14 +1,14 @@
-"""Compiles requirements/*.txt from pyproject.toml with hashes: `make lock`. The one command here that needs uv."""
+"""Compiles requirements/*.txt from pyproject.toml with hashes, which only uv can do: `make lock`."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[1]
+from deploy.checkout import CHECKOUT
+from tools import installer, virtualenv
+
 # dev first: the others take its versions, so that what is tested is what runs.
 LOCKS = {
     "dev": ["dev"],
@@ -21,21 +21,22 @@ LOCKS = {
 
 
 def main() -> None:
-    uv = shutil.which("uv")
+    uv = installer.ensure_uv(virtualenv.interpreter())
     if uv is None:
-        sys.exit("`make lock` needs uv, which resolves the versions for every platform at once: pip install uv")
+        sys.exit("`make lock` needs uv, which resolves the versions for all platforms at once, and there is none here.")
     for name, extras in LOCKS.items():
         _compile(uv, "pyproject.toml", name, *(f"--extra={extra}" for extra in extras))
     _compile(uv, "requirements/bench.in", "bench")
+    _compile(uv, "requirements/uv.in", "uv")
 
 
-def _compile(uv: str, source: str, name: str, *options: str) -> None:
-    command = [uv, "pip", "compile", source, f"--output-file=requirements/{name}.txt", "--quiet"]
+def _compile(uv: Path, source: str, name: str, *options: str) -> None:
+    command = [str(uv), "pip", "compile", source, f"--output-file=requirements/{name}.txt", "--quiet"]
     command += ["--universal", "--python-version=3.11", "--generate-hashes", "--no-emit-index-url"]
     command += ["--custom-compile-command=make lock", *options]
     if name != "dev":
         command.append("--constraint=requirements/dev.txt")
-    subprocess.run([*command, *sys.argv[1:]], cwd=CHECKOUT, env=os.environ, check=True)
+    subprocess.run([*command, *sys.argv[1:]], cwd=CHECKOUT, env=installer.environment_of_uv(), check=True)
 
 
 if __name__ == "__main__":

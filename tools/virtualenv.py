@@ -8,9 +8,11 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from deploy.checkout import CHECKOUT
+from tools import installer
 
 FOLDER = CHECKOUT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
@@ -22,29 +24,30 @@ def ensure(lock: str) -> Path:
     """The Python that has the packages of requirements/<lock>.txt; quick when it had them already."""
     if any(_installed().get(name) == _digest(name) for name in SUPERSETS[lock]) and _works():
         return PYTHON
-    if not _works():
-        _create()
-    elif subprocess.run([PYTHON, "-c", "import pip"], capture_output=True).returncode != 0:
-        subprocess.run([PYTHON, "-m", "ensurepip"], check=True, capture_output=True)
-    print(f"Installing the packages of requirements/{lock}.txt into .venv ...", file=sys.stderr, flush=True)
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
-    requirements = CHECKOUT / "requirements" / f"{lock}.txt"
-    done = subprocess.run([PYTHON, "-m", "pip", "install", *options, "--requirement", requirements])
-    if done.returncode != 0:
-        sys.exit("pip could not install the packages: its own words are above.")
+    began = time.monotonic()
+    _say(f"Installing the packages of requirements/{lock}.txt into .venv (half a minute, with pip two) ...")
+    interpreter()
+    # Local mode's processes start at the same time, and each would compile the same files; tests load a part of theirs.
+    if not installer.install(PYTHON, CHECKOUT / "requirements" / f"{lock}.txt", compile_all=lock == "local"):
+        sys.exit("The packages could not be installed: the installer's own words are above.")
     INSTALLED.write_text(json.dumps({**_installed(), lock: _digest(lock)}))
+    _say(f"Installed in {time.monotonic() - began:.0f} s.")
     return PYTHON
 
 
-def _create() -> None:
-    if importlib.util.find_spec("ensurepip") is None:
+def interpreter() -> Path:
+    """The Python of `.venv`, whatever packages it has; made if it is not there."""
+    if _works():
+        return PYTHON
+    if importlib.util.find_spec("ensurepip") is None and importlib.util.find_spec("pip") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         sys.exit(
             "This Python cannot make a virtual environment. On Debian and Ubuntu, one command adds that:\n"
             f"    sudo apt-get install --yes python{version}-venv"
         )
     shutil.rmtree(FOLDER, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", FOLDER], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", FOLDER], check=True)
+    return PYTHON
 
 
 def _works() -> bool:
@@ -61,6 +64,10 @@ def _installed() -> dict[str, str]:
 
 def _digest(lock: str) -> str:
     return hashlib.sha256((CHECKOUT / "requirements" / f"{lock}.txt").read_bytes()).hexdigest()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
