@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from sqlalchemy import text
 
-from consumer_service.copy_policy import CopyChances
+from consumer_service.copy_policy import CopyPolicy
 from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
 from consumer_service.row_check import rows_check
@@ -69,7 +69,7 @@ class ChunkHandler:
         self._failpoints = failpoints
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
-        self._copy_chances = CopyChances()
+        self._copy_policy = CopyPolicy()
 
     async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
         """Give a chunk its effect, or find that it had it. Whatever this raises is not the chunk's fault (P5)."""
@@ -80,19 +80,19 @@ class ChunkHandler:
         except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
             if not blames_a_row(error):
                 raise
-            log.warning("a row made its chunk fail: row by row", **_place(chunk), **describe_error(error))
+            log.warning("a row made its chunk fail: row by row", **_log_fields(chunk), **describe_error(error))
         return await self._handle_with(chunk, write_one_by_one)
 
     async def _handle_quickly(self, chunk: ChunkRequest) -> Handled:
-        if self._copy_chances.is_good(chunk.upload_id):
+        if self._copy_policy.allows_copy(chunk.upload_id):
             try:
                 return await self._handle_with(chunk, write_as_new)
             except EmailKnown:
-                self._copy_chances.failed(chunk.upload_id)
+                self._copy_policy.copy_failed(chunk.upload_id)
         return await self._handle_with(chunk, write_at_once)
 
     async def _handle_carefully(self, chunk: ChunkRequest) -> Handled:
-        log.warning("delivered too often: careful mode", **_place(chunk))
+        log.warning("delivered too often: careful mode", **_log_fields(chunk))
         last_row = _last_row(chunk)
         async with open_markers(self._engine, chunk.upload_id, self._consumer) as markers:
             await markers.load(chunk.first_row, last_row)
@@ -127,7 +127,7 @@ class ChunkHandler:
         return Handled(_done(chunk, entry), letters)
 
     async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
-        log.info("chunk was done already", **_place(chunk))
+        log.info("chunk was done already", **_log_fields(chunk))
         async with self._engine.begin() as connection:
             (entry,) = await entries_among(connection, chunk.upload_id, [chunk.first_row])
             letters = await unpublished_letters_of(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
@@ -158,5 +158,5 @@ def _closed(chunk: ChunkRequest) -> ChunkReply:
     return ChunkReply(upload_id=chunk.upload_id, first_row=chunk.first_row, outcome="closed")
 
 
-def _place(chunk: ChunkRequest) -> dict[str, object]:
+def _log_fields(chunk: ChunkRequest) -> dict[str, object]:
     return {"upload_id": str(chunk.upload_id), "first_row": chunk.first_row, "last_row": _last_row(chunk)}

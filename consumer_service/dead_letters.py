@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import text
 
-from shared.amqp.publisher import outgoing
+from shared.amqp.publisher import persistent_message
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
 from shared.dead_letters.identity import RowLetter, letter_id
 from shared.errors import RowCode
@@ -184,7 +184,7 @@ async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
 
 def _as_message(letter: DeadLetter) -> OutgoingMessage:
     identity = letter_id(RowLetter(letter.upload_id, letter.row_number, letter.attempt))
-    return outgoing(encode(letter), message_id=identity, correlation_id=identity)
+    return persistent_message(encode(letter), message_id=identity, correlation_id=identity)
 
 
 def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetter:

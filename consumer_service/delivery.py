@@ -98,7 +98,7 @@ class Deliveries:
             on_message=self.on_message,
             prefetch=1,
         )
-        self.subscription.on_queue_renewed = self._tell_the_producers
+        self.subscription.on_queue_renewed = self._announce_lost_requests
 
     async def on_message(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
@@ -109,7 +109,7 @@ class Deliveries:
             return
         try:
             self._failpoints.hit("consumer.before_transaction")
-            await self._work(request, message)
+            await self._handle(request, message)
         except Exception as error:  # what was a row's own doing was sorted out below: whatever arrives here is ours
             self._hold(error)
             return
@@ -117,20 +117,20 @@ class Deliveries:
         self._holds.reset()
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - started)
 
-    async def _work(self, request: Request, message: AbstractIncomingMessage) -> None:
+    async def _handle(self, request: Request, message: AbstractIncomingMessage) -> None:
         careful = _delivery_number(message) >= self._settings.careful_from_delivery
         match request:
             case ChunkRequest():
-                await self._work_on_chunk(request, message, careful=careful)
+                await self._handle_chunk(request, message, careful=careful)
             case RedriveRequest():
-                await self._publish(await _through_conflicts(lambda: self._redrives.handle(request, careful=careful)))
+                await self._publish(await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful)))
             case TextRequest():
                 self._answer(message, f"Consumer processed {request.text}")
             case EmployeeRequest():
-                self._answer(message, await _through_conflicts(lambda: self._singles.handle(request)))
+                self._answer(message, await _retry_conflicts(lambda: self._singles.handle(request)))
 
-    async def _work_on_chunk(self, chunk: ChunkRequest, message: AbstractIncomingMessage, *, careful: bool) -> None:
-        handled = await _through_conflicts(lambda: self._chunks.handle(chunk, careful=careful))
+    async def _handle_chunk(self, chunk: ChunkRequest, message: AbstractIncomingMessage, *, careful: bool) -> None:
+        handled = await _retry_conflicts(lambda: self._chunks.handle(chunk, careful=careful))
         await self._publish(handled.letters)
         self._failpoints.hit("consumer.before_reply")
         self._replies.send(message.reply_to, message.correlation_id, handled.reply)
@@ -168,7 +168,7 @@ class Deliveries:
         metrics.MALFORMED.inc()
         await acknowledge(message)
 
-    def _tell_the_producers(self) -> None:
+    def _announce_lost_requests(self) -> None:
         log.warning("the request queue was deleted: what waited in it has to be sent again")
         self._replies.send(PRODUCERS_KEY, None, RequestsLost())
 
@@ -209,7 +209,7 @@ def _delivery_number(message: AbstractIncomingMessage) -> int:
     return (returned if isinstance(returned, int) else 0) + 1
 
 
-async def _through_conflicts(work: Callable[[], Awaitable[T]]) -> T:
+async def _retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
     """The work's result, tried again while other transactions are in its way. Raises the last of its errors."""
     for attempt in range(1, CONFLICT_TRIES):
         try:

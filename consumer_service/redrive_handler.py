@@ -103,7 +103,7 @@ _MOVE_UPLOAD_COUNTS = text("""
 _COUNT_EMPLOYEES = text("UPDATE employee_totals SET total = total + :inserted WHERE slot = 0")
 
 
-class _Redriven(NamedTuple):
+class _RetriedRows(NamedTuple):
     rows: RawRows
     codes_before: list[str]
     written: Written
@@ -176,9 +176,9 @@ class RedriveHandler:
                     )
                 else:
                     written, rejects = await write_at_once(connection, rows, target, self._check_rows)
-                redriven = _Redriven(rows, codes_before, written, rejects)
-                await _settle_rows(connection, upload_id, redriven)
-                await _move_counts(connection, upload_id, first_row, redriven)
+                retried = _RetriedRows(rows, codes_before, written, rejects)
+                await _settle_rows(connection, upload_id, retried)
+                await _move_counts(connection, upload_id, first_row, retried)
             # Those of an attempt that an earlier delivery rejected and did not get to publish are among them.
             return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))
 
@@ -198,48 +198,48 @@ async def _lock_rows(
     return rows, [row.code for row in locked]
 
 
-async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, redriven: _Redriven) -> None:
-    rejected = {reject.row_number for reject in redriven.rejects}
-    gone = [row_number for row_number in redriven.rows.row_numbers if row_number not in rejected]
+async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, retried: _RetriedRows) -> None:
+    rejected = {reject.row_number for reject in retried.rejects}
+    gone = [row_number for row_number in retried.rows.row_numbers if row_number not in rejected]
     await connection.execute(_REMOVE, {"upload_id": upload_id, "row_numbers": gone})
     await connection.execute(
         _DEAD_AGAIN,
         {
             "upload_id": upload_id,
-            "row_numbers": [reject.row_number for reject in redriven.rejects],
-            "codes": [str(reject.code) for reject in redriven.rejects],
-            "fields": [reject.field for reject in redriven.rejects],
-            "messages": [reject.message for reject in redriven.rejects],
+            "row_numbers": [reject.row_number for reject in retried.rejects],
+            "codes": [str(reject.code) for reject in retried.rejects],
+            "fields": [reject.field for reject in retried.rejects],
+            "messages": [reject.message for reject in retried.rejects],
         },
     )
 
 
-async def _move_counts(connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, redriven: _Redriven) -> None:
+async def _move_counts(connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, retried: _RetriedRows) -> None:
     """The chunk's entry always; the upload's own counts only once they are final, since till then they follow."""
-    written = redriven.written
+    written = retried.written
     moved: dict[str, Any] = {
         "upload_id": upload_id,
         "inserted": written.inserted,
         "updated": written.updated,
         "duplicates": written.duplicates,
-        "left": len(redriven.rows) - len(redriven.rejects),
+        "left": len(retried.rows) - len(retried.rejects),
     }
     chunk_key = {"upload_id": upload_id, "first_row": first_row}
     chunk_codes = (await connection.execute(_CHUNK_CODES, chunk_key)).scalar_one()
     await connection.execute(
-        _MOVE_CHUNK_COUNTS, moved | chunk_key | {"rejected_by": _codes_after(chunk_codes, redriven)}
+        _MOVE_CHUNK_COUNTS, moved | chunk_key | {"rejected_by": _codes_after(chunk_codes, retried)}
     )
     upload_codes = (await connection.execute(_UPLOAD_CODES, {"upload_id": upload_id})).scalar_one_or_none()
     if upload_codes is not None:
-        await connection.execute(_MOVE_UPLOAD_COUNTS, moved | {"rejected_by": _codes_after(upload_codes, redriven)})
+        await connection.execute(_MOVE_UPLOAD_COUNTS, moved | {"rejected_by": _codes_after(upload_codes, retried)})
     if written.inserted:
         await connection.execute(_COUNT_EMPLOYEES, {"inserted": written.inserted})
 
 
-def _codes_after(before: str, redriven: _Redriven) -> str:
+def _codes_after(before: str, retried: _RetriedRows) -> str:
     codes = Counter(msgspec.json.decode(before, type=dict[str, int]))
-    codes.subtract(redriven.codes_before)
-    codes.update(str(reject.code) for reject in redriven.rejects)
+    codes.subtract(retried.codes_before)
+    codes.update(str(reject.code) for reject in retried.rejects)
     return msgspec.json.encode({code: number for code, number in codes.items() if number > 0}).decode()
 
 

@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 # No upload has the sequence 0: such an employee gives way to any `update`, and displaces nothing.
 NO_UPLOAD = 0
 
-_LAYOUT = Layout(len(FIELDS), tuple((index,) for index in range(len(FIELDS))))
+_FIELD_LAYOUT = Layout(len(FIELDS), tuple((index,) for index in range(len(FIELDS))))
 
-_KNOWN = text("SELECT CAST(outcome AS text) FROM request_outcomes WHERE correlation_id = :correlation_id")
+_OUTCOME = text("SELECT CAST(outcome AS text) FROM request_outcomes WHERE correlation_id = :correlation_id")
 
 # A concurrent delivery of the same request waits here for the first to commit, and then finds its outcome.
 _CLAIM = text("""
@@ -39,7 +39,7 @@ _CLAIM = text("""
     ON CONFLICT DO NOTHING RETURNING correlation_id
 """)
 
-_KEEP = text("""
+_STORE_OUTCOME = text("""
     UPDATE request_outcomes SET outcome = CAST(:outcome AS jsonb) WHERE correlation_id = :correlation_id
 """)
 
@@ -69,14 +69,14 @@ class SingleHandler:
         key = {"correlation_id": request.correlation_id}
         async with self._engine.begin() as connection:
             if (await connection.execute(_CLAIM, key)).one_or_none() is None:
-                known = (await connection.execute(_KNOWN, key)).scalar_one()
+                known = (await connection.execute(_OUTCOME, key)).scalar_one()
                 return msgspec.json.decode(known, type=EmployeeOutcome)
             outcome = await self._insert(connection, request.cells)
-            await connection.execute(_KEEP, key | {"outcome": msgspec.json.encode(outcome).decode()})
+            await connection.execute(_STORE_OUTCOME, key | {"outcome": msgspec.json.encode(outcome).decode()})
         return outcome
 
     async def _insert(self, connection: AsyncConnection, cells: list[str]) -> EmployeeOutcome:
-        checked = self._check_rows([cells], _LAYOUT)
+        checked = self._check_rows([cells], _FIELD_LAYOUT)
         for _, fault in checked.faults:
             return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
         employee = NumberedEmployees([0], checked.employees)

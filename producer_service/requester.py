@@ -67,7 +67,7 @@ class Requester:
         )
         self.replies.on_subscribed = self._on_subscribed
 
-    def answer_singles_with(self, listener: SingleListener) -> None:
+    def listen_for_singles(self, listener: SingleListener) -> None:
         self._singles = listener
 
     def listen(self, upload_id: uuid.UUID, listener: ReplyListener) -> None:
@@ -97,7 +97,7 @@ class Requester:
             return
         match reply:
             case ChunkReply():
-                self._hand_on(reply)
+                self._pass_to_upload(reply)
             case RequestReply():
                 if self._singles is not None:
                     self._singles.on_reply(message.correlation_id, reply)
@@ -106,7 +106,7 @@ class Requester:
                 for listener in self._all_listeners():
                     listener.on_requests_lost()
 
-    def _hand_on(self, reply: ChunkReply) -> None:
+    def _pass_to_upload(self, reply: ChunkReply) -> None:
         listener = self._listeners.get(reply.upload_id)
         if listener is None:
             metrics.LATE_REPLIES.inc()

@@ -40,7 +40,7 @@ class SingleRequests:
         self._requester = requester
         self._timeout_seconds = timeout_seconds
         self._waiting: dict[uuid.UUID, _Waiting] = {}
-        requester.answer_singles_with(self)
+        requester.listen_for_singles(self)
 
     async def ask_all(self, messages: Sequence[str | list[str]]) -> list[Answer]:
         """Ask everything at once, texts and employees' cells; the answers in the same order, by the deadline."""

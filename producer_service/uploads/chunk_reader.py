@@ -38,7 +38,7 @@ class ChunkReader:
         self._stream = _HashedStream(stream)
         self._upload = upload
         self._records = read_records(self._stream, upload.csv_format)  # type: ignore[arg-type]  # it only reads
-        self._held: Record | None = None
+        self._carried_over: Record | None = None
         self._bytes_counted = 0
         self.rows_read = 0
 
@@ -66,12 +66,12 @@ class ChunkReader:
 
     def _fill(self, records: list[Record]) -> None:
         characters = 0
-        held = () if self._held is None else (self._held,)
-        self._held = None
-        for record in chain(held, self._records):
+        carried_over = () if self._carried_over is None else (self._carried_over,)
+        self._carried_over = None
+        for record in chain(carried_over, self._records):
             size = len("".join(record.cells))
             if records and characters + size > CHUNK_CHARACTERS:
-                self._held = record
+                self._carried_over = record
                 return
             records.append(record)
             characters += size

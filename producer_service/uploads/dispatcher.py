@@ -15,7 +15,7 @@ from producer_service import metrics
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.runner import UploadRunner
-from producer_service.uploads.send_window import Window
+from producer_service.uploads.send_window import SendWindow
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
@@ -57,7 +57,7 @@ class Dispatcher:
         self._requester = requester
         self._settings = settings
         self._failpoints = failpoints
-        self._window = Window(settings.window_chunks)
+        self._send_window = SendWindow(settings.window_chunks)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.announcements = Subscription(
@@ -124,31 +124,31 @@ class Dispatcher:
         upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
         try:
             upload_log.info("upload taken")
-            status = await self._bring_to_an_end(lease)
+            status = await self._run_to_final_state(lease)
         except LeaseLost:
             metrics.LEASES_LOST.inc()
             upload_log.warning("another producer has the upload now")
         except asyncio.CancelledError:
-            await self._let_go(lease, after_seconds=0)
+            await self._release_lease(lease, after_seconds=0)
             raise
         except Exception as error:  # whatever it was, a fresh start from the ledger is the answer, a little later
             upload_log.error("upload put off", retry_seconds=RETRY_SECONDS, **describe_error(error))
-            await self._let_go(lease, after_seconds=RETRY_SECONDS)
+            await self._release_lease(lease, after_seconds=RETRY_SECONDS)
         else:
             metrics.UPLOADS_FINISHED.labels(status).inc()
             upload_log.info("upload finished", status=status)
             await tidy_search_index(self._engine, lease.upload_id)
 
-    async def _bring_to_an_end(self, lease: Lease) -> str:
+    async def _run_to_final_state(self, lease: Lease) -> str:
         if lease.fruitless >= self._settings.fruitless_leases:
-            return await self._give_up(lease)
+            return await self._end_without_progress(lease)
         async with self._engine.connect() as connection:
             upload = await upload_state.load(connection, lease.upload_id)
         runner = UploadRunner(
             self._engine,
             self._store,
             self._requester,
-            self._window,
+            self._send_window,
             self._settings,
             self._failpoints,
             upload,
@@ -156,7 +156,7 @@ class Dispatcher:
         )
         return await runner.run()
 
-    async def _give_up(self, lease: Lease) -> str:
+    async def _end_without_progress(self, lease: Lease) -> str:
         problem = FileProblem(
             FileCode.NO_PROGRESS,
             f"{lease.fruitless} producers in a row died on this file without getting on with it. "
@@ -165,7 +165,7 @@ class Dispatcher:
         async with self._engine.begin() as connection:
             return await upload_state.finish(connection, lease, rows_read=None, byte_count=0, problem=problem)
 
-    async def _let_go(self, lease: Lease, *, after_seconds: float) -> None:
+    async def _release_lease(self, lease: Lease, *, after_seconds: float) -> None:
         try:
             async with self._engine.begin() as connection:
                 await leases.release(connection, lease, after_seconds=after_seconds)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAGE_ENTRIES = 1000
 
 
-class KnownChunks:
+class FinishedChunks:
     """Asked for first rows in ascending order, it reads the ledger a page at a time, and never twice.
 
     An entry that is written later may be missed: its chunk is then sent once more, and found done.

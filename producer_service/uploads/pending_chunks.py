@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from producer_service.uploads.chunk_reader import FileChunk
-    from producer_service.uploads.send_window import Share
+    from producer_service.uploads.send_window import WindowShare
     from shared.database.ledger import LedgerEntry
 
 
 class PendingChunks:
     """Each chunk is added once and settled once, however many replies and ledger entries tell of it."""
 
-    def __init__(self, share: Share, *, republish_seconds: float) -> None:
+    def __init__(self, share: WindowShare, *, republish_seconds: float) -> None:
         self._share = share
         self._republish_seconds = republish_seconds
         self._chunks: dict[int, FileChunk] = {}
         self._due: dict[int, float] = {}
-        self._patience: dict[int, float] = {}
+        self._answer_seconds: dict[int, float] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._bytes_done = 0
@@ -34,19 +34,19 @@ class PendingChunks:
         self._rejected_by: Counter[str] = Counter()
         self.last_answer = time.monotonic()
 
-    async def make_room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait for a place in the window, for the next `add`."""
         await self._share.acquire()
 
     def add(self, chunk: FileChunk) -> None:
         self._chunks[chunk.first_row] = chunk
-        self._patience[chunk.first_row] = self._republish_seconds
+        self._answer_seconds[chunk.first_row] = self._republish_seconds
         self._empty.clear()
 
     def sent(self, first_row: int) -> None:
         """The broker has it: from now on an answer is owed."""
         if first_row in self._chunks:
-            self._due[first_row] = time.monotonic() + self._patience[first_row]
+            self._due[first_row] = time.monotonic() + self._answer_seconds[first_row]
 
     def settle(self, first_row: int, byte_count: int, counts: ChunkCounts) -> bool:
         """False for a chunk that was settled before, or never sent by us."""
@@ -54,7 +54,7 @@ class PendingChunks:
         if self._chunks.pop(first_row, None) is None:
             return False
         self._due.pop(first_row, None)
-        self._patience.pop(first_row, None)
+        self._answer_seconds.pop(first_row, None)
         self.count(byte_count, counts)
         self._share.release()
         if not self._chunks:
@@ -77,11 +77,11 @@ class PendingChunks:
         now = time.monotonic()
         late = [first_row for first_row, due in self._due.items() if due <= now]
         for first_row in late:
-            self._patience[first_row] *= 2
+            self._answer_seconds[first_row] *= 2
             del self._due[first_row]
         return [self._chunks[first_row] for first_row in late]
 
-    def expect_no_answers(self) -> None:
+    def make_all_overdue(self) -> None:
         """Whatever was sent is to be sent again now, unless it is settled first."""
         self._due = dict.fromkeys(self._due, time.monotonic())
 
@@ -97,7 +97,7 @@ class PendingChunks:
             self._share.release()
         self._chunks.clear()
         self._due.clear()
-        self._patience.clear()
+        self._answer_seconds.clear()
         self._empty.set()
 
     async def wait_until_empty(self) -> None:

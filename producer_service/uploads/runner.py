@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from producer_service import metrics
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_reader import ChunkReader
-from producer_service.uploads.finished_chunks import KnownChunks
+from producer_service.uploads.finished_chunks import FinishedChunks
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.pending_chunks import PendingChunks
 from shared.amqp.connection import BrokerUnavailable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from producer_service.settings import ProducerSettings
     from producer_service.uploads.chunk_reader import FileChunk
     from producer_service.uploads.leases import Lease
-    from producer_service.uploads.send_window import Window
+    from producer_service.uploads.send_window import SendWindow
     from producer_service.uploads.upload_state import Progress, Upload
     from shared.messages import ChunkReply
     from shared.service.failpoints import Failpoints
@@ -59,7 +59,7 @@ class UploadRunner:
         engine: AsyncEngine,
         store: UploadStore,
         requester: Requester,
-        window: Window,
+        send_window: SendWindow,
         settings: ProducerSettings,
         failpoints: Failpoints,
         upload: Upload,
@@ -73,9 +73,9 @@ class UploadRunner:
         self._upload = upload
         self._lease = lease
         # In `reject` mode the order of the chunks decides who is the duplicate.
-        self._share = window.share(at_most=1 if upload.on_duplicate == "reject" else None)
+        self._share = send_window.share(at_most=1 if upload.on_duplicate == "reject" else None)
         self._pending = PendingChunks(self._share, republish_seconds=settings.republish_seconds)
-        self._known = KnownChunks(engine, upload.id)
+        self._finished_chunks = FinishedChunks(engine, upload.id)
         self._senders: set[asyncio.Task[None]] = set()
         self._sender_error: BaseException | None = None
         self._ask_ledger = asyncio.Event()
@@ -110,7 +110,7 @@ class UploadRunner:
     def on_requests_lost(self) -> None:
         # What a consumer has in hand is not lost: the ledger is asked before anything is sent again.
         self._ask_ledger.set()
-        self._pending.expect_no_answers()
+        self._pending.make_all_overdue()
 
     async def _feed_and_watch(self) -> FileProblem | None:
         feed = asyncio.create_task(self._feed())
@@ -147,24 +147,24 @@ class UploadRunner:
         try:
             while (chunk := await asyncio.to_thread(reader.next_chunk)) is not None:
                 self._rows_read = reader.rows_read
-                await self._take(chunk)
+                await self._send_unless_finished(chunk)
         except FileProblem as problem:
             return problem
         return None
 
-    async def _take(self, chunk: FileChunk) -> None:
-        if (entry := await self._known.find(chunk.first_row)) is not None:
+    async def _send_unless_finished(self, chunk: FileChunk) -> None:
+        if (entry := await self._finished_chunks.find(chunk.first_row)) is not None:
             self._pending.count(entry.byte_count, entry.counts)
             return
         if not self._cancelled:
-            await self._pending.make_room()
+            await self._pending.wait_for_room()
         # Cancelled meanwhile, perhaps: then the file is only read to its end, for the total.
         if not self._cancelled:
             self._pending.add(chunk)
-            self._send(chunk)
+            self._start_sending(chunk)
 
-    def _send(self, chunk: FileChunk) -> None:
-        sender = asyncio.create_task(self._see_to_the_broker(chunk))
+    def _start_sending(self, chunk: FileChunk) -> None:
+        sender = asyncio.create_task(self._send_until_confirmed(chunk))
         self._senders.add(sender)
         sender.add_done_callback(self._sender_ended)
 
@@ -173,7 +173,7 @@ class UploadRunner:
         if not sender.cancelled():
             self._sender_error = self._sender_error or sender.exception()
 
-    async def _see_to_the_broker(self, chunk: FileChunk) -> None:
+    async def _send_until_confirmed(self, chunk: FileChunk) -> None:
         """However long the broker is away. A publish that failed may have arrived; sending again does no harm."""
         backoff = Backoff(BROKER_RETRY_SECONDS)
         while self._pending.is_waiting_for(chunk.first_row):
@@ -195,16 +195,16 @@ class UploadRunner:
             if self._sender_error is not None:
                 raise self._sender_error
             try:
-                await self._look_after_the_upload()
+                await self._check_on_upload()
             except (SQLAlchemyError, OSError) as error:
                 # Nothing is lost by waiting: chunks go on, and the fencing number guards the end.
                 self._log.warning("the database does not answer", **describe_error(error))
             for chunk in self._pending.overdue():
                 metrics.CHUNKS_REPUBLISHED.inc()
                 self._log.warning("no answer: chunk sent again", first_row=chunk.first_row)
-                self._send(chunk)
+                self._start_sending(chunk)
 
-    async def _look_after_the_upload(self) -> None:
+    async def _check_on_upload(self) -> None:
         settings = self._settings
         async with self._engine.begin() as connection:
             if time.monotonic() - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE:

@@ -1,6 +1,7 @@
-"""How many chunks may be unanswered: one window, shared evenly by the uploads in progress.
+"""The send window bounds how many chunks may be unanswered; the uploads in progress share it evenly.
 
-It bounds what one upload puts into the queue in front of the others (P6), and the memory that waiting chunks take.
+So no upload puts many chunks into the queue in front of the others (P6), and the chunks that wait for an answer take
+little memory.
 """
 
 from __future__ import annotations
@@ -9,31 +10,31 @@ import asyncio
 from collections import deque
 
 
-class Window:
+class SendWindow:
     def __init__(self, chunks: int) -> None:
         self._chunks = chunks
-        self._shares: set[Share] = set()
+        self._shares: set[WindowShare] = set()
 
-    def share(self, *, at_most: int | None = None) -> Share:
-        """A new share; all others shrink. `at_most` 1 sends chunks in file order, one at a time."""
-        share = Share(self, at_most)
+    def share(self, *, at_most: int | None = None) -> WindowShare:
+        """A new share; all others shrink. With `at_most` 1 an upload's chunks go one at a time, in file order."""
+        share = WindowShare(self, at_most)
         self._shares.add(share)
         return share
 
-    def allowance(self) -> int:
+    def chunks_a_share(self) -> int:
         return max(1, self._chunks // max(1, len(self._shares)))
 
-    def leave(self, share: Share) -> None:
+    def leave(self, share: WindowShare) -> None:
         self._shares.discard(share)
         for other in self._shares:
             other.wake()
 
 
-class Share:
+class WindowShare:
     """One upload's part of the window. Every `acquire` is answered by one `release`."""
 
-    def __init__(self, window: Window, at_most: int | None) -> None:
-        self._window = window
+    def __init__(self, send_window: SendWindow, at_most: int | None) -> None:
+        self._send_window = send_window
         self._at_most = at_most
         self._in_use = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -56,8 +57,8 @@ class Share:
                 turn.set_result(None)
 
     def leave(self) -> None:
-        self._window.leave(self)
+        self._send_window.leave(self)
 
     def _limit(self) -> int:
-        allowance = self._window.allowance()
-        return allowance if self._at_most is None else min(self._at_most, allowance)
+        chunks = self._send_window.chunks_a_share()
+        return chunks if self._at_most is None else min(self._at_most, chunks)

@@ -32,7 +32,7 @@ class OutgoingMessage(NamedTuple):
     properties: Basic.Properties
 
 
-class _Piece(NamedTuple):
+class _Batch(NamedTuple):
     frames: bytes
     message_ids: list[str]
 
@@ -44,15 +44,15 @@ async def publish_many(
     publish = marshal(Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory), channel.number)
     confirms: list[asyncio.Future[Any]] = []
     async with channel.lock:
-        for piece in _pieces(channel, publish, messages):
-            await channel.write_queue.put(ChannelFrame(piece.frames, should_close=False))
+        for batch in _batches(channel, publish, messages):
+            await channel.write_queue.put(ChannelFrame(batch.frames, should_close=False))
             # Counted only now that they are on their way. Nothing else has run since, so no answer can be here yet.
-            confirms += [_expect_confirm(channel, message_id) for message_id in piece.message_ids]
+            confirms += [_expect_confirm(channel, message_id) for message_id in batch.message_ids]
     for confirm in confirms:
         await confirm
 
 
-def _pieces(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessage]) -> Iterator[_Piece]:
+def _batches(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessage]) -> Iterator[_Batch]:
     """The messages' frames, some messages at a time."""
     frames, message_ids = bytearray(), list[str]()
     for message in messages:
@@ -60,10 +60,10 @@ def _pieces(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessage
         frames += _content(channel, message)
         message_ids.append(str(message.properties.message_id))
         if len(frames) >= WRITE_BYTES:
-            yield _Piece(bytes(frames), message_ids)
+            yield _Batch(bytes(frames), message_ids)
             frames, message_ids = bytearray(), []
     if message_ids:
-        yield _Piece(bytes(frames), message_ids)
+        yield _Batch(bytes(frames), message_ids)
 
 
 def _content(channel: Channel, message: OutgoingMessage) -> bytes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-def outgoing(
+def persistent_message(
     body: bytes,
     *,
     message_id: str | None = None,
@@ -87,7 +87,7 @@ class Publisher:
 
         What is `mandatory` must reach a queue: if there is none, the next publish declares the topology anew.
         """
-        message = outgoing(
+        message = persistent_message(
             body, message_id=message_id, correlation_id=correlation_id, reply_to=reply_to, headers=headers
         )
         await self.publish_all(exchange, routing_key, [message], mandatory=mandatory)

@@ -67,12 +67,12 @@ class Subscription:
         self._inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._allowed = asyncio.Event()
-        self._allowed.set()
+        self._not_paused = asyncio.Event()
+        self._not_paused.set()
         self._interrupt = asyncio.Event()
         self._stopping = False
         self.queue_name: str | None = None
-        self._was_cancelled = False
+        self._queue_was_deleted = False
         self.on_subscribed: Callable[[], None] | None = None
         # Subscribed again after the broker's `basic.cancel`: what was in the queue is gone.
         self.on_queue_renewed: Callable[[], None] | None = None
@@ -83,24 +83,24 @@ class Subscription:
 
     def pause(self) -> None:
         """Stop consuming until `resume()`. The connection closes, so what is unacknowledged goes back, once."""
-        self._allowed.clear()
-        self._let_go()
+        self._not_paused.clear()
+        self._interrupt_consuming()
 
     def resume(self) -> None:
-        self._allowed.set()
+        self._not_paused.set()
 
     def stop(self) -> None:
         """Take no more messages; `run()` returns when the one in hand is settled."""
         self._stopping = True
-        self._allowed.set()
-        self._let_go()
+        self._not_paused.set()
+        self._interrupt_consuming()
 
     async def run(self) -> None:
-        worker = asyncio.create_task(self._work(), name=f"{self._name} worker")
+        worker = asyncio.create_task(self._handle_messages(), name=f"{self._name} worker")
         backoff = Backoff(RECONNECT_SECONDS)
         try:
             while not self._stopping:
-                await self._allowed.wait()
+                await self._not_paused.wait()
                 self._interrupt.clear()
                 if self._stopping:
                     break
@@ -112,15 +112,15 @@ class Subscription:
                     if error.was_connected:
                         backoff.reset()
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
-                    await self._interrupted_within(delay)
+                    await self._sleep_unless_interrupted(delay)
                 except Exception as error:  # nothing that a broker can answer may end consumption
                     log.error("subscription failed", subscription=self._name, **describe_error(error))
-                    await self._interrupted_within(RECONNECT_SECONDS[-1])
+                    await self._sleep_unless_interrupted(RECONNECT_SECONDS[-1])
             await self._idle.wait()
         finally:
             worker.cancel()
 
-    async def _work(self) -> None:
+    async def _handle_messages(self) -> None:
         while True:
             message = await self._inbox.get()
             self._idle.clear()
@@ -139,7 +139,7 @@ class Subscription:
             with broker_errors("cannot subscribe"):
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     channel = await connection.channel(publisher_confirms=False)
-                    lost = await self._watch(channel)
+                    lost = await self._watch_for_loss(channel)
                     await declare_topology(channel)
                     await channel.set_qos(prefetch_count=self._prefetch)
                     queue = await self._declare_queue(channel)
@@ -150,14 +150,14 @@ class Subscription:
                 await self._until_interrupted_or_lost(channel, queue.name, lost)
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     await queue.cancel(consumer_tag)
-            self._forget_waiting()
+            self._drop_undelivered()
             await self._idle.wait()
         except BrokerUnavailable as error:
             error.was_connected = connected
             raise
         finally:
             self.queue_name = None
-            self._forget_waiting()
+            self._drop_undelivered()
             await close_quietly(connection)
 
     def _subscribed_to(self, queue_name: str) -> None:
@@ -165,25 +165,25 @@ class Subscription:
         log.info("subscribed", subscription=self._name, queue=queue_name)
         if self.on_subscribed is not None:
             self.on_subscribed()
-        if self._was_cancelled and self.on_queue_renewed is not None:
+        if self._queue_was_deleted and self.on_queue_renewed is not None:
             self.on_queue_renewed()
-        self._was_cancelled = False
+        self._queue_was_deleted = False
 
-    def _let_go(self) -> None:
+    def _interrupt_consuming(self) -> None:
         self._interrupt.set()
-        self._forget_waiting()
+        self._drop_undelivered()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         # What still arrives while we let go is not begun either.
         if not self._interrupt.is_set():
             self._inbox.put_nowait(message)
 
-    def _forget_waiting(self) -> None:
+    def _drop_undelivered(self) -> None:
         """Drop what was delivered and not begun: the broker delivers it again when the connection closes."""
         while not self._inbox.empty():
             self._inbox.get_nowait()
 
-    async def _watch(self, channel: AbstractChannel) -> asyncio.Future[object]:
+    async def _watch_for_loss(self, channel: AbstractChannel) -> asyncio.Future[object]:
         lost: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
         def set_lost(*_: object) -> None:
@@ -191,7 +191,7 @@ class Subscription:
                 lost.set_result(None)
 
         def set_cancelled(*_: object) -> None:
-            self._was_cancelled = True
+            self._queue_was_deleted = True
             set_lost()
 
         channel.close_callbacks.add(set_lost)
@@ -216,7 +216,7 @@ class Subscription:
         finally:
             interrupted.cancel()
 
-    async def _interrupted_within(self, seconds: float) -> None:
+    async def _sleep_unless_interrupted(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._interrupt.wait()

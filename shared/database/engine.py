@@ -71,7 +71,7 @@ def create_engine(
             },
         },
     )
-    event.listen(engine.sync_engine, "handle_error", _give_up_what_does_not_answer)
+    event.listen(engine.sync_engine, "handle_error", _mark_as_disconnected)
     if not ping:
         event.listen(engine.sync_engine, "checkout", _replace_if_closed)
     return engine
@@ -89,7 +89,7 @@ def is_row_fault(error: BaseException) -> bool:
     return state is not None and state[:2] in ROW_FAULT_CLASSES
 
 
-def _give_up_what_does_not_answer(context: ExceptionContext) -> None:
+def _mark_as_disconnected(context: ExceptionContext) -> None:
     # Otherwise it would be asked to roll back, and waited for as long again.
     if isinstance(context.original_exception, TimeoutError):
         context.is_disconnect = True

@@ -28,7 +28,6 @@ class LedgerEntry(NamedTuple):
 
 
 class LedgerTotals(NamedTuple):
-    chunk_count: int
     row_count: int
     byte_count: int
     counts: ChunkCounts
@@ -63,7 +62,7 @@ _ENTRIES_FROM = text(f"""
 """)  # noqa: S608 - a constant of this module
 
 _TOTALS = text("""
-    SELECT count(*), coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),
+    SELECT coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),
            coalesce(sum(updated), 0), coalesce(sum(duplicates), 0), coalesce(sum(rejected), 0),
            coalesce((SELECT jsonb_object_agg(code, total) FROM (
                SELECT key AS code, sum(value::bigint) AS total
@@ -112,7 +111,7 @@ async def entries_from(
 
 async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTotals:
     row = (await connection.execute(_TOTALS, {"upload_id": upload_id})).one()
-    chunk_count, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
+    row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
     counts = ChunkCounts(
         inserted=int(inserted),
         updated=int(updated),
@@ -120,7 +119,7 @@ async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTot
         rejected=int(rejected),
         rejected_by={code: int(count) for code, count in _as_dict(rejected_by).items()},
     )
-    return LedgerTotals(int(chunk_count), int(row_count), int(byte_count), counts)
+    return LedgerTotals(int(row_count), int(byte_count), counts)
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

@@ -46,8 +46,8 @@ MUTANTS: Final = (
         (
             Change(
                 _DELIVERY,
-                "            await self._work(request, message)\n",
-                "            await acknowledge(message)\n            await self._work(request, message)\n",
+                "            await self._handle(request, message)\n",
+                "            await acknowledge(message)\n            await self._handle(request, message)\n",
             ),
             Change(
                 _DELIVERY,

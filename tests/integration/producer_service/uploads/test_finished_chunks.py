@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from producer_service.uploads import finished_chunks as known_chunks
-from producer_service.uploads.finished_chunks import KnownChunks
+from producer_service.uploads import finished_chunks
+from producer_service.uploads.finished_chunks import FinishedChunks
 from shared.database.ledger import LedgerEntry, insert_entry
 from shared.messages import ChunkCounts
 from tests.integration.producer_service.conftest import AddUpload
@@ -22,11 +22,11 @@ COUNTS = ChunkCounts(inserted=1, rejected=1, rejected_by={"missing_value": 1})
 async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
     known: list[int], engine: AsyncEngine, add_upload: AddUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_chunks, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(finished_chunks, "PAGE_ENTRIES", 3)
     upload_id, other = await add_upload(), await add_upload()
     await _write(engine, upload_id, known)
     await _write(engine, other, range(1, 40))
-    chunks = KnownChunks(engine, upload_id)
+    chunks = FinishedChunks(engine, upload_id)
 
     found = {first_row: await chunks.find(first_row) for first_row in range(1, 21, 2)}
 
@@ -37,12 +37,12 @@ async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
 async def test_ledger_is_read_a_page_at_a_time_and_never_twice(
     engine: AsyncEngine, add_upload: AddUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_chunks, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(finished_chunks, "PAGE_ENTRIES", 3)
     upload_id = await add_upload()
     await _write(engine, upload_id, range(1, 15, 2))
     statements: list[str] = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *arguments: statements.append(str(arguments[2])))
-    chunks = KnownChunks(engine, upload_id)
+    chunks = FinishedChunks(engine, upload_id)
 
     for first_row in range(1, 41, 2):
         await chunks.find(first_row)

@@ -11,7 +11,7 @@ import pytest
 
 from consumer_service.settings import ConsumerSettings
 from shared.amqp.connection import BrokerUnavailable
-from shared.amqp.publisher import Publisher, outgoing
+from shared.amqp.publisher import Publisher, persistent_message
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.broker import Broker, close_connections_named
 from tests.support.servers import Servers
@@ -65,7 +65,7 @@ async def test_many_at_once_share_a_channel_and_are_all_there(publisher: Publish
 async def test_many_in_one_go_arrive_in_order_whatever_their_sizes(publisher: Publisher, broker: Broker) -> None:
     bodies = [b"", *(b"%d" % n for n in range(300)), LARGER_THAN_A_FRAME, b"last"]
 
-    await publisher.publish_all(REQUESTS_EXCHANGE, REQUESTS_QUEUE, [outgoing(body) for body in bodies])
+    await publisher.publish_all(REQUESTS_EXCHANGE, REQUESTS_QUEUE, [persistent_message(body) for body in bodies])
 
     assert [message.body for message in await broker.take_all(REQUESTS_QUEUE)] == bodies
 
@@ -74,7 +74,7 @@ async def test_many_of_which_no_queue_takes_any_raise_and_the_next_one_works(
     publisher: Publisher, broker: Broker
 ) -> None:
     with pytest.raises(BrokerUnavailable):
-        await publisher.publish_all(REQUESTS_EXCHANGE, "no.such.queue", [outgoing(b"lost") for _ in range(300)])
+        await publisher.publish_all(REQUESTS_EXCHANGE, "no.such.queue", [persistent_message(b"lost") for _ in range(300)])
 
     await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"next")
 

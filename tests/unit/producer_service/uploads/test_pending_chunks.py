@@ -9,7 +9,7 @@ import pytest
 from producer_service.uploads import pending_chunks
 from producer_service.uploads.chunk_reader import FileChunk
 from producer_service.uploads.pending_chunks import PendingChunks
-from producer_service.uploads.send_window import Window
+from producer_service.uploads.send_window import SendWindow
 from shared.database.ledger import LedgerEntry
 from shared.messages import ChunkCounts
 
@@ -34,7 +34,7 @@ class Clock:
 
 
 def pending(*, window: int = 4, republish_seconds: float = 60) -> PendingChunks:
-    return PendingChunks(Window(window).share(), republish_seconds=republish_seconds)
+    return PendingChunks(SendWindow(window).share(), republish_seconds=republish_seconds)
 
 
 def file_chunk(first_row: int) -> FileChunk:
@@ -86,7 +86,7 @@ async def test_unanswered_chunk_is_sent_again_and_waits_twice_as_long_each_time(
 
 async def test_chunk_that_the_broker_has_not_confirmed_is_not_overdue(clock: Clock) -> None:
     chunks = pending(republish_seconds=60)
-    await chunks.make_room()
+    await chunks.wait_for_room()
     chunks.add(file_chunk(1))
 
     clock.now += 1000
@@ -98,10 +98,10 @@ async def test_chunk_that_was_lost_is_sent_again_at_once_unless_it_is_answered_o
     chunks = pending(republish_seconds=60)
     await _send(chunks, 1)
     await _send(chunks, 5)
-    await chunks.make_room()
+    await chunks.wait_for_room()
     chunks.add(file_chunk(9))
 
-    chunks.expect_no_answers()
+    chunks.make_all_overdue()
     chunks.settle(5, 100, COUNTS)
 
     assert [chunk.first_row for chunk in chunks.overdue()] == [1]
@@ -123,7 +123,7 @@ async def test_answered_chunk_is_not_sent_again(clock: Clock) -> None:
 async def test_answer_makes_room_in_the_window() -> None:
     chunks = pending(window=1)
     await _send(chunks, 1)
-    waiting = asyncio.create_task(chunks.make_room())
+    waiting = asyncio.create_task(chunks.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
 
@@ -153,12 +153,12 @@ async def test_abandoned_chunks_are_waited_for_no_more_and_free_the_window() -> 
 
     await asyncio.wait_for(chunks.wait_until_empty(), 5)
     for _ in range(2):
-        await asyncio.wait_for(chunks.make_room(), 5)
+        await asyncio.wait_for(chunks.wait_for_room(), 5)
     assert not chunks.settle(1, 100, COUNTS)
 
 
 async def _send(chunks: PendingChunks, *first_rows: int) -> None:
     for first_row in first_rows:
-        await chunks.make_room()
+        await chunks.wait_for_room()
         chunks.add(file_chunk(first_row))
         chunks.sent(first_row)

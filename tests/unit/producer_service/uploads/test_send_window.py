@@ -1,4 +1,4 @@
-"""The window: how many chunks may be unanswered, shared evenly, so that no upload waits behind another (P6)."""
+"""The send window is shared evenly, so that no upload waits behind another (P6)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from producer_service.uploads.send_window import Share, Window
+from producer_service.uploads.send_window import WindowShare, SendWindow
 from tests.support.waiting import eventually
 
 
 async def test_one_upload_has_the_whole_window_and_then_waits() -> None:
-    share = Window(4).share()
+    share = SendWindow(4).share()
 
     taken = await _take(share, 5)
 
@@ -19,7 +19,7 @@ async def test_one_upload_has_the_whole_window_and_then_waits() -> None:
 
 
 async def test_each_answer_makes_room_for_one_chunk() -> None:
-    share = Window(2).share()
+    share = SendWindow(2).share()
     await _take(share, 2)
     waiting = asyncio.create_task(share.acquire())
 
@@ -31,18 +31,18 @@ async def test_each_answer_makes_room_for_one_chunk() -> None:
 
 @pytest.mark.parametrize(("uploads", "each"), [(2, 4), (3, 2), (8, 1), (20, 1)])
 async def test_uploads_share_the_window_evenly_and_each_has_at_least_one_place(uploads: int, each: int) -> None:
-    window = Window(8)
-    shares = [window.share() for _ in range(uploads)]
+    send_window = SendWindow(8)
+    shares = [send_window.share() for _ in range(uploads)]
 
     assert [await _take(share, 9) for share in shares] == [each] * uploads
 
 
 async def test_new_upload_gets_its_share_although_another_has_filled_the_window() -> None:
-    window = Window(4)
-    large = window.share()
+    send_window = SendWindow(4)
+    large = send_window.share()
     assert await _take(large, 4) == 4
 
-    small = window.share()
+    small = send_window.share()
 
     assert await _take(small, 4) == 2
     # The large one waits until it is down to its share.
@@ -54,8 +54,8 @@ async def test_new_upload_gets_its_share_although_another_has_filled_the_window(
 
 
 async def test_those_that_wait_go_on_when_another_upload_leaves() -> None:
-    window = Window(4)
-    staying, leaving = window.share(), window.share()
+    send_window = SendWindow(4)
+    staying, leaving = send_window.share(), send_window.share()
     await _take(staying, 2)
     waiting = [asyncio.create_task(staying.acquire()) for _ in range(2)]
     await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_those_that_wait_go_on_when_another_upload_leaves() -> None:
 
 
 async def test_share_of_at_most_one_sends_one_chunk_at_a_time_however_wide_the_window() -> None:
-    share = Window(16).share(at_most=1)
+    share = SendWindow(16).share(at_most=1)
 
     assert await _take(share, 3) == 1
     share.release()
@@ -74,7 +74,7 @@ async def test_share_of_at_most_one_sends_one_chunk_at_a_time_however_wide_the_w
 
 
 async def test_waiter_that_was_cancelled_takes_no_place() -> None:
-    share = Window(1).share()
+    share = SendWindow(1).share()
     await share.acquire()
     cancelled = asyncio.create_task(share.acquire())
     patient = asyncio.create_task(share.acquire())
@@ -87,8 +87,8 @@ async def test_waiter_that_was_cancelled_takes_no_place() -> None:
     await eventually(cancelled.cancelled)
 
 
-async def _take(share: Share, wanted: int) -> int:
-    """How many places are to be had at once."""
+async def _take(share: WindowShare, wanted: int) -> int:
+    """The number of places that are free at once."""
     attempts = [asyncio.create_task(share.acquire()) for _ in range(wanted)]
     await asyncio.sleep(0)
     taken = sum(attempt.done() for attempt in attempts)
