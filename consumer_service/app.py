@@ -1,4 +1,4 @@
-"""The consumer: `uvicorn consumer_service.app:create_app --factory`. Its work runs in the lifespan."""
+"""The consumer as an application: `uvicorn consumer_service.app:create_app --factory` runs its work in the lifespan."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# The transaction, careful mode's markers, and one for the sweep and the probes.
+# One connection for the transaction, one for careful mode's markers, one for the sweep and the probes.
 POOL_SIZE = 3
 DRAIN_SECONDS = 20
 SWEEP_SECONDS = 30
@@ -42,7 +42,8 @@ def create_app() -> FastAPI:
     configure_logging("consumer_service", settings.log_level)
     engine = create_engine(settings, "rollcall consumer", pool_size=POOL_SIZE, pool_timeout_seconds=30, ping=False)
     letters = Publisher(settings, "rollcall consumer dead letters")
-    # Of its own: a letter may be in the hands of both, and one connection cannot tell two messages with one id apart.
+    # The sweep has its own publisher: both may publish the same letter at once, and one connection cannot tell two
+    # messages with one id apart.
     forgotten_letters = Publisher(settings, "rollcall consumer forgotten letters")
     reply_publisher = Publisher(settings, "rollcall consumer replies")
     replies = ReplySender(reply_publisher)

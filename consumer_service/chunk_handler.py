@@ -1,10 +1,10 @@
-"""One chunk, one transaction: the lock on its upload, its employees, its rejects, its ledger entry, or none of them.
+"""Gives a chunk its effect in one transaction: its employees, its rejects and its ledger entry, or none of them.
 
 Invariants, each kept by the order below:
 
 * No chunk joins a finished upload: `FOR KEY SHARE` waits for the final state change, which takes `FOR UPDATE`.
 * Every effect happens once (P3): the ledger entry commits with it, and a conflict rolls the effect back.
-* What the ledger has is answered from the ledger, whatever the upload's state is by now.
+* A chunk that the ledger has is answered from the ledger, even when its upload is finished by now.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LOCK_UPLOAD = text("SELECT status, sequence, on_duplicate FROM uploads WHERE id
 
 
 class Handled(NamedTuple):
-    """What is left to do after the commit: publish these letters, send this reply."""
+    """After the commit the caller publishes these letters, and then sends this reply."""
 
     reply: ChunkReply
     letters: list[UnpublishedLetters]
@@ -72,12 +72,12 @@ class ChunkHandler:
         self._copy_policy = CopyPolicy()
 
     async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
-        """Give a chunk its effect, or find that it had it. Whatever this raises is not the chunk's fault (P5)."""
+        """Give a chunk its effect, unless it has had it. An error that this raises is not the chunk's fault (P5)."""
         if careful:
             return await self._handle_carefully(chunk)
         try:
             return await self._handle_quickly(chunk)
-        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+        except Exception as error:  # raised again unless a row is to blame
             if not blames_a_row(error):
                 raise
             log.warning("a row made its chunk fail: row by row", **_log_fields(chunk), **describe_error(error))

@@ -1,4 +1,4 @@
-"""Whether a chunk is worth a try as new rows only: not where its upload has just met emails that are known."""
+"""Decides which chunks are tried as a copy of new rows only, which fails at the first email that is known."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LONGEST_PAUSE = 64
 
 
 class CopyPolicy:
-    """A try that fails costs its chunk twice over, so after each the upload's next 1, 2, 4 … 64 chunks are not tried.
+    """A copy that fails costs its chunk twice over, so after each failure the upload's next chunks are not tried.
 
-    A file that was uploaded before thus loses little, and one with a few repeated emails keeps most of the gain. Only
-    a guess: either way of writing ends the same.
+    They are 1, 2, 4 … 64 chunks. A file that was uploaded before thus loses little, and one with a few repeated emails
+    keeps most of the gain. A wrong guess costs time alone: both ways of writing end the same.
     """
 
     def __init__(self) -> None:
-        # For each upload how many chunks are still to pass by, and how many passed by after the last failure.
+        # For each upload: the chunks still to skip, and how many were skipped after the last failure.
         self._pauses: OrderedDict[uuid.UUID, tuple[int, int]] = OrderedDict()
 
     def allows_copy(self, upload_id: uuid.UUID) -> bool:

@@ -1,8 +1,8 @@
-"""Rejected rows on their way into the dead letters: stored with their chunk, published after it, by way of an outbox.
+"""Takes rejected rows into the dead letters by way of an outbox: stored with their chunk, published after its commit.
 
-The row in `rejected_rows` comes first and is the truth; the letter in the queue follows it, at least once. What still
-has to be published stands in the table `unpublished_letters`: one entry for some rows that died in one transaction,
-which are known by their `dead_at`.
+The row in `rejected_rows` comes first and is the truth; its letter in the queue follows, at least once. The table
+`unpublished_letters` is the outbox. An entry stands for a range of rows that died in one transaction, and so have its
+`dead_at`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.amqp.publish_many import OutgoingMessage
     from shared.amqp.publisher import Publisher
 
-# At most; a crash while they are published publishes as many twice.
+# A crash while the letters of an entry are published publishes them all once more.
 LETTERS_PER_ENTRY = 500
 
 
@@ -49,7 +49,8 @@ class UnpublishedLetters(NamedTuple):
     letters: list[DeadLetter]
 
 
-# A conflict is a delivery of the same chunk that was faster: its ledger entry, which is looked at next, decides.
+# A conflict means that another delivery of the same chunk was faster. The ledger entry, which is inserted next, meets
+# the same conflict, and then this transaction is rolled back.
 _STORE = text("""
     WITH stored AS (
         INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells, dead_at)
@@ -65,7 +66,8 @@ _STORE = text("""
     RETURNING id, first_row
 """)
 
-# Laterally, so that an entry's rows are found by their range, whatever a plan that is kept believes of the table.
+# The lateral join and OFFSET 0 make Postgres find an entry's rows by their range. A cached plan may otherwise have been
+# made when the table was empty, and scan all of it.
 _ENTRIES = """
     SELECT entry.id AS entry_id, letter.*
     FROM unpublished_letters AS entry
@@ -92,8 +94,8 @@ _LOCK_FORGOTTEN = text("""
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
-# Without waiting for the disk: an entry that comes back publishes its letters once more, which does no harm. Nor for a
-# sweep that has the entry in hand: it forgets the entry itself.
+# It does not wait for the disk: an entry that comes back after a crash publishes its letters once more, which does no
+# harm. It skips an entry that a sweep has locked, because the sweep deletes it itself.
 _FORGET = text("""
     WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM unpublished_letters USING unhurried
@@ -104,7 +106,7 @@ _FORGET = text("""
 async def store_rejects(
     connection: AsyncConnection, upload_id: uuid.UUID, rejects: Sequence[Reject]
 ) -> list[UnpublishedLetters]:
-    """In the chunk's transaction. Returns what to publish once it has committed.
+    """Store them in the caller's transaction. Returns the letters to publish once it has committed.
 
     Cells are made storable: neither `jsonb` nor JSON takes NUL or lone surrogates.
     """
@@ -144,10 +146,10 @@ async def unpublished_letters_of(
 
 
 async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished: list[UnpublishedLetters]) -> None:
-    """Publish, then forget; what is done leaves the list.
+    """Publish each entry's letters, delete the entry, and take it off the list.
 
-    A crash in between publishes the letters of an entry twice, under the same message ids. Raises `BrokerUnavailable`
-    or a database error: the caller tries again with what is left in the list.
+    A crash between the two publishes the letters of an entry twice, under the same message ids. Raises
+    `BrokerUnavailable` or a database error: the caller tries again with the rest of the list.
     """
     while unpublished:
         entry_id, letters = unpublished[0]
@@ -159,9 +161,9 @@ async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished
 
 
 async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *, older_than_seconds: float) -> int:
-    """Publish what a crash left stored but unpublished, where no redelivery came to do it (its queue was deleted).
+    """Publish letters that a crash left in the outbox, and that no redelivery published: its queue was deleted.
 
-    Returns how many; locked entries are another consumer's.
+    Returns their number. It leaves locked entries to the consumer that locked them.
     """
     published = 0
     while True:

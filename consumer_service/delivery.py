@@ -1,11 +1,11 @@
-"""From the request queue and back: decode, handle, publish, reply, settle. Only this module settles messages.
+"""Takes a message from the request queue and settles it: decode, handle, publish, reply, acknowledge.
 
-What can happen to a delivery:
+No other module of this service settles messages. A delivery ends in one of three ways:
 
 * handled, now or by an earlier delivery: dead letters confirmed, reply sent, acknowledged;
-* no request at all: stored and published to the dead letters, confirmed, acknowledged, never rejected;
-* the database or the broker is away: not settled. The subscription pauses, which gives the message back once, and
-  goes on when the database answers (P5).
+* it is no request: stored and published to the dead letters, confirmed, acknowledged, never rejected;
+* the database or the broker is away: it is not settled. The subscription pauses, which gives the message back once,
+  and goes on when the database answers (P5).
 """
 
 from __future__ import annotations
@@ -60,17 +60,17 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# Serialization failure, deadlock, lock timeout: another transaction was faster. Worth another try at once.
+# Serialization failure, deadlock, lock timeout: another transaction was faster, so another try at once may do.
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
 PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
-# Replies go out behind a chunk's back: a test that wants to be between one and its acknowledgement waits for it.
+# Replies are sent in the background. A test that kills the consumer between reply and acknowledgement waits so long.
 REPLY_OUT_SECONDS = 10
 
 
 class Deliveries:
-    """The consumer's work: one message after another, each settled exactly as the module says."""
+    """Handles the request queue's messages one after another."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Deliveries:
         try:
             self._failpoints.hit("consumer.before_transaction")
             await self._handle(request, message)
-        except Exception as error:  # what was a row's own doing was sorted out below: whatever arrives here is ours
+        except Exception as error:  # an error that a row caused never arrives here, so it is ours
             self._hold(error)
             return
         await acknowledge(message)
@@ -143,7 +143,7 @@ class Deliveries:
         self._replies.send(message.reply_to, message.correlation_id, RequestReply(response=response))
 
     async def _publish(self, letters: list[UnpublishedLetters]) -> None:
-        """Until the broker has confirmed them all: while it blocks publishers, a chunk with rejects waits here."""
+        """Returns once the broker has confirmed them all; while it blocks publishers, a chunk with rejects waits."""
         backoff = Backoff(PUBLISH_RETRY_SECONDS)
         while True:
             try:
@@ -162,7 +162,7 @@ class Deliveries:
             await dead_letter_malformed(
                 self._engine, self._publisher, message.body, message_id=message.message_id, reason=reason
             )
-        except Exception as error:  # nothing here is the message's doing any more
+        except Exception as error:  # database or broker failed, not the message
             self._hold(error)
             return
         metrics.MALFORMED.inc()
@@ -173,7 +173,7 @@ class Deliveries:
         self._replies.send(PRODUCERS_KEY, None, RequestsLost())
 
     def _hold(self, error: BaseException) -> None:
-        """Give the message back by pausing, and look when the database answers again; each time a little later."""
+        """Give the message back by pausing, and go on when the database answers; each hold pauses longer."""
         delay = self._holds.next_seconds()
         metrics.HOLDS.inc()
         log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
@@ -204,13 +204,13 @@ class Deliveries:
 
 
 def _delivery_number(message: AbstractIncomingMessage) -> int:
-    """1 for the first. Quorum queues count the deliveries that came back in a header."""
+    """1 for the first. A quorum queue's header counts the deliveries that came back."""
     returned = message.headers.get("x-delivery-count", 0)
     return (returned if isinstance(returned, int) else 0) + 1
 
 
 async def _retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
-    """The work's result, tried again while other transactions are in its way. Raises the last of its errors."""
+    """Try again while other transactions are in the way. Raises the last error."""
     for attempt in range(1, CONFLICT_TRIES):
         try:
             return await work()

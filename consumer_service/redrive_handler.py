@@ -1,7 +1,7 @@
-"""Rejected rows tried again: what succeeds leaves the dead letters and changes its upload's counts, once.
+"""Tries rejected rows again: a row that succeeds leaves the dead letters and changes its upload's counts, once.
 
-A redrive passes the ledger and the upload's state by. What makes it happen once is the attempt: a row is touched only
-while it still stands at the attempt that the request names, under a lock, and every outcome moves it on.
+A redrive does not look at the ledger or the upload's state. The attempt makes it happen once: under a lock, a row is
+touched only while it stands at the attempt that the request names, and every outcome changes that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# The lock of the final state change: no chunk commits and no state changes while counts are moved.
+# This is the lock of the final state change: no chunk commits and no state changes while counts are moved.
 _LOCK_UPLOAD = text("""
     SELECT status, sequence, on_duplicate, cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns
     FROM uploads WHERE id = :upload_id FOR UPDATE
@@ -143,7 +143,7 @@ class RedriveHandler:
                 return letters
         try:
             return await self._transact(upload_id, first_row, wanted)
-        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+        except Exception as error:  # raised again unless a row is to blame
             if not blames_a_row(error):
                 raise
             log.warning("a row made its redrive fail: row by row", upload_id=str(upload_id), **describe_error(error))
@@ -179,7 +179,7 @@ class RedriveHandler:
                 retried = _RetriedRows(rows, codes_before, written, rejects)
                 await _settle_rows(connection, upload_id, retried)
                 await _move_counts(connection, upload_id, first_row, retried)
-            # Those of an attempt that an earlier delivery rejected and did not get to publish are among them.
+            # An earlier delivery may have rejected rows and died before it published their letters.
             return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))
 
 
@@ -192,7 +192,7 @@ async def _lock_rows(
         [row.row_number for row in locked],
         [row.line_number for row in locked],
         [msgspec.json.decode(row.cells, type=list[str]) for row in locked],
-        # Its cells were cut when it was read: what is left of them must never pass for the row.
+        # Such a row's cells were cut when it was read. The rest must never pass for the row.
         {index: RowCode.ROW_TOO_LONG for index, row in enumerate(locked) if row.code == RowCode.ROW_TOO_LONG},
     )
     return rows, [row.code for row in locked]
@@ -214,8 +214,10 @@ async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, retrie
     )
 
 
-async def _move_counts(connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, retried: _RetriedRows) -> None:
-    """The chunk's entry always; the upload's own counts only once they are final, since till then they follow."""
+async def _move_counts(
+    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, retried: _RetriedRows
+) -> None:
+    """Change the chunk's entry, and a finished upload's own counts; its producer sums those of an unfinished one."""
     written = retried.written
     moved: dict[str, Any] = {
         "upload_id": upload_id,

@@ -1,4 +1,4 @@
-"""Replies to producers. They are hints: sent behind the chunk's back, and dropped rather than waited for."""
+"""Sends replies to producers. They are hints: sent in the background, and dropped rather than waited for."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ WAITING_LIMIT = 1000
 
 
 class ReplySender:
-    """Sends in the background, so that a broker that blocks publishers holds up no acknowledgement.
+    """A broker that blocks publishers holds up no acknowledgement, because nobody waits for a reply to be sent.
 
-    A producer that gets no reply reads the ledger; its callback queue may be gone, with the producer.
+    A producer that gets no reply reads the ledger.
     """
 
     def __init__(self, publisher: Publisher) -> None:
@@ -52,7 +52,7 @@ class ReplySender:
                 self._waiting.task_done()
 
     async def drain(self, seconds: float) -> None:
-        """Give what waits a last chance, within a deadline."""
+        """Wait until everything is sent, at most so long."""
         try:
             async with asyncio.timeout(seconds):
                 await self._waiting.join()

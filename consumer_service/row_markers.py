@@ -1,7 +1,7 @@
-"""Markers of careful mode: which consumers were last seen at which row, so that a row that kills can be named.
+"""Marks in careful mode which consumer works on which row, so that a row that kills consumers can be found.
 
-A marker is committed before its row is touched and removed after, on a connection of its own. What a dead consumer
-leaves behind is one marker, at the row it died on.
+A marker is committed before its row is touched and removed after, on a connection of its own. So a consumer that dies
+leaves one marker, at the row on which it died.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNMARK = text("""
     DELETE FROM row_markers WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
 """)
 
-# Two sets of rows: what one statement has updated it cannot delete.
+# The two parts take different rows, because one statement cannot delete a row that it has updated.
 _FORGET = text("""
     WITH alone AS (
         DELETE FROM row_markers WHERE consumers = ARRAY[CAST(:consumer AS uuid)]
@@ -45,7 +45,7 @@ _FORGET = text("""
 
 
 class RowMarkers:
-    """The markers of one delivery. `deaths` tells at how many other consumers' deaths a row was being worked on."""
+    """The markers of one delivery. `deaths` is the number of other consumers that died while they worked on a row."""
 
     def __init__(self, connection: AsyncConnection, upload_id: uuid.UUID, consumer: uuid.UUID) -> None:
         self._connection = connection
@@ -78,9 +78,9 @@ class RowMarkers:
 
 @contextlib.asynccontextmanager
 async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid.UUID) -> AsyncIterator[RowMarkers]:
-    """A second connection that commits each statement at once, without waiting for the disk.
+    """Open a second connection that commits each statement at once, without waiting for the disk.
 
-    A marker has to survive our death, not the server's: losing one there costs a crash more, never a row.
+    A marker has to survive this process, not the database server: one that a server loses costs one more crash.
     """
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -92,6 +92,6 @@ async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid
 
 
 async def forget_own_markers(engine: AsyncEngine, consumer: uuid.UUID) -> None:
-    """Take back what a lost database connection left marked: this consumer did not die there."""
+    """Remove markers that a lost database connection left: this consumer did not die at those rows."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET, {"consumer": consumer})

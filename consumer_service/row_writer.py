@@ -1,6 +1,8 @@
-"""Writing raw rows of one upload in the caller's transaction: all at once, or one by one where a row is suspect.
+"""Writes raw rows of one upload in the caller's transaction, in one of three ways.
 
-At once comes in two kinds: as new ones, which is quick and stops at the first email that is known, and as they are.
+* as new: a copy, which is quick and fails at the first email that is known;
+* at once: one statement for all rows, whether or not their emails are known;
+* one by one: each row under a savepoint, so that a row that fails is rejected alone.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class RowErrorsEverywhere(TryAgainLater):
-    """More than half of the rows failed on their own: that is this service or the database, not the rows (P5)."""
+    """More than half of the rows failed: then this service or the database is to blame, not the rows (P5)."""
 
 
 class Target(NamedTuple):
-    """Whose rows these are and how they are to be written."""
+    """The upload that the rows belong to: its place in the order of uploads, its duplicate mode and its columns."""
 
     sequence: int
     on_duplicate: DuplicateMode
@@ -41,7 +43,7 @@ class Target(NamedTuple):
 async def write_as_new(
     connection: AsyncConnection, rows: RawRows, target: Target, check_rows: CheckRows
 ) -> tuple[Written, list[Reject]]:
-    """As `write_at_once`, where no email is known. Raises `EmailKnown`: roll back and write them at once."""
+    """Write rows of which no email is known. Raises `EmailKnown`: roll back and use `write_at_once`."""
     valid, rejects = rows.check(target.layout, check_rows)
     written = await copy_new_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
     return written, rows.refuse_duplicates(rejects, written)
@@ -50,7 +52,7 @@ async def write_as_new(
 async def write_at_once(
     connection: AsyncConnection, rows: RawRows, target: Target, check_rows: CheckRows
 ) -> tuple[Written, list[Reject]]:
-    """One statement for all. An error for which `blames_a_row` holds: roll back and take them one by one."""
+    """Write all rows with one statement. After an error that `blames_a_row`: roll back and use `write_one_by_one`."""
     valid, rejects = rows.check(target.layout, check_rows)
     written = await write_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
     return written, rows.refuse_duplicates(rejects, written)
@@ -65,13 +67,13 @@ async def write_one_by_one(
     markers: RowMarkers | None = None,
     poison_after: int = 0,
 ) -> tuple[Written, list[Reject]]:
-    """Each row under a savepoint, so that a row that fails is rejected alone (`internal_error`).
+    """Write each row under a savepoint, so that a row that fails is rejected alone (`internal_error`).
 
-    With `markers`, each row under its marker too; a row at which `poison_after` other consumers died is not touched
-    again (`poison_row`). Raises `RowErrorsEverywhere`.
+    With `markers`, each row is written under its marker too; a row at which `poison_after` other consumers died is not
+    touched again (`poison_row`). Raises `RowErrorsEverywhere`.
 
-    They lock their employees in the order in which one statement does: two chunks with the same people in opposite
-    order would stop each other again and again.
+    The rows lock their employees in the order in which one statement does. Otherwise two chunks with the same emails
+    in opposite order would run into deadlocks again and again.
     """
     inserted = updated = duplicates = failed = 0
     rejects: list[Reject] = []
@@ -85,7 +87,7 @@ async def write_one_by_one(
         try:
             async with connection.begin_nested():
                 written, refused = await write_at_once(connection, row, target, check_rows)
-        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+        except Exception as error:  # raised again unless a row is to blame
             if not blames_a_row(error):
                 raise
             failed += 1
@@ -104,14 +106,14 @@ async def write_one_by_one(
 
 
 def _lock_key(row: RawRows, layout: Layout) -> str:
-    """The key of its email, of a row that was not checked yet and may be too short."""
+    """The key of the row's email. The row was not checked yet, and may be too short."""
     (cells,) = row.cells
     email_cells = layout.fields[FIELDS.index("email")]
     return email_key(" ".join(cells[at] for at in email_cells if at < len(cells)).strip())
 
 
 def blames_a_row(error: Exception) -> bool:
-    """Whether an error may be a row's doing: the database's classes 21, 22, 23, or a Python error in handling it."""
+    """True for the database's error classes 21, 22 and 23, and for a Python error in handling a row."""
     if sqlstate(error) is not None:
         return is_row_fault(error)
     return not isinstance(error, (OSError, MemoryError, TryAgainLater, SQLAlchemyError))

@@ -7,7 +7,7 @@ from shared.service.settings import SharedSettings
 
 
 class ConsumerSettings(SharedSettings):
-    """Prefetch is 1 by design and no setting: a consumer holds one chunk, and so does the memory."""
+    """Prefetch is no setting: it is 1, so that a consumer holds one chunk in memory."""
 
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_CONSUMER_")
 

@@ -1,4 +1,4 @@
-"""One employee that came as a request of its own: inserted once, answered the same however often it is delivered."""
+"""Inserts an employee that came as a request of its own, once, and answers every delivery of it the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# No upload has the sequence 0: such an employee gives way to any `update`, and displaces nothing.
+# No upload has the sequence 0, so such an employee gives way to any `update`, and displaces nothing.
 NO_UPLOAD = 0
 
 _FIELD_LAYOUT = Layout(len(FIELDS), tuple((index,) for index in range(len(FIELDS))))
@@ -54,10 +54,10 @@ class SingleHandler:
         self._check_rows = rows_check(failpoints)
 
     async def handle(self, request: EmployeeRequest) -> EmployeeOutcome:
-        """The outcome, from now or from an earlier delivery. What the row itself causes is its rejection."""
+        """The outcome, of this delivery or an earlier one. An error that the row causes makes it a rejection."""
         try:
             return await self._transact(request)
-        except Exception as error:  # sorted out by whose fault it is, and raised again when it is ours
+        except Exception as error:  # raised again unless a row is to blame
             if not blames_a_row(error):
                 raise
             log.warning("an employee made its request fail", **describe_error(error))
@@ -89,6 +89,6 @@ class SingleHandler:
 
 
 async def forget_old_outcomes(engine: AsyncEngine) -> None:
-    """Drop what was answered more than a day ago: no broker redelivers so late."""
+    """Delete outcomes that are more than a day old: no broker redelivers so late."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET)

@@ -1,4 +1,4 @@
-"""The producer: `uvicorn producer_service.app:create_app --factory`. Its work runs in the lifespan."""
+"""The producer as an application: `uvicorn producer_service.app:create_app --factory` runs its work in the lifespan."""
 
 from __future__ import annotations
 

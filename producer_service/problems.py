@@ -1,4 +1,4 @@
-"""What the producer refuses over HTTP: its table of codes, and the one place that renders them."""
+"""Turns every refusal of the producer over HTTP into a problem document; its table of codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class ProblemCode(StatusCode):
-    """Stable: programs look at these. Those that the API has too mean the same."""
+    """Stable, because programs look at these. A code that the API has too means the same there."""
 
     INVALID_REQUEST = "invalid_request", 422, "A parameter, header or body is not as described"
     NOT_FOUND = "not_found", 404, "There is nothing at this address"

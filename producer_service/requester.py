@@ -1,4 +1,4 @@
-"""Requests out, replies in: publishes chunks to the request queue and hears of them on an exclusive callback queue."""
+"""Publishes requests to the request queue, and takes their replies from an exclusive callback queue."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ReplyListener(Protocol):
     def on_reply(self, reply: ChunkReply) -> None: ...
 
     def on_replies_lost(self) -> None:
-        """The callback queue is new: what was answered meanwhile stands in the ledger only."""
+        """The callback queue is new. Replies to the old one are lost; the ledger knows of their chunks."""
 
     def on_requests_lost(self) -> None:
-        """The request queue is new: what was sent and not taken yet is gone."""
+        """The request queue is new. Requests that no consumer had taken are gone."""
 
 
 class SingleListener(Protocol):
@@ -41,8 +41,11 @@ class SingleListener(Protocol):
 
 
 async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
-    """Exclusive to its connection, and gone with it; a new name each time, since the old one may linger on a
-    half-open connection, and asking for it would close ours (405)."""
+    """A queue that is exclusive to its connection and goes with it.
+
+    Its name is new each time: the old queue may live on with a half-open connection, and the broker would close the
+    channel that asks for it (405).
+    """
     name = f"callback.{uuid.uuid4().hex}"
     queue = await channel.declare_queue(name, exclusive=True, durable=False)
     await queue.bind(REPLIES_EXCHANGE, name)
@@ -51,7 +54,7 @@ async def declare_callback_queue(channel: AbstractChannel) -> AbstractQueue:
 
 
 class Requester:
-    """One producer's requests. Replies go to the listener of their upload; any that nobody waits for is dropped."""
+    """Replies go to the listener of their upload. A reply for which nobody waits any more is dropped."""
 
     def __init__(self, settings: SharedSettings) -> None:
         self._publisher = Publisher(settings, "rollcall producer requests")
@@ -77,7 +80,7 @@ class Requester:
         self._listeners.pop(upload_id, None)
 
     async def send(self, body: bytes, *, correlation_id: str) -> None:
-        """Returns when the broker has it. Raises `BrokerUnavailable`: then send it again, which does no harm."""
+        """Returns when the broker has confirmed it. Raises `BrokerUnavailable`: to send it again then does no harm."""
         await self._publisher.publish(
             REQUESTS_EXCHANGE,
             REQUESTS_QUEUE,

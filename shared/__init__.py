@@ -1,1 +1,1 @@
-"""What two services share, or what is a contract of the wire or the schema."""
+"""Code that two services use, and the contracts of the wire and the schema."""

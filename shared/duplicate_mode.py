@@ -1,9 +1,9 @@
-"""What an upload does with a row whose email is known already (`onDuplicate`)."""
+"""The duplicate modes (`onDuplicate`): an upload's choice for rows whose email is known already."""
 
 from typing import Final, Literal, get_args
 
 # `skip`: the row is a duplicate. `update`: it replaces the employee. `reject`: it goes to the dead letters.
-# How each stays the same in any order of chunks: `consumer_service.employee_writer`.
+# `consumer_service.employee_writer` makes each come out the same in any order of chunks.
 DuplicateMode = Literal["skip", "update", "reject"]
 
 DUPLICATE_MODES: Final[tuple[DuplicateMode, ...]] = get_args(DuplicateMode)

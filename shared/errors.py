@@ -1,4 +1,4 @@
-"""Every code that a row or a file can be refused with, and what the services raise, split by consequence.
+"""Every code with which a row or a file is refused, and the errors of the services, split by consequence.
 
     RollcallError
     ├── FileProblem      the file cannot be taken or finished: a 4xx before the 202, `failed` after it
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class RowCode(StrEnum):
-    """Why one row is in the dead letters. Stable: people write scripts against these."""
+    """The reason for which a row is in the dead letters. Stable, because people write scripts against these."""
 
     WRONG_COLUMN_COUNT = "wrong_column_count"
     ROW_TOO_LONG = "row_too_long"
@@ -31,7 +31,7 @@ class RowCode(StrEnum):
 
 
 class FileCode(StrEnum):
-    """Why a file as a whole was refused (422, before the 202) or ended `failed` (after it)."""
+    """The reason for which a whole file was refused (422, before the 202) or ended `failed` (after it)."""
 
     EMPTY_FILE = "empty_file"
     NOT_CSV = "not_csv"
@@ -49,7 +49,7 @@ class FileCode(StrEnum):
 
 
 class RollcallError(Exception):
-    """The root of everything that the services raise themselves."""
+    """The root of all errors that the services raise themselves."""
 
 
 class FileProblem(RollcallError):
@@ -63,7 +63,7 @@ class FileProblem(RollcallError):
 
 
 class MalformedMessage(RollcallError):
-    """A message that no retry can help: not ours, or written by a newer version."""
+    """No retry can help this message: it is not ours, or a newer version wrote it."""
 
 
 class TryAgainLater(RollcallError):

@@ -1,4 +1,4 @@
-"""What travels through RabbitMQ: every message body, as JSON, with its kind in the field `kind`."""
+"""Every message body that goes through RabbitMQ, as JSON, with its kind in the field `kind`."""
 
 import re
 import uuid
@@ -9,17 +9,17 @@ import msgspec
 from shared.errors import MalformedMessage
 from shared.rows.employee_row import FIELDS, Layout
 
-# What the reader itself refuses a row with; everything else is the consumer's to find.
+# The reader itself refuses a row with this code alone. The consumer finds all others.
 ReaderFault = Literal["row_too_long"]
 
-# What the tables can hold: a number beyond it would fail in the database, each time it is delivered.
+# The tables hold no larger numbers: one would fail in the database each time it is delivered.
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class UploadAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
-    """A hint that an upload waits; the `uploads` table is the truth, and the sweeper finds it without this."""
+    """A hint that an upload waits. The sweep finds it in the table `uploads` without this, only later."""
 
     upload_id: uuid.UUID
 
@@ -28,8 +28,8 @@ class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_f
     """Consecutive rows of one upload, as raw cells.
 
     Row `first_row + i` stands on line `line_numbers[i]` and has the cells `rows[i]`. `faults` maps such an `i` to the
-    code that the reader refused the row with. `byte_count` is how far the file was read for this chunk: over all
-    chunks of an upload they add up to its size.
+    code with which the reader refused the row. `byte_count` is the number of bytes that were read for this chunk: those
+    of all chunks of an upload add up to its size.
     """
 
     upload_id: uuid.UUID
@@ -49,7 +49,7 @@ class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", t
 
 
 class TextRequest(msgspec.Struct, frozen=True, kw_only=True, tag="text", tag_field="kind"):
-    """A text to be answered; known by the message's correlation id."""
+    """A text to be answered. Its reply has the same correlation id."""
 
     text: str
 
@@ -65,7 +65,7 @@ Request = ChunkRequest | RedriveRequest | TextRequest | EmployeeRequest
 
 
 class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a chunk's rows; the four counts add up to the chunk's rows (P1)."""
+    """The outcomes of a chunk's rows; the four counts add up to the number of its rows (P1)."""
 
     inserted: int = 0
     updated: int = 0
@@ -75,7 +75,7 @@ class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", tag_field="kind"):
-    """A hint to the producer: `done` = the ledger has the chunk; `closed` = the upload takes no more chunks."""
+    """A hint to the producer: `done` means that the ledger has the chunk, `closed` that the upload takes no more."""
 
     upload_id: uuid.UUID
     first_row: int
@@ -86,7 +86,7 @@ class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", t
 
 
 class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one employee; a rejection says why."""
+    """The outcome for one employee; a rejection says why."""
 
     outcome: Literal["inserted", "duplicate", "rejected"]
     code: str | None = None
@@ -121,7 +121,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", t
     cells: list[str]
 
 
-# The last is what becomes of a body that is nested too deeply.
+# A body that is nested too deeply raises RecursionError.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
@@ -150,7 +150,7 @@ def decode_request(body: bytes) -> Request:
 
 
 def _fits(layout: Layout) -> bool:
-    """A layout that does not fit makes every row fail, which looks like our fault and would be tried for ever."""
+    """With a layout that does not fit every row fails, which looks like our fault and would be tried for ever."""
     return len(layout.fields) == len(FIELDS) and all(
         indices and all(0 <= index < layout.width for index in indices) for indices in layout.fields
     )

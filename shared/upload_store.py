@@ -1,4 +1,4 @@
-"""Where uploaded files lie, from the API's writing to the producer's reading: a local folder or an S3 bucket.
+"""Stores uploaded files, which the API writes and the producer reads, in a local folder or an S3 bucket.
 
 RollcallError
 ├── ObjectMissing             no such object
@@ -29,17 +29,18 @@ from shared.errors import RollcallError, TryAgainLater
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile, ReadableFile
 
-# S3's smallest part. With one part being filled, a writer holds about 15 MiB at most.
+# S3 takes no smaller part. A writer holds three of them at most, about 15 MiB: one is being filled, two are on their
+# way.
 PART_BYTES: Final = 5 * 1024 * 1024
 PARTS_IN_FLIGHT: Final = 2
 READ_BYTES: Final = 1024 * 1024
 
-# An S3 that is away is told to the client while it still listens, instead of after the library's three minutes.
+# The library tries for three minutes by itself. A client that waits for its answer would be gone by then.
 _RETRIES: Final = 3
 _RETRY_TIMEOUT: Final = timedelta(seconds=20)
 _REQUEST_TIMEOUT: Final = timedelta(seconds=30)
 
-# How the operating system, and stores that speak S3, say that there is no room.
+# The operating system and stores that speak S3 say with these words that there is no room.
 _FULL: Final = ("No space left", "Disk quota exceeded", "507 Insufficient", "StorageFull", "QuotaExceeded")
 
 
@@ -76,7 +77,7 @@ class UploadStore:
                 retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
                 client_options={
                     "timeout": _REQUEST_TIMEOUT,
-                    # Who gives an address without TLS means it.
+                    # An operator who gives an address without TLS means it.
                     "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
                 },
             )
@@ -85,7 +86,7 @@ class UploadStore:
 
     @contextlib.asynccontextmanager
     async def writing(self, key: str) -> AsyncIterator[ObjectWriter]:
-        """The object exists once the block is left in peace, on disk; any exception in it leaves nothing behind.
+        """The object exists, on disk, once the block ends without an exception; otherwise nothing is left behind.
 
         Raises `StoreFull` from a write or at the end of the block.
         """
@@ -115,7 +116,7 @@ class UploadStore:
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object's bytes in blocks of at most 1 MiB. Raises `ObjectMissing` before the first."""
         with _translated():
-            # Not `get`: its one request would have to last as long as the slowest client takes.
+            # `get` would not do: its one request would have to last as long as the slowest client takes.
             file = await obstore.open_reader_async(self._store, key, buffer_size=READ_BYTES)
         while True:
             with _translated():
@@ -142,13 +143,13 @@ class UploadStore:
                         yield each["path"]
 
     async def delete_unfinished_older_than(self, age: timedelta) -> int:
-        """What killed writers left in a folder; their number. On S3 a lifecycle rule of the bucket does this."""
+        """Delete the remains of killed writers in a folder; their number. On S3 a lifecycle rule of the bucket does this."""
         if self._folder is None:
             return 0
         return await asyncio.to_thread(_delete_unfinished, self._folder, time.time() - age.total_seconds())
 
     async def is_reachable(self) -> bool:
-        """True, or raises `StoreUnavailable`; whether there is room is not asked."""
+        """True, or raises `StoreUnavailable`. It does not ask whether there is room."""
         with _translated(missing=StoreUnavailable):
             async for _ in self._store.list(chunk_size=1):
                 break
@@ -156,7 +157,7 @@ class UploadStore:
 
 
 class ObjectWriter:
-    """Takes an object's bytes in order; made by `UploadStore.writing`."""
+    """Takes an object's bytes in order. `UploadStore.writing` makes it."""
 
     def __init__(self, file: AsyncWritableFile) -> None:
         self._file = file
@@ -194,7 +195,7 @@ class _RawStoredFile(io.RawIOBase):
 def _translated(*, missing: type[RollcallError] = ObjectMissing) -> Iterator[None]:
     """Turn the library's errors into ours. Their text stays out: it names folders, buckets and hosts.
 
-    Not found where nothing is looked for means that the bucket or folder itself is not there.
+    `missing` is the error for "not found". Where no object is looked for, the bucket or folder itself is not there.
     """
     try:
         yield
@@ -207,7 +208,7 @@ def _translated(*, missing: type[RollcallError] = ObjectMissing) -> Iterator[Non
 
 
 def _flush_to_disk(path: Path) -> None:
-    # The library renames without a flush: after a power cut an accepted upload could be an empty file.
+    # The library renames without a flush, so after a power cut an accepted upload could be an empty file.
     for each in (path, path.parent):
         descriptor = os.open(each, os.O_RDONLY)
         try:

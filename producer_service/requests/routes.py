@@ -1,4 +1,4 @@
-"""`POST /v1/requests`: messages over HTTP, each answered by a consumer through the broker."""
+"""`POST /v1/requests` takes messages over HTTP; a consumer answers each of them through the broker."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from shared.messages import EmployeeOutcome
 from shared.service.problem_document import described_problems
 
 MESSAGES_AT_MOST = 1000
-# Together with the row limit of an upload: what a consumer can be asked to hold at once.
+# This bounds, as the row limit of an upload does, the memory that one message takes in a consumer.
 CHARACTERS_AT_MOST = 64 * 1024
 
 Cell = Annotated[str, StringConstraints(max_length=CHARACTERS_AT_MOST)]

@@ -1,7 +1,7 @@
-"""Request and response: each message goes out as its own durable request, and its answer is awaited.
+"""Sends each message as a durable request of its own, and waits for its answer.
 
-An answer is known by its correlation id, so none can be mixed up. When the callback queue is lost, what is unanswered
-is sent again with the new one; the consumer answers a repeated request the same.
+An answer carries the correlation id of its request, so that none can be mixed up. When the callback queue is lost,
+requests without an answer are sent again with the new one; the consumer answers a repeated request the same.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class SingleRequests:
     def __init__(self, requester: Requester, *, timeout_seconds: float) -> None:
         self._requester = requester
         self._timeout_seconds = timeout_seconds
-        self._waiting: dict[uuid.UUID, _Waiting] = {}
+        self._waiting: dict[uuid.UUID, _OpenRequest] = {}
         requester.listen_for_singles(self)
 
     async def ask_all(self, messages: Sequence[str | list[str]]) -> list[Answer]:
-        """Ask everything at once, texts and employees' cells; the answers in the same order, by the deadline."""
-        asked = [_Waiting(message) for message in messages]
+        """Send all messages, texts or employees' cells, at once. Returns the answers in that order, by the deadline."""
+        asked = [_OpenRequest(message) for message in messages]
         for waiting in asked:
             self._waiting[waiting.correlation_id] = waiting
         senders = [asyncio.create_task(self._send(waiting)) for waiting in asked]
@@ -72,8 +72,8 @@ class SingleRequests:
     def on_requests_lost(self) -> None:
         self.on_replies_lost()
 
-    async def _send(self, waiting: _Waiting) -> None:
-        """Once, and again whenever the callback queue is new, until it is answered."""
+    async def _send(self, waiting: _OpenRequest) -> None:
+        """Send the request, and again each time the callback queue is new. Runs until it is cancelled."""
         while True:
             waiting.resend.clear()
             try:
@@ -84,8 +84,8 @@ class SingleRequests:
                 await waiting.resend.wait()
 
 
-class _Waiting:
-    """One message that is asked and not answered."""
+class _OpenRequest:
+    """A request whose answer has not come yet."""
 
     def __init__(self, message: str | list[str]) -> None:
         self.correlation_id = uuid.uuid4()

@@ -1,4 +1,4 @@
-"""From a stored file to chunks, ready to be sent. Blocking: runs in a thread, a chunk at a time."""
+"""Reads a stored file as chunks that are ready to be sent. It blocks, so it runs in a thread, a chunk at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.upload_state import Upload
     from shared.rows.csv_reader import Record
 
-# In characters of the cells; a record alone may be a quarter of it.
+# Counted in characters of the cells. A single record may have a quarter of it.
 CHUNK_CHARACTERS = 1024 * 1024
 DRAIN_BYTES = 1024 * 1024
 
@@ -29,7 +29,7 @@ class FileChunk(NamedTuple):
 
 
 class ChunkReader:
-    """Cuts one upload's file at most at `chunk_rows` rows or 1 Mi characters a chunk.
+    """Cuts one upload's file into chunks of at most `chunk_rows` rows or 1 Mi characters.
 
     The borders depend on the file and on `chunk_rows` alone, so that every reading has the same ones (P3).
     """

@@ -1,6 +1,7 @@
-"""What the broker dead-letters at its delivery limit: a limit proves nothing about rows, so it is sent once more.
+"""Sends chunks once more that the broker dead-lettered at its delivery limit, which proves nothing about their rows.
 
-A chunk that the ledger has, or whose upload takes no more, is dropped; what is no request goes to the dead letters.
+A chunk that the ledger has, or whose upload takes no more chunks, is dropped. A message that is no request goes to the
+dead letters.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class DeadChunks:
         while True:
             try:
                 outcome = await self._resolve(message)
-            except Exception as error:  # it can wait: until database and broker answer, it stays unacknowledged
+            except Exception as error:  # it stays unacknowledged until database and broker answer
                 log.warning("dead chunk waits", **describe_error(error))
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -81,14 +82,14 @@ class DeadChunks:
             )
             return "malformed"
         if isinstance(request, TextRequest | EmployeeRequest):
-            # Whoever asked was told long ago that there is no answer; people can see here what no consumer survived.
+            # The client was told long ago that there is no answer. In the dead letters people find the message.
             await dead_letter_malformed(
                 self._engine, self._publisher, message.body, message_id=message.message_id, reason=NEVER_ANSWERED
             )
             return "malformed"
         if not await self._is_wanted(request):
             return "dropped"
-        # A new message: no header of the old one, and with them its delivery count, comes along.
+        # A new message without the headers of the old one, of which one is its delivery count.
         await self._publisher.publish(
             REQUESTS_EXCHANGE,
             REQUESTS_QUEUE,

@@ -1,4 +1,4 @@
-"""Which uploads this producer works on: announced ones at once, all others that nobody works on by the sweep."""
+"""Chooses the uploads that this producer works on: an announced one at once, by a sweep any that nobody works on."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from producer_service.settings import ProducerSettings
     from producer_service.uploads.leases import Lease
     from shared.service.failpoints import Failpoints
+    from shared.upload_status import FinalStatus
     from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
 
-# After a failure of database or store: how long until somebody tries again.
+# After a failure of database or store the upload is free for any producer so much later.
 RETRY_SECONDS = 3
 ANNOUNCEMENTS_AT_A_TIME = 10
 
@@ -69,7 +70,7 @@ class Dispatcher:
         )
 
     async def sweep(self) -> None:
-        """Until cancelled: start what is due and not leased, whether or not anybody announced it."""
+        """Start uploads that are due and not leased, announced or not, until it is cancelled."""
         while True:
             try:
                 await self._start_due_uploads()
@@ -78,7 +79,7 @@ class Dispatcher:
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def stop(self) -> None:
-        """Let go of every upload, so that another producer goes on at once."""
+        """Release every upload, so that another producer goes on at once."""
         runners = list(self._running.values())
         for runner in runners:
             runner.cancel()
@@ -92,7 +93,7 @@ class Dispatcher:
             log.warning("not an announcement: dropped", message_id=message.message_id)
         except (SQLAlchemyError, OSError) as error:
             log.warning("announced upload left to the sweep", **describe_error(error))
-        # A hint has done its work whatever came of it: the table knows of the upload.
+        # The announcement is a hint. Whatever came of it, the table has the upload, and the sweep finds it.
         await acknowledge(message)
 
     async def _start_due_uploads(self) -> None:
@@ -131,7 +132,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             await self._release_lease(lease, after_seconds=0)
             raise
-        except Exception as error:  # whatever it was, a fresh start from the ledger is the answer, a little later
+        except Exception as error:  # a fresh start from the ledger, a little later, may mend it
             upload_log.error("upload put off", retry_seconds=RETRY_SECONDS, **describe_error(error))
             await self._release_lease(lease, after_seconds=RETRY_SECONDS)
         else:
@@ -139,7 +140,7 @@ class Dispatcher:
             upload_log.info("upload finished", status=status)
             await tidy_search_index(self._engine, lease.upload_id)
 
-    async def _run_to_final_state(self, lease: Lease) -> str:
+    async def _run_to_final_state(self, lease: Lease) -> FinalStatus:
         if lease.fruitless >= self._settings.fruitless_leases:
             return await self._end_without_progress(lease)
         async with self._engine.connect() as connection:
@@ -156,7 +157,7 @@ class Dispatcher:
         )
         return await runner.run()
 
-    async def _end_without_progress(self, lease: Lease) -> str:
+    async def _end_without_progress(self, lease: Lease) -> FinalStatus:
         problem = FileProblem(
             FileCode.NO_PROGRESS,
             f"{lease.fruitless} producers in a row died on this file without getting on with it. "

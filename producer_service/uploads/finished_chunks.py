@@ -1,4 +1,4 @@
-"""What the ledger had of an upload before this run began, read along with the file."""
+"""Finds the chunks of an upload that an earlier run finished, so that they are not sent again."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PAGE_ENTRIES = 1000
 
 
 class FinishedChunks:
-    """Asked for first rows in ascending order, it reads the ledger a page at a time, and never twice.
+    """To be asked for first rows in ascending order: then it reads each page of the ledger once, beside the file.
 
-    An entry that is written later may be missed: its chunk is then sent once more, and found done.
+    It may miss an entry that is written later. That chunk is sent once more, and the consumer finds it done.
     """
 
     def __init__(self, engine: AsyncEngine, upload_id: uuid.UUID) -> None:

@@ -1,7 +1,7 @@
-"""Leases: which producer works on an upload, by the database's clock only.
+"""Leases say which producer works on an upload, by the database's clock alone.
 
-Each new holder gets a larger fencing number. A holder that was asleep past its lease proves its number before it
-changes the upload's state, and finds that it is no longer the newest.
+Each new holder gets a larger fencing number. Before a holder changes the upload's state it proves its number. So one
+that slept past its lease finds that there is a newer one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class LeaseLost(RollcallError):
 class Lease(NamedTuple):
     upload_id: uuid.UUID
     fence: int
-    # How many holders before this one died in a row without a new entry in the ledger.
+    # The number of holders in a row before this one that died without a new entry in the ledger.
     fruitless: int
 
 
-# `FOR KEY SHARE` waits for an end in the making (`upload_state.finish` holds the row `FOR UPDATE`), and finds it.
-# A holder that let go, or that comes back to its own upload, has not died of it.
+# `FOR KEY SHARE` waits for a producer that is finishing the upload (`upload_state.finish` holds the row `FOR UPDATE`).
+# A holder that released its lease, or that comes back to its own upload, did not die on it.
 _ACQUIRE = text("""
     INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)
     SELECT id, :owner, 1, now() + make_interval(secs => :seconds), 0, 0
@@ -69,7 +69,7 @@ _DUE = text("""
 
 
 async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: str, seconds: float) -> Lease | None:
-    """None when the upload is finished, unknown, or another's."""
+    """None when the upload is finished, unknown, or leased to another producer."""
     row = (
         await connection.execute(_ACQUIRE, {"upload_id": upload_id, "owner": owner, "seconds": seconds})
     ).one_or_none()
@@ -77,14 +77,14 @@ async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: s
 
 
 async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) -> None:
-    """Raises `LeaseLost`. A lease that ran out while nobody else wanted it is good again."""
+    """Raises `LeaseLost`. A lease that ran out is renewed all the same, unless another producer has the upload."""
     renewed = await connection.execute(_RENEW, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": seconds})
     if renewed.rowcount == 0:
         raise LeaseLost
 
 
 async def release(connection: AsyncConnection, lease: Lease, *, after_seconds: float = 0) -> None:
-    """Let go, so that anyone can go on `after_seconds` from now."""
+    """Any producer can have the upload `after_seconds` from now."""
     await connection.execute(_RELEASE, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": after_seconds})
 
 

@@ -1,4 +1,4 @@
-"""The chunks of one upload that are on their way: sent, not answered, and what the answers add up to."""
+"""Keeps the chunks of one upload that are sent and not answered, and adds up the answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PendingChunks:
         self.last_answer = time.monotonic()
 
     async def wait_for_room(self) -> None:
-        """Wait for a place in the window, for the next `add`."""
+        """Wait for a place in the send window for the next `add`."""
         await self._share.acquire()
 
     def add(self, chunk: FileChunk) -> None:
@@ -44,7 +44,7 @@ class PendingChunks:
         self._empty.clear()
 
     def sent(self, first_row: int) -> None:
-        """The broker has it: from now on an answer is owed."""
+        """The broker has the chunk, so its time to be answered begins."""
         if first_row in self._chunks:
             self._due[first_row] = time.monotonic() + self._answer_seconds[first_row]
 
@@ -62,7 +62,7 @@ class PendingChunks:
         return True
 
     def count(self, byte_count: int, counts: ChunkCounts) -> None:
-        """Add a chunk to the progress; also one that the ledger had before we came."""
+        """Add a chunk to the progress; also one that an earlier run finished."""
         self._bytes_done += byte_count
         self._counts.update(
             inserted=counts.inserted, updated=counts.updated, duplicates=counts.duplicates, rejected=counts.rejected
@@ -73,7 +73,7 @@ class PendingChunks:
         return sum(self.settle(entry.first_row, entry.byte_count, entry.counts) for entry in entries)
 
     def overdue(self) -> list[FileChunk]:
-        """Chunks to be sent again; each waits twice as long for its next turn."""
+        """Chunks to be sent again. Each may then take twice as long until it is overdue once more."""
         now = time.monotonic()
         late = [first_row for first_row, due in self._due.items() if due <= now]
         for first_row in late:
@@ -82,7 +82,7 @@ class PendingChunks:
         return [self._chunks[first_row] for first_row in late]
 
     def make_all_overdue(self) -> None:
-        """Whatever was sent is to be sent again now, unless it is settled first."""
+        """Chunks that were sent and are not settled are to be sent again now."""
         self._due = dict.fromkeys(self._due, time.monotonic())
 
     def first_rows(self) -> list[int]:
@@ -92,7 +92,7 @@ class PendingChunks:
         return first_row in self._chunks
 
     def abandon(self) -> None:
-        """Wait for nothing any more: the upload was cancelled."""
+        """Wait for no answer any more, because the upload was cancelled."""
         for _ in range(len(self._chunks)):
             self._share.release()
         self._chunks.clear()

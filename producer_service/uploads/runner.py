@@ -1,12 +1,12 @@
-"""One upload, from its lease to its final state: read, send, hear, and believe the ledger alone.
+"""Works on one upload from its lease to its final state, and believes the ledger alone.
 
-Two tasks work side by side, and the first that fails ends both:
+Two tasks run side by side, and the first that fails ends both:
 
 * the feed reads the file and sends each chunk that the ledger lacks;
 * the watch renews the lease, writes progress, notices a cancel, asks the ledger when replies stay away, and sends
-  again what was unanswered for too long.
+  chunks again that were unanswered for too long.
 
-Whatever kills a runner, the next one reads the same file, finds the same borders, and skips what the ledger has.
+When a runner dies, the next one reads the same file, finds the same borders, and skips the chunks that the ledger has.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.upload_state import Progress, Upload
     from shared.messages import ChunkReply
     from shared.service.failpoints import Failpoints
+    from shared.upload_status import FinalStatus
     from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ RENEWALS_PER_LEASE = 3
 
 
 class UploadRunner:
-    """`run()` returns the final state. Raises `LeaseLost`, and whatever a fresh start may mend."""
+    """`run()` returns the final state. Raises `LeaseLost`, and errors that a fresh start may mend."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class UploadRunner:
         self._progress_written: Progress | None = None
         self._log = log.bind(upload_id=str(upload.id))
 
-    async def run(self) -> str:
+    async def run(self) -> FinalStatus:
         self._requester.listen(self._upload.id, self)
         try:
             async with self._engine.begin() as connection:
@@ -108,7 +109,7 @@ class UploadRunner:
         self._ask_ledger.set()
 
     def on_requests_lost(self) -> None:
-        # What a consumer has in hand is not lost: the ledger is asked before anything is sent again.
+        # A consumer may still have one of them, so the ledger is asked before any is sent again.
         self._ask_ledger.set()
         self._pending.make_all_overdue()
 
@@ -127,7 +128,7 @@ class UploadRunner:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _feed(self) -> FileProblem | None:
-        """Send every chunk, and return when all are answered. What is wrong with the file is returned, not raised."""
+        """Send every chunk, and wait for all answers. Returns what is wrong with the file, which is no error here."""
         try:
             stream = await asyncio.to_thread(self._store.open_blocking, self._upload.object_key)
             try:
@@ -158,7 +159,7 @@ class UploadRunner:
             return
         if not self._cancelled:
             await self._pending.wait_for_room()
-        # Cancelled meanwhile, perhaps: then the file is only read to its end, for the total.
+        # The upload may have been cancelled meanwhile. Then the file is only read to its end, for the total.
         if not self._cancelled:
             self._pending.add(chunk)
             self._start_sending(chunk)
@@ -174,7 +175,7 @@ class UploadRunner:
             self._sender_error = self._sender_error or sender.exception()
 
     async def _send_until_confirmed(self, chunk: FileChunk) -> None:
-        """However long the broker is away. A publish that failed may have arrived; sending again does no harm."""
+        """Tries again while the broker is away. A publish that failed may have arrived; sending again does no harm."""
         backoff = Backoff(BROKER_RETRY_SECONDS)
         while self._pending.is_waiting_for(chunk.first_row):
             try:
@@ -197,7 +198,7 @@ class UploadRunner:
             try:
                 await self._check_on_upload()
             except (SQLAlchemyError, OSError) as error:
-                # Nothing is lost by waiting: chunks go on, and the fencing number guards the end.
+                # Waiting loses nothing: chunks go on, and the fencing number guards the final state.
                 self._log.warning("the database does not answer", **describe_error(error))
             for chunk in self._pending.overdue():
                 metrics.CHUNKS_REPUBLISHED.inc()
@@ -236,7 +237,7 @@ class UploadRunner:
         self._cancelled = True
         self._pending.abandon()
 
-    async def _finish(self, problem: FileProblem | None) -> str:
+    async def _finish(self, problem: FileProblem | None) -> FinalStatus:
         self._failpoints.hit("producer.before_finish")
         while True:
             try:

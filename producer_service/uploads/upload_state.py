@@ -1,4 +1,4 @@
-"""An upload's row, as its producer reads and changes it: started, in progress, and finished in one transaction."""
+"""Reads and changes an upload's row for its producer: started, in progress, and finished in one transaction."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from producer_service.uploads.leases import Lease
+    from shared.duplicate_mode import DuplicateMode
     from shared.errors import FileProblem
     from shared.messages import ChunkCounts
+    from shared.upload_status import FinalStatus, UploadStatus
 
 
 class Upload(NamedTuple):
-    """What a producer has to know to read a file and send its rows."""
+    """An upload, as far as its producer needs it to read the file and send its rows."""
 
     id: uuid.UUID
-    status: str
-    on_duplicate: str
+    status: UploadStatus
+    on_duplicate: DuplicateMode
     object_key: str
     byte_count: int
     sha256: str
@@ -44,7 +46,7 @@ class Progress(NamedTuple):
 
 
 class LedgerIncomplete(RollcallError):
-    """The file was read to its end, and the ledger still lacks some of it: it is too early to finish."""
+    """The file was read to its end, but the ledger lacks rows of it, so it is too early to finish."""
 
 
 _LOAD = text("""
@@ -53,7 +55,7 @@ _LOAD = text("""
     FROM uploads WHERE id = :upload_id
 """)
 
-# A status that is not `queued` stays: an upload cancelled before it began is `cancelling` all along.
+# A status other than `queued` stays: an upload that was cancelled before it began is `cancelling` already.
 _START = text("""
     UPDATE uploads SET status = CASE WHEN status = 'queued' THEN 'running' ELSE status END,
                        started_at = coalesce(started_at, now()), revision = revision + 1
@@ -103,10 +105,12 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
     )
 
 
-async def start(connection: AsyncConnection, lease: Lease) -> str:
+async def start(connection: AsyncConnection, lease: Lease) -> UploadStatus:
     """The status from now on: `running`, or `cancelling`. Raises `LeaseLost`."""
-    # First the upload and then the lease, as an earlier holder locks them that finishes just now.
-    status: str | None = (await connection.execute(_START, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    # The upload is locked before the lease, in the order of an earlier holder that is finishing just now.
+    status: UploadStatus | None = (
+        await connection.execute(_START, {"upload_id": lease.upload_id})
+    ).scalar_one_or_none()
     await leases.prove(connection, lease)
     if status is None:
         raise leases.LeaseLost
@@ -114,24 +118,24 @@ async def start(connection: AsyncConnection, lease: Lease) -> str:
 
 
 async def write_progress(connection: AsyncConnection, lease: Lease, progress: Progress) -> None:
-    """A hint for people who watch; silently nothing when the lease is no longer ours."""
+    """Progress is a hint for people who watch. Nothing is written when another producer has the lease."""
     await connection.execute(_PROGRESS, _counts(progress) | {"upload_id": lease.upload_id, "fence": lease.fence})
 
 
-async def current_status(connection: AsyncConnection, upload_id: uuid.UUID) -> str:
-    status: str = (await connection.execute(_STATUS, {"upload_id": upload_id})).scalar_one()
+async def current_status(connection: AsyncConnection, upload_id: uuid.UUID) -> UploadStatus:
+    status: UploadStatus = (await connection.execute(_STATUS, {"upload_id": upload_id})).scalar_one()
     return status
 
 
 async def finish(
     connection: AsyncConnection, lease: Lease, *, rows_read: int | None, byte_count: int, problem: FileProblem | None
-) -> str:
+) -> FinalStatus:
     """Set the final state from the ledger; returns it. Raises `LeaseLost` and `LedgerIncomplete`.
 
-    `rows_read` None: nobody could count them, so those count that the ledger has. The upload is locked `FOR UPDATE`
-    first: chunks in flight commit before it or find the upload closed.
+    With `rows_read` None nobody could count the file's rows, and those count that the ledger has. The upload is locked
+    `FOR UPDATE` first, so that chunks in flight commit before or find the upload closed.
     """
-    status = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).scalar_one_or_none()
+    status: UploadStatus | None = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).scalar_one_or_none()
     if status is None:
         raise leases.LeaseLost
     await leases.prove(connection, lease)
@@ -157,7 +161,9 @@ async def finish(
     return final
 
 
-def _final_state(status: str, totals: ledger.LedgerTotals, rows_read: int, problem: FileProblem | None) -> str:
+def _final_state(
+    status: UploadStatus, totals: ledger.LedgerTotals, rows_read: int, problem: FileProblem | None
+) -> FinalStatus:
     if problem is not None:
         return "failed"
     if status == "cancelling":

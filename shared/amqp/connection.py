@@ -1,4 +1,4 @@
-"""Opening and closing a connection to the broker: one of the nodes given, with a heartbeat and deadlines."""
+"""Opens and closes connections to the broker, within deadlines, to whichever of the given nodes answers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ log = structlog.get_logger(__name__)
 CONNECT_TIMEOUT_SECONDS = 10
 CLOSE_TIMEOUT_SECONDS = 3
 
-# What the libraries raise for a broker that is away, refuses, or has closed the channel under us. The first are
-# aio-pika's own list; one of them, StopAsyncIteration, is what a connect raises when the broker hangs up at once.
+# The libraries raise these for a broker that is away, refuses, or has closed the channel. The first are aio-pika's own
+# list; one of them, StopAsyncIteration, comes from a connect when the broker hangs up at once.
 _BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError)
 
 
 class BrokerUnavailable(TryAgainLater):
-    """The broker cannot be reached, or did not confirm in time. What was published may still arrive."""
+    """The broker cannot be reached, or did not confirm in time. A message that was published may still arrive."""
 
     was_connected = False
 
 
 @contextlib.contextmanager
 def broker_errors(doing: str) -> Iterator[None]:
-    """Around calls to the broker, and outside of their deadlines: all that they raise becomes `BrokerUnavailable`.
+    """Turns all errors of calls to the broker into `BrokerUnavailable`. It stands outside of their deadlines.
 
-    A cancellation, too, unless it is our own task's: with CancelledError the library rejects whatever still waits on a
-    connection that got stuck, and whoever took that for the end of the service would be gone for good.
+    A CancelledError too, unless this task itself is cancelled: the library raises it from every call that waits on a
+    stuck connection, and a task that took it for the end of the service would never come back.
     """
     try:
         yield
@@ -57,8 +57,8 @@ def broker_errors(doing: str) -> Iterator[None]:
 async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
     """Connect to the first node that answers, in random order; `name` is shown in the management UI.
 
-    Not aio-pika's robust connection: that one restores an exclusive queue by its old name, which after a half-open
-    drop the broker refuses (405) for the whole connection. Reconnecting is the caller's loop.
+    aio-pika's robust connection is not used: it restores an exclusive queue by its old name, which the broker refuses
+    (405) after a half-open drop, for the whole connection. The caller reconnects in a loop.
     """
     nodes = settings.amqp_url.get_secret_value().split(",")
     random.shuffle(nodes)
@@ -77,7 +77,7 @@ async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
 
 
 async def close_quietly(connection: AbstractConnection | None) -> None:
-    """Close within a deadline: while the broker blocks publishers a polite close can hang for ever."""
+    """Close within a deadline, because a close can hang for ever while the broker blocks publishers."""
     if connection is None:
         return
     with contextlib.suppress(BrokerUnavailable), broker_errors("not closed"):

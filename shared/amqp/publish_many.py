@@ -1,9 +1,9 @@
-"""Many publishes in one write to the socket.
+"""Publishes many messages with one write to the socket.
 
 aiormq's `basic_publish` holds the channel's lock for each message, and a lock changes hands once in an iteration of the
-event loop: every message of many at once costs an iteration and a system call here, and a packet at the broker. This
-does for all of them together what it does for one. It keeps aiormq's own books of confirms, whose names are public but
-undocumented: `tests/integration/shared/amqp/test_publisher.py` holds it to what they promise.
+event loop. So each of many messages would cost an iteration and a system call here, and a packet at the broker. This
+module does for all of them together what aiormq does for one. It enters the confirms into aiormq's own tables, whose
+names are public but undocumented; `tests/integration/shared/amqp/test_publisher.py` shows that they still work so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITE_BYTES: Final = 64 * 1024
 
 
 class OutgoingMessage(NamedTuple):
-    """Its `message_id` is one that nothing else in flight on the channel has: by it a returned message is known."""
+    """Its `message_id` differs from that of all others in flight on the channel: by it a returned message is known."""
 
     body: bytes
     properties: Basic.Properties
@@ -46,7 +46,7 @@ async def publish_many(
     async with channel.lock:
         for batch in _batches(channel, publish, messages):
             await channel.write_queue.put(ChannelFrame(batch.frames, should_close=False))
-            # Counted only now that they are on their way. Nothing else has run since, so no answer can be here yet.
+            # Counted only once the frames are in the queue. Nothing else has run since, so no confirm can be here yet.
             confirms += [_expect_confirm(channel, message_id) for message_id in batch.message_ids]
     for confirm in confirms:
         await confirm

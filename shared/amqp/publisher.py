@@ -1,4 +1,4 @@
-"""Publishing with publisher confirms, on a connection of its own that is replaced whenever it is in doubt."""
+"""Publishes with publisher confirms, on a connection of its own that is replaced whenever it is in doubt."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def persistent_message(
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> OutgoingMessage:
-    """A message that outlives the broker's restart.
+    """A message that survives a restart of the broker.
 
-    `message_id` is fresh for each attempt unless given: returned messages are known by it, and of two in flight on one
-    channel the wrong one would be taken for the returned one.
+    Its `message_id` is new for each attempt unless given. A returned message is known by it: with two of one id in
+    flight on a channel, the wrong one would be taken for the returned one.
     """
     return OutgoingMessage(
         body,
@@ -52,11 +52,11 @@ def persistent_message(
 
 
 class Publisher:
-    """Persistent, mandatory, confirmed publishes. Returns = the broker has it on disk in a queue.
+    """Publishes persistent, mandatory messages. When a publish returns, the broker has it on disk in a queue.
 
-    Any failure throws the connection away: after a timeout nobody knows what is in flight on its channel, and a
-    message that timed out while the broker blocked publishers is still delivered later. Every caller must therefore
-    be able to publish the same thing again without harm.
+    Any failure throws the connection away, because after a time-out nobody knows what is in flight on its channel. A
+    message that timed out while the broker blocked publishers is delivered later. So every caller must be able to
+    publish the same message again without harm.
     """
 
     def __init__(self, settings: SharedSettings, name: str) -> None:
@@ -85,7 +85,7 @@ class Publisher:
     ) -> None:
         """Publish and wait for the confirm. Raises `BrokerUnavailable`; the message may or may not have arrived.
 
-        What is `mandatory` must reach a queue: if there is none, the next publish declares the topology anew.
+        A `mandatory` message must reach a queue. If there is none, the next publish declares the topology anew.
         """
         message = persistent_message(
             body, message_id=message_id, correlation_id=correlation_id, reply_to=reply_to, headers=headers

@@ -1,4 +1,4 @@
-"""How many messages wait in each queue, and who takes them."""
+"""Asks the broker for the number of messages and consumers of each queue."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from shared.service.settings import SharedSettings
 
 QUEUES: Final = (UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE)
-# A broker that does not answer must not keep whoever asks waiting.
+# A broker that does not answer must not keep the caller waiting.
 ANSWER_SECONDS: Final = 3
 
 
 class QueueDepth(NamedTuple):
-    """Messages that are ready (those in a consumer's hands do not count), and consumers."""
+    """The ready messages, without those that a consumer has and did not acknowledge, and the consumers."""
 
     messages: int
     consumers: int
 
 
 class BrokerState(NamedTuple):
-    """What the broker says of itself and of each of `QUEUES`."""
+    """The broker's version, and the depth of each of `QUEUES`."""
 
     version: str | None
     queues: dict[str, QueueDepth]
 
 
 async def read_broker_state(settings: SharedSettings) -> BrokerState | None:
-    """None when the broker does not answer in time. On a connection of its own, which is closed again."""
+    """None when the broker does not answer in time. It opens a connection for this, and closes it again."""
     connection = None
     try:
         with broker_errors("no answer"):
@@ -65,7 +65,7 @@ async def read_depth(settings: SharedSettings, queue: str) -> int | None:
 
 
 def _version(connection: AbstractConnection) -> str | None:
-    """As the broker said when it greeted us."""
+    """The version that the broker said when the connection was opened."""
     transport = connection.transport
     said = transport.connection.server_properties.get("version") if transport is not None else None
     return said if isinstance(said, str) else None

@@ -1,4 +1,4 @@
-"""One consumer on one queue, kept alive: connects, declares, consumes, and does so again after every loss."""
+"""Keeps one consumer on one queue: it connects, declares and consumes, and does so again after every loss."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def existing_queue(name: str) -> DeclareQueue:
 class Subscription:
     """`run()` consumes until `stop()`, whatever happens to the broker meanwhile.
 
-    Messages are handled one after another in a task of ours: aiormq cancels the callbacks of a channel that dies, and
-    a cancelled transaction is the last thing we want then. A message that arrives after a reconnect waits until the
-    one in hand is finished, so there is never more than one at work. `on_message` settles its message itself.
+    Messages are handled one after another in a task of its own, because aiormq cancels the callbacks of a channel that
+    dies, and with them their transactions. A message that arrives after a reconnect waits until the one before it is
+    finished. `on_message` settles its message itself.
 
-    A deleted queue is noticed twice: by the broker's `basic.cancel`, and by a passive declare every few seconds.
+    A deleted queue is noticed in two ways: by the broker's `basic.cancel`, and by a passive declare every few seconds.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Subscription:
         self.queue_name: str | None = None
         self._queue_was_deleted = False
         self.on_subscribed: Callable[[], None] | None = None
-        # Subscribed again after the broker's `basic.cancel`: what was in the queue is gone.
+        # Called after the queue was deleted and declared again: the messages that were in it are gone.
         self.on_queue_renewed: Callable[[], None] | None = None
 
     @property
@@ -82,7 +82,7 @@ class Subscription:
         return self.queue_name is not None
 
     def pause(self) -> None:
-        """Stop consuming until `resume()`. The connection closes, so what is unacknowledged goes back, once."""
+        """Stop consuming until `resume()`. The connection closes, so unacknowledged messages go back, once."""
         self._not_paused.clear()
         self._interrupt_consuming()
 
@@ -90,7 +90,7 @@ class Subscription:
         self._not_paused.set()
 
     def stop(self) -> None:
-        """Take no more messages; `run()` returns when the one in hand is settled."""
+        """Take no more messages; `run()` returns once the current one is settled."""
         self._stopping = True
         self._not_paused.set()
         self._interrupt_consuming()
@@ -113,7 +113,7 @@ class Subscription:
                         backoff.reset()
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
                     await self._sleep_unless_interrupted(delay)
-                except Exception as error:  # nothing that a broker can answer may end consumption
+                except Exception as error:  # no answer of a broker may end consumption
                     log.error("subscription failed", subscription=self._name, **describe_error(error))
                     await self._sleep_unless_interrupted(RECONNECT_SECONDS[-1])
             await self._idle.wait()
@@ -150,14 +150,14 @@ class Subscription:
                 await self._until_interrupted_or_lost(channel, queue.name, lost)
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     await queue.cancel(consumer_tag)
-            self._drop_undelivered()
+            self._drop_not_begun()
             await self._idle.wait()
         except BrokerUnavailable as error:
             error.was_connected = connected
             raise
         finally:
             self.queue_name = None
-            self._drop_undelivered()
+            self._drop_not_begun()
             await close_quietly(connection)
 
     def _subscribed_to(self, queue_name: str) -> None:
@@ -171,15 +171,15 @@ class Subscription:
 
     def _interrupt_consuming(self) -> None:
         self._interrupt.set()
-        self._drop_undelivered()
+        self._drop_not_begun()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        # What still arrives while we let go is not begun either.
+        # After an interrupt no message is begun any more.
         if not self._interrupt.is_set():
             self._inbox.put_nowait(message)
 
-    def _drop_undelivered(self) -> None:
-        """Drop what was delivered and not begun: the broker delivers it again when the connection closes."""
+    def _drop_not_begun(self) -> None:
+        """Drop messages that were not begun: the broker delivers them again when the connection closes."""
         while not self._inbox.empty():
             self._inbox.get_nowait()
 
@@ -202,7 +202,7 @@ class Subscription:
     async def _until_interrupted_or_lost(
         self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[object]
     ) -> None:
-        """Returns when we are asked to let go; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
+        """Returns after an interrupt; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
         interrupted: asyncio.Future[object] = asyncio.create_task(self._interrupt.wait())
         try:
             while not self._interrupt.is_set():

@@ -1,4 +1,4 @@
-"""Every exchange and queue, with its arguments: the same declarations on RabbitMQ 3.10 and 4.x."""
+"""Declares every exchange and queue, with the same arguments on RabbitMQ 3.10 and 4.x."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ REQUESTS_QUEUE: Final = "employees.requests"
 DEAD_LETTERS_QUEUE: Final = "employees.dead-letters"
 DEAD_CHUNKS_QUEUE: Final = "employees.dead-chunks"
 
-# Of the exchange `replies`: what concerns all producers reaches every callback queue.
+# A key of the exchange `replies`: a message for all producers reaches every callback queue by it.
 PRODUCERS_KEY: Final = "producers"
 
 ROW_KEY: Final = "row"
 MALFORMED_KEY: Final = "malformed"
 CHUNK_KEY: Final = "chunk"
 
-# A quorum queue's default limit (20 from RabbitMQ 4.0 on) would drop what only waits; no limit cannot be said on 3.10.
+# From RabbitMQ 4.0 on a quorum queue drops a message at its 20th return, unless it has a limit of its own. RabbitMQ
+# 3.10 has no way to say "no limit".
 _NEVER: Final = 1_000_000
 REQUEST_DELIVERY_LIMIT: Final = 10
 
 
 async def declare_topology(channel: AbstractChannel) -> None:
-    """Declare everything; safe to repeat. Dead letters come first: what a queue dead-letters needs a place to go."""
+    """Safe to repeat. The dead letters come first, because other queues dead-letter into them."""
     dead_letters = await channel.declare_exchange(DEAD_LETTERS_EXCHANGE, ExchangeType.TOPIC, durable=True)
     letters = await channel.declare_queue(
         DEAD_LETTERS_QUEUE,

@@ -1,4 +1,4 @@
-"""The one way to a Postgres connection: a bounded pool whose sessions cannot wait or idle for ever."""
+"""Makes the services' pools of Postgres connections: bounded, and with sessions that cannot wait or idle for ever."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 5
 
-# Classes of SQLSTATE that say something about the row: a value or constraint is violated. Everything else is ours.
+# Errors of these classes of SQLSTATE are about the row: it violates a type or a constraint. All others are ours.
 ROW_FAULT_CLASSES = frozenset({"21", "22", "23"})
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout, OSError, TimeoutError)
@@ -41,11 +41,11 @@ def create_engine(
 ) -> AsyncEngine:
     """No connection is made yet. A pool that is used up raises `sqlalchemy.exc.TimeoutError` after its timeout.
 
-    A server that says nothing for `database_answer_timeout_seconds`, or for as long as the pool's longest statement
+    A server that does not answer for `database_answer_timeout_seconds`, or for as long as the pool's longest statement
     may take, raises `TimeoutError`, and the connection is thrown away. With `autocommit` each statement is a
-    transaction, and takes one round trip instead of three. Without `ping` a connection is not asked whether it lives
-    before it is used, which takes three more: one that the driver knows closed is replaced, and on one that died
-    without a word the first statement fails.
+    transaction of its own, and takes one round trip instead of three. With `ping` three more round trips ask whether a
+    connection lives before it is used. Without it, a connection that the driver knows as closed is replaced, and on
+    one whose server died in silence the first statement fails.
     """
     url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(
@@ -65,7 +65,7 @@ def create_engine(
                 "lock_timeout": f"{int(settings.lock_timeout_seconds * 1000)}",
                 "idle_in_transaction_session_timeout": f"{int(settings.idle_in_transaction_timeout_seconds * 1000)}",
                 "statement_timeout": f"{int(statement_timeout_seconds * 1000)}",
-                # Batches are planned for their size each time otherwise, and JIT never pays for them.
+                # Postgres would compile the plan of a large batch each time, which costs more than it saves.
                 "jit": "off",
                 **server_settings,
             },
@@ -78,20 +78,20 @@ def create_engine(
 
 
 def _replace_if_closed(connection: Any, *_: Any) -> None:
-    """Instead of a ping: the driver hears when a server closes or dies."""
+    """The driver knows when a server has closed a connection, so no ping is needed for that."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
 def is_row_fault(error: BaseException) -> bool:
-    """Whether a database error is about the row that was written, not about the database or us."""
+    """True for a database error that the row caused which was written; false for one of the database or of ours."""
     state = sqlstate(error)
     return state is not None and state[:2] in ROW_FAULT_CLASSES
 
 
 def _mark_as_disconnected(context: ExceptionContext) -> None:
-    # Otherwise it would be asked to roll back, and waited for as long again.
+    # Otherwise the silent server would be asked to roll back, and waited for as long again.
     if isinstance(context.original_exception, TimeoutError):
         context.is_disconnect = True
-        # Where one of them died without a word the others did too, and not all pools ask before they use one.
+        # The pool's other connections go to the same server, and not every pool pings before it uses one.
         context.invalidate_pool_on_disconnect = True

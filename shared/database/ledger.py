@@ -1,7 +1,7 @@
-"""The ledger: which chunks have had their effect, and what became of their rows.
+"""The ledger has an entry for each chunk that had its effect, with what became of its rows.
 
-A consumer writes an entry in the transaction of the chunk's effect; the producer reads them. Nothing else decides
-whether a chunk is done.
+A consumer writes the entry in the transaction of the effect, and the producer reads it. Nothing else decides whether a
+chunk is done.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry:
 async def entries_among(
     connection: AsyncConnection, upload_id: uuid.UUID, first_rows: Sequence[int]
 ) -> list[LedgerEntry]:
-    """Those of the chunks with these first rows that are done."""
+    """The entries of the chunks with these first rows, as far as they are done."""
     rows = await connection.execute(_ENTRIES_AMONG, {"upload_id": upload_id, "first_rows": list(first_rows)})
     return [_entry(row) for row in rows.all()]
 
@@ -135,5 +135,5 @@ def _entry(row: Sequence[Any]) -> LedgerEntry:
 
 
 def _as_dict(value: Any) -> dict[str, int]:
-    """`jsonb` in a textual statement comes as its text."""
+    """In a textual statement `jsonb` comes as text."""
     return dict(json.loads(value)) if isinstance(value, str) else dict(value or {})

@@ -1,4 +1,4 @@
-"""A service starts only on a schema that it knows: an older one is refused, a newer one taken with a warning."""
+"""Refuses a schema that is older than a service needs; a newer one gets a warning only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SchemaTooOld(RollcallError):
 
 
 async def require_schema(engine: AsyncEngine, *, wait_seconds: float = DATABASE_WAIT_SECONDS) -> None:
-    """At start: wait a little for the database, and refuse to go on without the schema that this service knows."""
+    """Wait a little for the database, and raise `SchemaTooOld` unless it has the schema that this service needs."""
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -62,7 +62,7 @@ async def check_schema(connection: AsyncConnection) -> None:
 async def _revision(connection: AsyncConnection) -> str | None:
     try:
         return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
-    except Exception as error:  # only "no such table" is an answer; everything else goes on up
+    except Exception as error:  # only "no such table" is an answer
         if sqlstate(error) == _UNDEFINED_TABLE:
             return None
         raise

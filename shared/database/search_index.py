@@ -1,4 +1,4 @@
-"""After an upload: merge the search indexes' pending lists and renew the statistics, so that searches stay fast."""
+"""Keeps searches fast after an upload: merges the search indexes' pending lists, and renews the statistics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Below a share of the table, what autovacuum does by itself is enough.
+# For a smaller share of the table than this, autovacuum does enough by itself.
 WORTH_IT_SHARE = 0.02
 
 _MERGE = text("""
@@ -31,7 +31,7 @@ _CHANGED_SHARE = text("""
 
 
 async def tidy_search_index(engine: AsyncEngine, upload_id: uuid.UUID) -> None:
-    """A failure is logged and forgotten: this is housekeeping, and the next upload does it again."""
+    """A failure is only logged, because the next upload does it again."""
     try:
         async with engine.connect() as plain:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")

@@ -37,9 +37,9 @@ metadata = MetaData(
 
 TOTAL_SLOTS = 64
 
-# What a search looks at, and the two parts of it that have an index each; a query uses one only when it says the very
-# same. The newline, chr(10), keeps a term from matching across name and email. An email is ASCII: its domain needs no
-# collation. (The inner parentheses are how Postgres prints the expressions back.)
+# A search looks at the first of these; the other two are its parts, and have an index each. A query uses an index only
+# when it says the very same expression. The newline, chr(10), keeps a term from matching across name and email. An
+# email is ASCII, so its domain needs no collation. The inner parentheses are how Postgres prints the expressions.
 SEARCH_TEXT = "lower((employee_name || chr(10)) || email)"
 NAME_AND_LOCAL_PART = "lower((employee_name || chr(10)) || \"left\"(email, strpos(email, '@')))"
 EMAIL_DOMAIN = "lower(split_part(email, '@', 2) COLLATE \"C\")"
@@ -59,8 +59,8 @@ def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
 
 
-# One row a file that was answered 202. `sequence` is the order of acceptance. The counts are hints while the upload
-# runs (its producer adds up replies) and the ledger's sums once it is finished.
+# A row for each file that was answered 202. `sequence` is the order of acceptance. While the upload runs the counts are
+# hints, because its producer adds up replies; once it is finished they are the ledger's sums.
 uploads = Table(
     "uploads",
     metadata,
@@ -105,7 +105,8 @@ uploads = Table(
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
 
-# Which producer works on an upload. Apart from `uploads`, so that renewing never waits for a chunk's lock.
+# A lease says which producer works on an upload. It has a table of its own, so that to renew it never waits for the
+# lock that a chunk has on the upload.
 upload_leases = Table(
     "upload_leases",
     metadata,
@@ -119,7 +120,7 @@ upload_leases = Table(
     Column("chunks_at_start", BigInteger, nullable=False, server_default=text("0")),
 )
 
-# The ledger: a chunk that stands here has had its effect; one that does not has had none.
+# The ledger: exactly the chunks with an entry have had their effect.
 upload_chunks = Table(
     "upload_chunks",
     metadata,
@@ -136,8 +137,8 @@ upload_chunks = Table(
     CheckConstraint("row_count = inserted + updated + duplicates + rejected", name="accounted_check"),
 )
 
-# Which consumers were at a row when they were last seen (careful mode). No foreign key: its check would wait for the
-# lock that the same consumer's transaction holds on the upload.
+# In careful mode a marker says which consumers were at work on a row. There is no foreign key: its check would wait for
+# the lock that the same consumer's transaction has on the upload.
 row_markers = Table(
     "row_markers",
     metadata,
@@ -147,8 +148,8 @@ row_markers = Table(
     _timestamp("marked_at", now=True),
 )
 
-# The rows of the dead letters and of an upload's report. A redriven row that succeeds leaves; a dead letter that
-# somebody deleted stays in the report (`discarded_at`).
+# The rows of the dead letters and of an upload's report. A row leaves when a redrive of it succeeds. The row of a
+# deleted dead letter stays for the report (`discarded_at`).
 rejected_rows = Table(
     "rejected_rows",
     metadata,
@@ -171,8 +172,8 @@ rejected_rows = Table(
     ),
 )
 
-# The outbox of the dead letters. An entry stands for the rows of its range that died when it was made (they have its
-# `dead_at`), and goes when the broker has confirmed their letters.
+# The outbox of the dead letters. An entry stands for the rows of its range that have its `dead_at`. It is deleted when
+# the broker has confirmed their letters.
 unpublished_letters = Table(
     "unpublished_letters",
     metadata,
@@ -198,7 +199,7 @@ malformed_messages = Table(
     Index("malformed_messages_oldest_idx", "dead_at", "id", postgresql_where=text("discarded_at IS NULL")),
 )
 
-# What became of an employee that came as a request of its own: a redelivery answers the same. Kept for a day.
+# A redelivered request for a single employee is answered from here. An outcome is kept for a day.
 request_outcomes = Table(
     "request_outcomes",
     metadata,
@@ -220,9 +221,9 @@ employees = Table(
     Column("email", Text, nullable=False),
     Column("upload_sequence", BigInteger, nullable=False),
     Column("row_number", BigInteger, nullable=False),
-    # Whether it stands as what an `update` upload said: such a one gives way only to a later `update`.
+    # True when an `update` upload wrote it: then only a later `update` replaces it.
     Column("by_update", Boolean, nullable=False),
-    # The upload whose row this one replaced; null = inserted. PostgreSQL tells the old row from 18 on only.
+    # The upload whose row this one replaced; null when it was inserted. Only from PostgreSQL 18 on can RETURNING tell.
     Column("replaced_sequence", BigInteger),
     _timestamp("created_at", now=True),
     _timestamp("updated_at", now=True),
@@ -236,9 +237,9 @@ employees = Table(
     Index("employees_domain_idx", text(EMAIL_DOMAIN)),
 )
 
-# The domain of every employee's email, kept by triggers on `employees`: a search finds the domains here, and their
-# employees by the index. A domain that two transactions brought at once stands here twice, since neither waits for the
-# other; it stays when its last employee is deleted.
+# The domain of every employee's email, kept by triggers on `employees`. A search finds the domains here, and their
+# employees by the index. Two transactions that bring a domain at once do not wait for each other, so it may stand here
+# twice. It stays when its last employee is deleted.
 email_domains = Table(
     "email_domains",
     metadata,
@@ -252,7 +253,7 @@ email_domains = Table(
     ),
 )
 
-# The exact number of employees, spread over slots so that consumers do not queue for one row. Sum it.
+# The exact number of employees is the sum of the slots. With one slot consumers would wait for each other.
 employee_totals = Table(
     "employee_totals",
     metadata,

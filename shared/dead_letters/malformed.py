@@ -1,4 +1,4 @@
-"""Messages that are no requests: stored, published to the dead letters, and so accounted for like a bad row."""
+"""Stores messages that are no requests, and publishes them to the dead letters, so that they are accounted for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARK_MALFORMED_PUBLISHED = text("UPDATE malformed_messages SET published_at = n
 async def dead_letter_malformed(
     engine: AsyncEngine, publisher: Publisher, body: bytes, *, message_id: str | None, reason: str
 ) -> None:
-    """Store and publish a message that is no request. Its id is made from it, so that a redelivery adds nothing."""
+    """Its id is made from the message, so that a redelivery adds no second row."""
     digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
     malformed_id = uuid.uuid5(uuid.NAMESPACE_OID, digest)
     identity = letter_id(MalformedLetter(malformed_id))

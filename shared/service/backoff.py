@@ -1,4 +1,4 @@
-"""How long to wait before the next try: longer after each failure, up to a longest pause that then repeats."""
+"""Pauses between tries grow with each failure, up to a longest one that then repeats."""
 
 from __future__ import annotations
 

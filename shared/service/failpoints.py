@@ -1,4 +1,4 @@
-"""Places in the code where a test can make a process die, stop or fail; nothing at all unless a setting names them.
+"""Failpoints are places where a test can make a process die, stop or fail. One that no setting names does nothing.
 
 The setting is JSON: `{"consumer.after_commit": {"action": "kill", "after": 2}}`. `action` is `kill` (SIGKILL to
 ourselves), `stop` (SIGSTOP), `raise`, or `pause` for `seconds`; `after` lets so many passes go by first, `times`
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FailpointHit(RuntimeError):
-    """What the action `raise` raises."""
+    """Raised by the action `raise`."""
 
 
 class _Action(msgspec.Struct, forbid_unknown_fields=True):

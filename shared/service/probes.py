@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`, alike in every service."""
+"""The routes `/livez`, `/readyz` and `/metrics`, which are alike in every service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,12 +12,12 @@ TASKS = Gauge("rollcall_tasks", "Tasks at work in the service's event loop")
 
 CHECK_TIMEOUT_SECONDS = 3
 
-# Raises, or returns False, when the service cannot do its work for this reason.
+# A check raises or returns False when the service cannot do its work.
 Check = Callable[[], Awaitable[bool]]
 
 
 def probe_router(checks: Mapping[str, Check], *, informative: Mapping[str, Check] | None = None) -> APIRouter:
-    """Readiness fails on any of `checks`; `informative` ones are reported and fail nothing."""
+    """Readiness fails when any of `checks` does; those of `informative` are only reported."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/livez", summary="The process answers; nothing else is asked", operation_id="livez")
@@ -54,5 +54,5 @@ async def _run(check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return "ok" if await check() else "failed"
-    except Exception:  # whatever a check raises means the same here: not ready
+    except Exception:  # any error of a check means: not ready
         return "failed"

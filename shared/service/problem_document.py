@@ -70,7 +70,7 @@ def problem_response(
 
 
 def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
-    """Where a request is not as described, and why. Pydantic's `input` and `ctx` stay out: they hold what was sent."""
+    """The place and reason of each mistake. Pydantic's `input` and `ctx` stay out, because they hold what was sent."""
     return [
         {"location": ".".join(str(part) for part in each["loc"]), "detail": str(each["msg"])} for each in error.errors()
     ]

@@ -55,7 +55,7 @@ class SharedSettings(BaseSettings):
 
 
 class UploadStoreSettings(BaseSettings):
-    """Where uploaded files lie; a mixin of the two services that touch them."""
+    """The place of the uploaded files; a mixin for the two services that touch them."""
 
     upload_store_url: str = Field(
         validation_alias="ROLLCALL_UPLOAD_STORE_URL",

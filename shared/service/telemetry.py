@@ -1,4 +1,4 @@
-"""Logs as JSON lines that hold no employee data, and the metrics that every service has."""
+"""Writes logs as JSON lines that hold no employee data."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CHATTY_LOGGERS = {
     "python_multipart": logging.ERROR,
 }
 
-# FastAPI's own would give addresses with what people search for, and the texts of errors, to whatever OpenTelemetry
-# finds in the environment (P8); and asking for that costs a small request a part of its time.
+# FastAPI's own telemetry would send addresses, which hold search terms, and the texts of errors to any exporter that
+# OpenTelemetry finds in the environment (P8). It also costs a small request a part of its time.
 NO_FASTAPI_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """What a log line may say of an error: its class, SQLSTATE and places, never its text.
+    """The class, SQLSTATE and places of an error, for a log line; never its text (P8).
 
-    Texts quote values: Postgres puts the offending key into its detail, a Python error its argument (P8).
+    Texts quote values: Postgres puts the offending key into its detail, a Python error its argument.
     """
     frames = [
         f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
@@ -65,7 +65,7 @@ def configure_logging(service: str, level: str) -> None:
         _errors_without_their_text,
     ]
     structlog.configure(
-        # Past the standard library, whose records and handlers cost more than all else of a line.
+        # The standard library is left out: its records and handlers cost more than the rest of a line.
         processors=[*shared_steps, _as_json],
         logger_factory=_Output,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -90,18 +90,18 @@ def configure_logging(service: str, level: str) -> None:
         uvicorn_logger = logging.getLogger(name)
         uvicorn_logger.handlers = []
         uvicorn_logger.propagate = True
-    # Its lines hold the query string, and so what people search for.
+    # Its lines hold the query string, and with it search terms.
     logging.getLogger("uvicorn.access").disabled = True
 
 
 class _Output:
-    """A logger, as structlog asks for it, that writes to standard output."""
+    """A logger, in the form that structlog asks for, that writes to standard output."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def msg(self, line: str) -> None:
-        # As the standard library has it: nobody fails because a line cannot be written.
+        # As in the standard library, a line that cannot be written makes nobody fail.
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()

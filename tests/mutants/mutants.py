@@ -106,8 +106,8 @@ MUTANTS: Final = (
         (
             Change(
                 _DELIVERY,
-                "below: whatever arrives here is ours\n",
-                "below: whatever arrives here is ours\n            await message.reject(requeue=False)\n",
+                "never arrives here, so it is ours\n",
+                "never arrives here, so it is ours\n            await message.reject(requeue=False)\n",
             ),
         ),
         ("tests/integration/consumer_service/test_delivery.py", "-k", "given_back"),

@@ -74,7 +74,9 @@ async def test_many_of_which_no_queue_takes_any_raise_and_the_next_one_works(
     publisher: Publisher, broker: Broker
 ) -> None:
     with pytest.raises(BrokerUnavailable):
-        await publisher.publish_all(REQUESTS_EXCHANGE, "no.such.queue", [persistent_message(b"lost") for _ in range(300)])
+        await publisher.publish_all(
+            REQUESTS_EXCHANGE, "no.such.queue", [persistent_message(b"lost") for _ in range(300)]
+        )
 
     await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"next")
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from producer_service.uploads.send_window import WindowShare, SendWindow
+from producer_service.uploads.send_window import SendWindow, WindowShare
 from tests.support.waiting import eventually
 
 
