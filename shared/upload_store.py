@@ -143,7 +143,7 @@ class UploadStore:
                         yield each["path"]
 
     async def delete_unfinished_older_than(self, age: timedelta) -> int:
-        """Delete the remains of killed writers in a folder; their number. On S3 a lifecycle rule of the bucket does this."""
+        """Delete what killed writers left in a folder; their number. On S3 a lifecycle rule of the bucket does it."""
         if self._folder is None:
             return 0
         return await asyncio.to_thread(_delete_unfinished, self._folder, time.time() - age.total_seconds())

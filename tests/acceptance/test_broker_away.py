@@ -16,10 +16,10 @@ from producer_service.settings import ProducerSettings
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
-from tests.support.chance import printed_chance
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.own_broker import OwnBroker, own_broker
 from tests.support.reference import read_top_to_bottom
+from tests.support.seeded_random import seeded_random
 from tests.support.servers import Servers
 from tests.support.services import Backends, Service, Services
 from tests.support.system import System
@@ -129,7 +129,7 @@ async def test_chunks_that_a_killed_broker_had_not_confirmed_are_published_again
 async def test_random_faults_of_the_broker_during_an_upload_leave_no_trace(
     rabbit: OwnBroker, servers: Servers, services: Services, system: System, amqp_url: str, mixed: MixedUpload
 ) -> None:
-    chance = printed_chance()
+    chance = seeded_random()
     async with tcp_proxy(amqp_url) as proxy, test_servers.management(rabbit.instead_of(servers)) as api:
 
         async def close_all() -> None:

@@ -23,7 +23,7 @@ async def test_row_that_always_kills_its_consumer_is_poison_and_the_rest_of_its_
     file, other = _clean_file(tmp_path / "poisoned.csv", 100), tmp_path / "other.csv"
     other.write_text("employee_name,company_name,mobile_no,email\nAda Byron,Engines,+441234567890,ada@byron.example\n")
     poison = row_that_kills(person(FAILING_ROW).email, chunk_seconds=1)
-    consumers = [services.launch("consumer_service", poison, comes_back=True) for _ in range(2)]
+    consumers = [services.launch("consumer_service", poison, restarts_when_dead=True) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
     await system.until_consumed_by(2)

@@ -9,8 +9,8 @@ import pytest
 from shared.amqp.topology import REQUESTS_QUEUE
 from shared.upload_status import FINAL_STATES
 from tests.acceptance.conftest import MixedUpload
-from tests.support.chance import printed_chance
 from tests.support.failpoint_settings import CONSUMER, PRODUCER, killing_consumer, killing_producer, slow_consumer
+from tests.support.seeded_random import seeded_random
 from tests.support.services import KILLED, Kind, Services
 from tests.support.system import System
 from tests.support.waiting import eventually
@@ -113,8 +113,8 @@ async def test_upload_goes_on_when_the_api_is_killed_after_its_answer(
 async def test_thirty_random_kills_of_consumers_in_one_upload_leave_no_trace_and_no_valid_row_dead(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    chance = printed_chance()
-    consumers = [services.launch("consumer_service", slow_consumer(0.02), comes_back=True) for _ in range(2)]
+    chance = seeded_random()
+    consumers = [services.launch("consumer_service", slow_consumer(0.02), restarts_when_dead=True) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service", {"ROLLCALL_API_CHUNK_ROWS": "20"})
 
@@ -138,10 +138,10 @@ async def test_thirty_random_kills_of_consumers_in_one_upload_leave_no_trace_and
 async def test_random_kills_of_all_services_during_an_upload_leave_no_trace(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    chance = printed_chance()
+    chance = seeded_random()
     kinds: list[Kind] = ["api_service", "producer_service", "consumer_service", "consumer_service", "consumer_service"]
     for kind in kinds:
-        services.launch(kind, slow_consumer(0.1), comes_back=True)
+        services.launch(kind, slow_consumer(0.1), restarts_when_dead=True)
     await services.api.until_ready()
 
     upload_id = await system.upload(mixed.file, mixed.mode)

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from tests.support.chance import printed_chance
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, read_top_to_bottom
+from tests.support.seeded_random import seeded_random
 from tests.support.services import Backends, Services
 from tests.support.system import System
 
@@ -59,10 +59,10 @@ async def test_million_rows_end_as_the_reference_says_in_bounded_memory(
 async def test_million_rows_with_ten_kills_end_as_the_reference_says(
     services: Services, system: System, million: Million
 ) -> None:
-    chance = printed_chance()
+    chance = seeded_random()
     await services.start_all(consumers=2)
     for service in services.all:
-        service.comes_back = True
+        service.restarts_when_dead = True
 
     upload_id = await system.upload(million.file)
     for rows in sorted(chance.sample(range(ROWS // 100, ROWS * 9 // 10), KILLS)):

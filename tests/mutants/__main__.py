@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutants.mutants import MUTANTS, Mutant
-from tests.support.generated import replace_passage
+from tests.support.document_passages import replace_passage
 from tests.support.servers import CHECKOUT
 
 TESTS_FAILED: Final = 1

@@ -68,7 +68,7 @@ async def open_stage(kind: str, folder: Path) -> AsyncIterator[Stage]:
         backends = Backends(database_proxy.url, broker_proxy.url, uploads.as_uri())
         services = await stack.enter_async_context(Services(backends, folder / "logs", ENVIRONMENT))
         for each in SERVICES:
-            services.launch(each, comes_back=True)
+            services.launch(each, restarts_when_dead=True)
         for service in services.all:
             await service.until_ready()
         yield Stage(postgres, database_proxy, broker, broker_proxy, amqp_url, services)

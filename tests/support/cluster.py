@@ -60,7 +60,7 @@ class Cluster:
         await asyncio.to_thread(self.compose, "up", "--detach", "--no-deps", "--no-recreate", "--wait", node)
 
     def compose(self, *words: str) -> str:
-        """What `docker compose` says. Raises RuntimeError with all of its words when it fails."""
+        """The output of `docker compose`. Raises RuntimeError with all of its output when it fails."""
         command = ["docker", "compose", *words]
         done = subprocess.run(command, cwd=CHECKOUT, env=self._environment, capture_output=True, text=True)
         if done.returncode != 0:

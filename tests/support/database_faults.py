@@ -1,4 +1,4 @@
-"""What can happen to Postgres' sessions, brought about from a session of the test's own."""
+"""Faults of Postgres' sessions, made from a session of the test's own."""
 
 from __future__ import annotations
 

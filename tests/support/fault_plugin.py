@@ -14,8 +14,8 @@ import time
 import pytest
 
 from tests.support import servers as test_servers
+from tests.support.document_passages import replace_passage
 from tests.support.fault_table import FaultResult, FaultRun, as_markdown, read_runs, summary, with_run, write_runs
-from tests.support.generated import replace_passage
 from tests.support.servers import CHECKOUT
 
 RUNS_FILE = CHECKOUT / "docs" / "fault-runs.json"

@@ -1,4 +1,4 @@
-"""Which rows of the fault table a run has shown to hold, and how that is written into docs/reliability.md."""
+"""Keeps which rows of the fault table a run has shown to hold, and writes it for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ def _cell(result: FaultResult | None) -> str:
 
 def _numbers(numbers: Iterable[int]) -> str:
     """As `1-4, 7`."""
-    # What follows one another without a gap has the same distance to its place in the list.
+    # Numbers without a gap between them have the same distance to their places in the list.
     spans = [[number for _, number in span] for _, span in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in spans) or "none"

@@ -1,6 +1,6 @@
-"""What services hold too much of while they idle, and what they leave behind when they have ended.
+"""Finds connections and files that services hold without need, and what they leave behind when they have ended.
 
-Each function answers with sentences, one a finding, and none at all when everything is as it has to be.
+Each function returns a sentence for each finding, and none when all is well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.services import Kind, Services
 
 
 class Process(Protocol):
-    """What a `Service` is, and all that is asked of it here."""
+    """The part of a `Service` that these functions use."""
 
     @property
     def name(self) -> str: ...
@@ -63,7 +63,7 @@ _CALLBACK_QUEUE: Final = re.compile(r"callback\.[0-9a-f]{32}")
 
 
 async def of_processes(services: Services) -> list[str]:
-    """Connections above what a service needs, and files that are open with nobody at work on them."""
+    """More connections than a service needs, and files that are open although nobody works on them."""
     findings = []
     for service in services.all:
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
@@ -141,7 +141,7 @@ async def left_in_store(database: asyncpg.Connection, upload_store_url: str) -> 
 
 
 async def lasting(look: Callable[[], Awaitable[list[str]]], *, seconds: float = 15) -> list[str]:
-    """What is still found after that time; nothing, as soon as nothing is found."""
+    """The findings that are left after that time. Returns none as soon as there are none."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         findings = await look()

@@ -44,7 +44,7 @@ class OwnBroker(ABC):
         await asyncio.to_thread(self._wait_until_ready)
 
     async def stop(self) -> None:
-        """As an operator does, in good order."""
+        """In good order, as an operator stops it."""
         await asyncio.to_thread(self._stop)
 
     async def kill(self) -> None:
@@ -52,7 +52,7 @@ class OwnBroker(ABC):
         await asyncio.to_thread(self._kill)
 
     async def ctl(self, *words: str) -> str:
-        """What `rabbitmqctl` says. Raises CalledProcessError."""
+        """The output of `rabbitmqctl`. Raises CalledProcessError."""
         return await asyncio.to_thread(self._ctl, *words)
 
     @property
@@ -73,7 +73,7 @@ class OwnBroker(ABC):
 
     @property
     def _listener(self) -> int:
-        """The port as the broker knows it."""
+        """The port on which the broker itself listens, in a container another one than outside."""
         return self._amqp_port
 
     def _wait_until_ready(self) -> None:

@@ -1,4 +1,4 @@
-"""What tests of lease queues say over HTTP."""
+"""The calls of lease queues over HTTP, as tests make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that counts how often a server is asked."""
+"""A TCP proxy that counts what a client costs its server: round trips and writes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from tests.support.tcp_proxy import TcpProxy
 
 
 class CountingProxy(TcpProxy):
-    """`round_trips`: how often a client has spoken after it had been answered; `writes`: how often in all.
-
-    Writes that came together count as one.
-    """
+    """Counts a round trip when a client writes after an answer, and every write; writes that came together are one."""
 
     round_trips = 0
     writes = 0

@@ -43,7 +43,7 @@ async def full_s3() -> AsyncIterator[str]:
 
 
 def s3_environment(endpoint: str) -> dict[str, str]:
-    """What an operator sets for a store on S3: endpoint and credentials."""
+    """The variables that an operator sets for a store on S3: endpoint and credentials."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",

@@ -1,4 +1,4 @@
-"""A consumer that does with chunks what its test says: writes the ledger, answers, both, or nothing."""
+"""Stands in for a consumer: as its test says it writes the ledger, answers, does both, or neither."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ class ScriptedConsumer:
         return [chunk.first_row for chunk in self.chunks if chunk.upload_id == upload_id]
 
     def deliveries(self) -> Counter[int]:
-        """How often each chunk came."""
+        """The number of deliveries of each chunk, by its first row."""
         return Counter(chunk.first_row for chunk in self.chunks)

@@ -34,7 +34,7 @@ POSTGRES_SETTINGS = {
 
 def main(folder: Path, controller: int) -> None:
     with ExitStack() as stack:
-        # Whatever ends this process (but kill -9) unwinds the stack: that stops the servers.
+        # Every end of this process but kill -9 unwinds the stack, which stops the servers.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         choice = os.environ.get("ROLLCALL_TEST_SERVERS") or (
             "containers" if container_engine.engine_answers() else "private"

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 Kind = Literal["api_service", "producer_service", "consumer_service"]
 
-# Faster than an operator would have it, so that what takes over does so soon.
+# Shorter times than an operator would set, so that a survivor takes over soon.
 QUICK: Final = {
     "ROLLCALL_PRODUCER_SWEEP_SECONDS": "0.5",
     "ROLLCALL_PRODUCER_LEASE_SECONDS": "3",
@@ -35,7 +35,7 @@ KILLED: Final = -signal.SIGKILL
 
 
 class Backends(NamedTuple):
-    """What every service is pointed to."""
+    """The servers and the store that every service uses."""
 
     database_url: str
     amqp_url: str
@@ -56,8 +56,8 @@ class Service:
         self.name = name
         self.kind = kind
         self.environment = environment
-        # As a container's `restart: unless-stopped`: it comes back whenever it dies.
-        self.comes_back = False
+        # Like `restart: unless-stopped` of a container.
+        self.restarts_when_dead = False
         self.deaths = 0
         self.log = logs / f"{name}.log"
         self.port = port
@@ -152,8 +152,8 @@ class Service:
         self.start()
         await self.until_ready()
 
-    def revive_if_dead(self) -> None:
-        if self.comes_back and not self.is_alive:
+    def restart_if_dead(self) -> None:
+        if self.restarts_when_dead and not self.is_alive:
             self.deaths += 1
             self.start()
 
@@ -168,29 +168,29 @@ class Services:
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
         self._environment = {**inherited, **hurry, **backends.as_environment(), **environment}
-        self._looking_after: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._api_port = free_port()
         self.api_url = f"http://127.0.0.1:{self._api_port}"
         self.all: list[Service] = []
 
     async def __aenter__(self) -> Services:
-        self._looking_after = asyncio.create_task(self._look_after())
+        self._restarting = asyncio.create_task(self._restart_the_dead())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._looking_after is not None
-        self._looking_after.cancel()
+        assert self._restarting is not None
+        self._restarting.cancel()
         for service in self.all:
             service.kill()
         for service in self.all:
             await service.ended()
 
-    def launch(self, kind: Kind, own: Mapping[str, str] | None = None, *, comes_back: bool = False) -> Service:
+    def launch(self, kind: Kind, own: Mapping[str, str] | None = None, *, restarts_when_dead: bool = False) -> Service:
         """Start one without waiting for it. `own` is the environment that it does not share."""
         name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
         port = self._api_port if kind == "api_service" and not self.of(kind) else free_port()
         service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})})
-        service.comes_back = comes_back
+        service.restarts_when_dead = restarts_when_dead
         self.all.append(service)
         service.start()
         return service
@@ -219,7 +219,7 @@ class Services:
         """SIGTERM to all that live, and make sure that they drained; none comes back."""
         living = [service for service in self.all if service.is_alive]
         for service in living:
-            service.comes_back = False
+            service.restarts_when_dead = False
             service.signal(signal.SIGCONT)
         await asyncio.gather(*(service.until_live() for service in living))
         await asyncio.gather(*(service.terminate() for service in living))
@@ -246,8 +246,8 @@ class Services:
     def logs(self) -> str:
         return "".join(service.log.read_text() for service in self.all)
 
-    async def _look_after(self) -> None:
+    async def _restart_the_dead(self) -> None:
         while True:
             for service in self.all:
-                service.revive_if_dead()
+                service.restart_if_dead()
             await asyncio.sleep(0.1)

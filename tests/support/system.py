@@ -129,7 +129,7 @@ class System:
         ]
 
     async def leftovers(self) -> list[str]:
-        """What the services leak while they idle, and what is left behind when they have ended, which they do here."""
+        """End the services. Returns what they leaked while they idled, and what they left behind."""
         await self.until_drained()
         held = await lasting(lambda: of_processes(self.services))
         await self.services.end()

@@ -50,7 +50,7 @@ class TcpProxy:
         self._answers_flow, self._requests_flow = _flowing(), _flowing()
 
     def resume(self) -> None:
-        """What was held back arrives after all, late."""
+        """Bytes that were held back arrive after all, late."""
         for flow in (self._answers_flow, self._requests_flow, *self._forgotten):
             flow.set()
 
@@ -90,4 +90,4 @@ async def tcp_proxy(server_url: str) -> AsyncIterator[TcpProxy]:
         yield proxy
     finally:
         proxy.cut()
-        proxy.resume()  # or what was held back would wait for ever
+        proxy.resume()  # otherwise tasks that hold bytes back would wait for ever

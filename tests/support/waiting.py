@@ -22,6 +22,6 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds
 
 
 async def somebody_waits_for_a_lock(database: asyncpg.Connection) -> bool:
-    """Whether any session of this database waits for another's transaction to end."""
+    """True when a session of this database waits for another's transaction to end."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     return bool(await database.fetchval(query))

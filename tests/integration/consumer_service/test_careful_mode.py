@@ -109,7 +109,7 @@ async def test_markers_of_one_chunk_say_nothing_about_another_upload(
 async def _die_at(
     database: asyncpg.Connection, request: ChunkRequest, *, row_number: int, consumers: list[uuid.UUID]
 ) -> None:
-    """What consumers leave behind that die at this row."""
+    """The markers that consumers leave which die at this row."""
     await database.execute(
         "INSERT INTO row_markers (upload_id, row_number, consumers) VALUES ($1, $2, $3)",
         request.upload_id,

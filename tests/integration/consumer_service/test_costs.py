@@ -1,4 +1,4 @@
-"""What a chunk costs whatever the machine: round trips to the database, writes to the broker, rows that are read."""
+"""A chunk costs so many round trips to the database, writes to the broker and rows read, on any machine."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.effects import Counts
 CURSED = "person3@example.com"
 RAISES = json.dumps({"consumer.row": {"action": "raise", "text": CURSED}})
 
-# What a row can trip over in the database: a constraint (23514), a value out of range (22003), a division (22012).
+# A row can violate these in the database: a constraint (23514), a value out of range (22003), a division (22012).
 ROW_FAULTS = {
     "23514": f"ALTER TABLE employees ADD CONSTRAINT cursed CHECK (email <> '{CURSED}')",
     "22003": f"CREATE INDEX cursed ON employees ((CASE email WHEN '{CURSED}' THEN 40000::int ELSE 1 END::smallint))",

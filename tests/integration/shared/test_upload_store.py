@@ -1,4 +1,4 @@
-"""What the API and the producer rely on in an upload store, held against a folder and against an S3."""
+"""A folder and an S3 keep alike what the API and the producer rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose fault an error is: only the database's classes 21, 22, 23 and Python errors may be a row's."""
+"""Only the database's error classes 21, 22 and 23, and Python errors, are blamed on a row."""
 
 from __future__ import annotations
 

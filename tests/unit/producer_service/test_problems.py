@@ -1,4 +1,4 @@
-"""Whatever the producer refuses over HTTP comes as a problem document that quotes nothing of what was sent."""
+"""Every refusal of the producer over HTTP is a problem document that quotes no value that was sent."""
 
 from __future__ import annotations
 

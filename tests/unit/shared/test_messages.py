@@ -1,4 +1,4 @@
-"""What travels: every message comes back as it went, and what is none of them is refused without quoting it."""
+"""Every message is decoded as it was encoded, and anything else is refused without quoting it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SECRET = "asha.rao@example.com"
 
 
 @pytest.mark.parametrize("request_", [CHUNK, RedriveRequest(upload_id=ID, rows=[(1, 1), (5, 2)])])
-def test_request_comes_back_as_it_went(request_: ChunkRequest | RedriveRequest) -> None:
+def test_request_restarts_when_dead_as_it_went(request_: ChunkRequest | RedriveRequest) -> None:
     assert decode_request(encode(request_)) == request_
 
 

@@ -1,4 +1,4 @@
-"""What a run says about the fault table, and how it is kept and written down."""
+"""A run's results for the fault table are summed up, kept and written down."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.document_passages import replace_passage
 from tests.support.fault_table import (
     FAULTS,
     FaultResult,
@@ -16,7 +17,6 @@ from tests.support.fault_table import (
     with_run,
     write_runs,
 )
-from tests.support.generated import replace_passage
 
 
 def run(commit: str = "abc", servers: str = "RabbitMQ 4, PostgreSQL 17", **rows: FaultResult) -> FaultRun:

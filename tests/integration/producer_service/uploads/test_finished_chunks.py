@@ -1,4 +1,4 @@
-"""What the ledger has is read along with the file, a page at a time."""
+"""Chunks that the ledger has are found a page at a time, beside the file."""
 
 from __future__ import annotations
 

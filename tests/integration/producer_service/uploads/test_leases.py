@@ -52,7 +52,7 @@ async def test_lease_that_ran_out_goes_to_another_with_a_larger_number(
             await leases.prove(connection, sleeper)
         with pytest.raises(LeaseLost):
             await leases.renew(connection, sleeper, seconds=60)
-        # What the sleeper lets go of is no longer its own.
+        # The sleeper releases a lease that is no longer its own.
         await leases.release(connection, sleeper)
     assert await _due(engine) == []
 
@@ -138,7 +138,7 @@ async def test_holders_that_die_without_progress_are_counted_and_progress_forgiv
     assert fruitless == [0, 1, 2, 3, 0, 1]
 
 
-async def test_holder_that_let_go_or_comes_back_has_not_died(
+async def test_holder_that_let_go_or_restarts_when_dead_has_not_died(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:
     upload_id = await add_upload()

@@ -33,7 +33,7 @@ def refused(**changes: str) -> tuple[RowCode, str | None]:
     return outcome.code, outcome.field
 
 
-def test_a_clean_row_comes_back_as_it_is() -> None:
+def test_a_clean_row_restarts_when_dead_as_it_is() -> None:
     assert accepted() == ADA
 
 

@@ -89,7 +89,7 @@ def test_level_of_the_setting_is_kept(level: str, shown: int) -> None:
 
 
 def _log(statements: str, *, level: str = "INFO") -> list[dict[str, Any]]:
-    """What a process writes that logs so; the configuration is the process's own, so it has one to itself."""
+    """The output of a process that logs so. The configuration is global, so it has a process to itself."""
     script = (
         "import logging, sys, structlog; from shared.service.telemetry import configure_logging\n"
         f"configure_logging('test_service', {level!r})\n{statements}"

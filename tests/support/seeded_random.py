@@ -1,4 +1,4 @@
-"""Chance that can be had again: its seed is printed, and `ROLLCALL_TEST_SEED` gives the same once more."""
+"""Random choices that can be repeated: the seed is printed, and `ROLLCALL_TEST_SEED` gives the same ones again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import random
 
 
-def printed_chance() -> random.Random:
+def seeded_random() -> random.Random:
     seed = int(os.environ.get("ROLLCALL_TEST_SEED", random.randrange(2**32)))
     print(f"ROLLCALL_TEST_SEED={seed}")  # noqa: T201 - shown when the test fails
     return random.Random(seed)
