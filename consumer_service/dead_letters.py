@@ -17,7 +17,7 @@ from shared.amqp.publisher import persistent_message
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
 from shared.dead_letters.identity import RowLetter, letter_id
 from shared.errors import RowCode
-from shared.messages import DeadLetter, encode
+from shared.messages import DeadLetterMessage, encode
 from shared.rows.employee_row import storable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class UnpublishedLetters(NamedTuple):
     """An entry of the outbox, and the letters that it stands for."""
 
     entry_id: int
-    letters: list[DeadLetter]
+    letters: list[DeadLetterMessage]
 
 
 # A conflict means that another delivery of the same chunk was faster. The ledger entry, which is inserted next, meets
@@ -178,19 +178,19 @@ async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *
         published += len(letters)
 
 
-async def _publish(publisher: Publisher, letters: Sequence[DeadLetter]) -> None:
+async def _publish(publisher: Publisher, letters: Sequence[DeadLetterMessage]) -> None:
     if not letters:
         return
     await publisher.publish_all(DEAD_LETTERS_EXCHANGE, ROW_KEY, map(_as_message, letters))
 
 
-def _as_message(letter: DeadLetter) -> OutgoingMessage:
+def _as_message(letter: DeadLetterMessage) -> OutgoingMessage:
     identity = letter_id(RowLetter(letter.upload_id, letter.row_number, letter.attempt))
     return persistent_message(encode(letter), message_id=identity, correlation_id=identity)
 
 
-def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetter:
-    return DeadLetter(
+def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetterMessage:
+    return DeadLetterMessage(
         upload_id=upload_id,
         row_number=reject.row_number,
         line_number=reject.line_number,
@@ -202,8 +202,8 @@ def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetter:
     )
 
 
-def _letter(row: Any) -> DeadLetter:
-    return DeadLetter(
+def _letter(row: Any) -> DeadLetterMessage:
+    return DeadLetterMessage(
         upload_id=row.upload_id,
         row_number=row.row_number,
         line_number=row.line_number,

@@ -107,7 +107,7 @@ class RequestsLost(msgspec.Struct, frozen=True, tag="requests_lost", tag_field="
 Reply = ChunkReply | RequestReply | RequestsLost
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
+class DeadLetterMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
     """One rejected row as people find it in `employees.dead-letters`; its id is that of a `RowLetter`
     (`shared.dead_letters.identity`)."""
 

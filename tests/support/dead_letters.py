@@ -14,7 +14,7 @@ import asyncpg
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY
 from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
-from shared.messages import DeadLetter, encode
+from shared.messages import DeadLetterMessage, encode
 from shared.service.settings import SharedSettings
 from tests.support.broker import Broker
 
@@ -53,7 +53,7 @@ class DeadLetters:
         self, upload_id: uuid.UUID, row_number: int, *, code: str = "invalid_email", attempt: int = 1
     ) -> str:
         """The letter alone; its id."""
-        letter = DeadLetter(
+        letter = DeadLetterMessage(
             upload_id=upload_id,
             row_number=row_number,
             line_number=row_number + 1,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from consumer_service.dead_letters import UnpublishedLetters
-from shared.messages import DeadLetter
+from shared.messages import DeadLetterMessage
 
 
 class Counts(NamedTuple):
@@ -76,6 +76,6 @@ async def status(database: asyncpg.Connection, upload_id: uuid.UUID) -> str:
     return str(await database.fetchval("SELECT status FROM uploads WHERE id = $1", upload_id))
 
 
-def letters(unpublished: Sequence[UnpublishedLetters]) -> list[DeadLetter]:
+def letters(unpublished: Sequence[UnpublishedLetters]) -> list[DeadLetterMessage]:
     """What a handler gave back to be published."""
     return [letter for entry in unpublished for letter in entry.letters]

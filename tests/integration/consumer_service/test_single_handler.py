@@ -1,4 +1,4 @@
-"""Requests of one: an employee is inserted once and answered the same, however often and to however many it comes."""
+"""A request for one employee inserts it once, and every delivery of it gets the same answer."""
 
 from __future__ import annotations
 

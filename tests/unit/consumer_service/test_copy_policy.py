@@ -1,4 +1,4 @@
-"""Tries that fail get rarer, those of one upload without regard to another's, and none is given up for good."""
+"""An upload whose copies fail is tried less and less often, but never given up; other uploads are not affected."""
 
 from __future__ import annotations
 

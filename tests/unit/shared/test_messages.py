@@ -14,7 +14,7 @@ from shared.messages import (
     ChunkCounts,
     ChunkReply,
     ChunkRequest,
-    DeadLetter,
+    DeadLetterMessage,
     RedriveRequest,
     RequestsLost,
     UploadAnnounced,
@@ -58,7 +58,7 @@ def test_message_says_its_kind_in_its_body() -> None:
 
 
 def test_dead_letter_is_written_for_people() -> None:
-    letter = DeadLetter(
+    letter = DeadLetterMessage(
         upload_id=ID,
         row_number=7,
         line_number=9,

@@ -1,4 +1,4 @@
-"""Request and response through the broker: every message its own request, every answer where it belongs, or a 504."""
+"""Each message is a request of its own, and its answer comes in its place; a missing answer makes the whole a 504."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for what the services know of the broker."""
+"""Fixtures for the tests of the broker's modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks on their way: each settled once, sent again when its answer is overdue, and added to the progress."""
+"""A pending chunk is settled once, sent again when its answer is overdue, and added to the progress."""
 
 from __future__ import annotations
 
