@@ -30,6 +30,7 @@ from api_service.web import routes as web_routes
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
+from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
@@ -50,6 +51,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
         version="0.1.0",
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
         telemetry=NO_FASTAPI_TELEMETRY,
         routes=[*employee_routes.DIRECT_ROUTES, *message_routes.DIRECT_ROUTES],
     )
@@ -69,6 +72,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.include_router(operations_routes.probes(app))
+    add_docs_pages(app)
     # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app

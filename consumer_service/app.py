@@ -76,7 +76,10 @@ def create_app() -> FastAPI:
             await check_schema(connection)
         return True
 
-    app = FastAPI(title="Rollcall consumer", lifespan=lifespan, telemetry=NO_FASTAPI_TELEMETRY)
+    # Probes and metrics alone need no pages that describe them.
+    app = FastAPI(
+        title="Rollcall consumer", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_FASTAPI_TELEMETRY
+    )
     app.include_router(probe_router({"consuming": deliveries.is_consuming, "database": database_answers}))
     return app
 

@@ -18,6 +18,7 @@ from producer_service.uploads.dead_chunks import DeadChunks
 from producer_service.uploads.dispatcher import Dispatcher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
+from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
@@ -71,8 +72,11 @@ def create_app() -> FastAPI:
             await check_schema(connection)
         return True
 
-    app = FastAPI(title="Rollcall producer", lifespan=lifespan, telemetry=NO_FASTAPI_TELEMETRY)
+    app = FastAPI(
+        title="Rollcall producer", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_FASTAPI_TELEMETRY
+    )
     register_problem_handlers(app)
     app.include_router(request_router(singles))
     app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))
+    add_docs_pages(app)
     return app

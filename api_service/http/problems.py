@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api_service.http.allowed_methods import allowed_methods
 from shared.amqp.connection import BrokerUnavailable
 from shared.errors import FileCode, FileProblem
 from shared.service.problem_document import (
@@ -119,7 +120,7 @@ def register_problem_handlers(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    problem = _as_problem(error)
+    problem = _as_problem(request, error)
     if problem.status >= 500 and not isinstance(error, Problem):
         log.warning("request failed", code=problem.code, **describe_error(error))
     headers = dict(problem.headers or {})
@@ -141,7 +142,7 @@ async def _answer_nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=400)
 
 
-def _as_problem(error: Exception) -> Problem:
+def _as_problem(request: Request, error: Exception) -> Problem:
     match error:
         case Problem():
             return error
@@ -150,7 +151,7 @@ def _as_problem(error: Exception) -> Problem:
         case RequestValidationError():
             return _invalid_request(error)
         case HTTPException():
-            return _http_problem(error)
+            return _http_problem(request, error)
         case PoolTimeout():
             return Problem(ProblemCode.DATABASE_BUSY, "All connections are in use: try again shortly.")
         case DBAPIError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
@@ -173,14 +174,15 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     return Problem(ProblemCode.INVALID_REQUEST, f"Correct what is wrong with {where}.", errors=errors)
 
 
-def _http_problem(error: HTTPException) -> Problem:
+def _http_problem(request: Request, error: HTTPException) -> Problem:
     match error.status_code:
         case 404:
             return Problem(ProblemCode.NOT_FOUND, "See /docs for the addresses that there are.")
         case 405:
-            allowed = (error.headers or {}).get("Allow", "see /docs")
+            # No route of ours answers for a folder of files, which names its methods itself.
+            allowed = ", ".join(allowed_methods(request)) or (error.headers or {}).get("Allow", "GET, HEAD")
             return Problem(
-                ProblemCode.METHOD_NOT_ALLOWED, f"Methods of this address: {allowed}.", headers=error.headers
+                ProblemCode.METHOD_NOT_ALLOWED, f"Methods of this address: {allowed}.", headers={"Allow": allowed}
             )
         case 413:
             return Problem(ProblemCode.TOO_LARGE, "Send less at once.")
