@@ -180,7 +180,7 @@ def _http_problem(request: Request, error: HTTPException) -> Problem:
             return Problem(ProblemCode.NOT_FOUND, "See /docs for the addresses that there are.")
         case 405:
             # No route of ours answers for a folder of files, which names its methods itself.
-            allowed = ", ".join(allowed_methods(request)) or (error.headers or {}).get("Allow", "GET, HEAD")
+            allowed = ", ".join(allowed_methods(request)) or (error.headers or {}).get("Allow", "")
             return Problem(
                 ProblemCode.METHOD_NOT_ALLOWED, f"Methods of this address: {allowed}.", headers={"Allow": allowed}
             )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
 
 from api_service.app import create_app
 from api_service.settings import ApiSettings
@@ -32,27 +33,36 @@ def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own:
 
 
 @contextlib.asynccontextmanager
-async def running_api(settings: ApiSettings, *, until: str = "/readyz") -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an API, once that probe of it succeeds."""
+async def served(app: FastAPI, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
+    """The address of an application. Without its lifespan it holds nothing open, and can only say what it is."""
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host="127.0.0.1",
         port=0,
         log_config=None,
         access_log=False,
+        lifespan=lifespan,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started, seconds=START_SECONDS)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await eventually(lambda: _succeeds(client, until), seconds=START_SECONDS)
-            yield client
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         await serving
+
+
+@contextlib.asynccontextmanager
+async def running_api(settings: ApiSettings, *, until: str = "/readyz") -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an API, once that probe of it succeeds."""
+    async with (
+        served(create_app(settings)) as address,
+        httpx2.AsyncClient(base_url=address, timeout=30) as client,
+    ):
+        await eventually(lambda: _succeeds(client, until), seconds=START_SECONDS)
+        yield client
 
 
 async def _succeeds(client: httpx2.AsyncClient, probe: str) -> bool:
