@@ -15,7 +15,7 @@ from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.trigram_shares import TrigramShares
 from api_service.http import openapi
-from api_service.http.problems import register_problem_handlers
+from api_service.http.problem_handlers import register_problem_handlers
 from api_service.http.request_log import RequestLog
 from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.lease_queues.routes import messages as message_routes

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from api_service.lease_queues import message_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ClaimStart
-from api_service.lease_queues.messages import NewMessage, Order
+from api_service.lease_queues.messages import NewMessage, ReceiveOrder
 from benchmarks import queue_servers
 from benchmarks.queue_load import PAYLOAD_TEXT
 from benchmarks.result import Result, summarise
@@ -58,7 +58,9 @@ class _Queue:
             self._connection, self.name, [NewMessage(PAYLOAD_TEXT, len(PAYLOAD_TEXT))] * self._batch
         )
         begin = time.perf_counter()
-        claim = await message_queries.claim(self._connection, self.name, [Order("bench", self._batch)], self._start)
+        claim = await message_queries.claim(
+            self._connection, self.name, [ReceiveOrder("bench", self._batch)], self._start
+        )
         seconds = time.perf_counter() - begin
         self._start = claim.next_start
         assert claim.total == self._batch, claim

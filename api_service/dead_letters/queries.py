@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from pydantic import Field
 from sqlalchemy import ColumnElement, Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.http.json_model import JsonModel
 from api_service.http.pagination import Total
 from shared.database.tables import malformed_messages, rejected_rows
-from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
+from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter
 
 MALFORMED_CODE: Final = "malformed_message"
 EXACT_LETTERS: Final = 100_000
-
-
-class DeadLetter(JsonModel):
-    """A rejected row, or a message on the request queue that was no request (then most of it is null)."""
-
-    message_id: str = Field(
-        description="Of the message in the queue: `upload:row:attempt`, or `malformed:` and an id.",
-        examples=["6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10:17:1"],
-    )
-    upload_id: UUID | None
-    row_number: int | None
-    line_number: int | None
-    code: str = Field(examples=["invalid_email"])
-    field: str | None
-    message: str = Field(examples=["The email needs an @ with a domain behind it."])
-    cells: list[str] | None = Field(description="The record as it stood in the file.")
-    dead_at: datetime
 
 
 class LetterKey(NamedTuple):
@@ -124,23 +104,24 @@ _DISCARD_MALFORMED = text("""
 
 
 class LetterPage(NamedTuple):
-    """Up to one letter more than the limit, and the key of each."""
+    """Up to one row more than the limit."""
 
-    letters: Sequence[DeadLetter]
-    keys: Sequence[LetterKey]
+    rows: Sequence[Row[Any]]
     total: Total
 
 
 async def list_letters(connection: AsyncConnection, *, after: LetterKey | None, offset: int, limit: int) -> LetterPage:
     """The dead letters, oldest first."""
     key = after or _BEGINNING
-    found = (
-        await connection.execute(
-            _PAGE, {**key._asdict(), "offset": offset, "limit": limit + 1, "malformed_code": MALFORMED_CODE}
-        )
-    ).all()
-    keys = [LetterKey(row.dead_at, row.key_id, row.key_row) for row in found]
-    return LetterPage([_dead_letter(row) for row in found], keys, await _count_letters(connection))
+    found = await connection.execute(
+        _PAGE, {**key._asdict(), "offset": offset, "limit": limit + 1, "malformed_code": MALFORMED_CODE}
+    )
+    return LetterPage(found.all(), await _count_letters(connection))
+
+
+def key_of(row: Row[Any]) -> LetterKey:
+    """Of a row of `list_letters`."""
+    return LetterKey(row.dead_at, row.key_id, row.key_row)
 
 
 async def count_rows(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
@@ -226,23 +207,6 @@ def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnEleme
     if matching.code is not None:
         conditions.append(row.code == matching.code)
     return conditions
-
-
-def _dead_letter(row: Row[Any]) -> DeadLetter:
-    is_row = row.upload_id is not None
-    return DeadLetter(
-        message_id=letter_id(
-            RowLetter(row.upload_id, row.row_number, row.attempt) if is_row else MalformedLetter(row.key_id)
-        ),
-        upload_id=row.upload_id,
-        row_number=row.row_number,
-        line_number=row.line_number,
-        code=row.code,
-        field=row.field,
-        message=row.message,
-        cells=json.loads(row.cells) if is_row else None,
-        dead_at=row.dead_at,
-    )
 
 
 def _live_row(row: Any) -> LiveRow:

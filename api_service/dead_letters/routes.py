@@ -1,25 +1,24 @@
 """The routes under /v1/dead-letters."""
 
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated
 
 from fastapi import APIRouter, Body
-from pydantic import ConfigDict, Field
 
-from api_service.dead_letters.queries import (
-    DeadLetter,
-    LetterFilter,
-    LetterKey,
-    list_letters,
+from api_service.dead_letters.documents import (
+    DeadLetterListing,
+    DeletionOrder,
+    DeletionOutcome,
+    RedriveOrder,
+    RedriveOutcome,
+    dead_letter_document,
 )
+from api_service.dead_letters.queries import LetterFilter, LetterKey, key_of, list_letters
 from api_service.dead_letters.redrive import delete_letters, redrive_letters
 from api_service.http.dependencies import EngineDep, PublisherDep, SettingsDep
-from api_service.http.json_model import JsonModel
-from api_service.http.pagination import BIGINT_MAX, Listing, PagingParameters
+from api_service.http.pagination import PagingDep
 from api_service.http.problems import ProblemCode, problem_responses
 from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import DEAD_LETTERS_QUEUE
-from shared.errors import RowCode
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
@@ -31,52 +30,13 @@ CHANGE_PROBLEMS = problem_responses(
 )
 
 
-class DeadLetterListing(Listing[DeadLetter]):
-    """One page of the dead letters."""
-
-    depth: int | None = Field(description="Messages in the queue `employees.dead-letters`; null: no broker answers.")
-
-
-class RedriveOrder(JsonModel):
-    """Which rows to try again; the oldest first, all of them without a limit."""
-
-    # A misspelt filter would be none at all.
-    model_config = ConfigDict(extra="forbid")
-
-    upload_id: UUID | None = None
-    code: RowCode | None = None
-    limit: int | None = Field(None, ge=1, le=BIGINT_MAX)
-
-
-class RedriveOutcome(JsonModel):
-    """The rows are on their way; what became of them is in their uploads' counts."""
-
-    redriven: int = Field(description="Rows put back on the request queue.")
-    left: int = Field(description="Rows that match and were not, because of the limit.")
-
-
-class DeletionOrder(JsonModel):
-    """Which dead letters to delete; all of them without a filter."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    upload_id: UUID | None = None
-    code: RowCode | Literal["malformed_message"] | None = None
-
-
-class DeletionOutcome(JsonModel):
-    """What was deleted."""
-
-    removed: int
-
-
 @router.get(
     "",
     summary="Rejected rows and malformed messages, oldest first",
     operation_id="listDeadLetters",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.DATABASE_BUSY),
 )
-async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: PagingParameters) -> DeadLetterListing:
+async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: PagingDep) -> DeadLetterListing:
     """A malformed message has the code `malformed_message` and neither upload nor cells.
 
     The total is exact to 100,000. A letter whose row is being redriven is out of the queue, and still listed until
@@ -85,7 +45,7 @@ async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: Pag
     after = paging.after(LetterKey)
     async with engine.connect() as connection:
         page = await list_letters(connection, after=after, offset=paging.offset, limit=paging.limit)
-    listing = paging.listing(page.letters, page.keys, page.total)
+    listing = paging.listing(page.rows, page.total, key=key_of, item=dead_letter_document)
     return DeadLetterListing(**dict(listing), depth=await read_depth(settings, DEAD_LETTERS_QUEUE))
 
 

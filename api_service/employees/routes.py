@@ -1,6 +1,5 @@
 """The routes under /v1/employees."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -15,10 +14,12 @@ from api_service.employees.documents import Employee, delete_employee
 from api_service.employees.export import export_csv
 from api_service.employees.listing import PageTooDeep
 from api_service.employees.search_term import parse_search_term
+from api_service.http.csv_download import stream_csv
+from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import EngineDep
 from api_service.http.direct_route import DirectRoute
-from api_service.http.json_model import json_response
-from api_service.http.pagination import BIGINT_MAX, OWN_PARAMETERS, Listing, PagingParameters, plain_paging
+from api_service.http.json_response import json_response
+from api_service.http.pagination import PAGING_PARAMETERS, Listing, PagingDep, plain_paging
 from api_service.http.problems import Problem, ProblemCode, problem_responses
 
 router = APIRouter(prefix="/v1", tags=["employees"])
@@ -50,9 +51,7 @@ class EmployeeKey(NamedTuple):
         ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
     ),
 )
-async def get_employees(
-    listing: EmployeeListingDep, paging: PagingParameters, search_text: SearchText = ""
-) -> Response:
+async def get_employees(listing: EmployeeListingDep, paging: PagingDep, search_text: SearchText = "") -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
@@ -71,8 +70,8 @@ async def get_employees(
         raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
     return paging.answer(
         page.employees,
-        lambda employee: EmployeeKey(employee["id"]),
         page.total,
+        key=lambda employee: EmployeeKey(employee["id"]),
         resume_after=EmployeeKey(page.resume_after) if page.resume_after is not None else None,
     )
 
@@ -87,19 +86,9 @@ async def get_employees(
         **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
     },
 )
-async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText = "") -> StreamingResponse:
+async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText = "") -> Response:
     """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    blocks = export_csv(listing, parse_search_term(search_text))
-    # What fails at once fails before the status is sent.
-    header, first_block = await anext(blocks), await anext(blocks, b"")
-
-    async def all_blocks() -> AsyncIterator[bytes]:
-        yield header + first_block
-        async for block in blocks:
-            yield block
-
-    disposition = {"Content-Disposition": 'attachment; filename="employees.csv"'}
-    return StreamingResponse(all_blocks(), media_type="text/csv; charset=utf-8", headers=disposition)
+    return await stream_csv(export_csv(listing, parse_search_term(search_text)), "employees.csv")
 
 
 @router.get(
@@ -137,7 +126,7 @@ def _unknown_employee() -> Problem:
 
 
 _LISTING = "/v1/employees"
-_LISTING_PARAMETERS = OWN_PARAMETERS | {"searchTerm"}
+_LISTING_PARAMETERS = PAGING_PARAMETERS | {"searchTerm"}
 
 
 def _listing_arguments(scope: Scope) -> dict[str, object] | None:

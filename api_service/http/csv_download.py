@@ -1,39 +1,62 @@
-"""CSV as an attachment: fails before its first byte where it can, and under a name that every browser understands."""
+"""CSV as an attachment: written safe for spreadsheets, failing before its first byte where it can."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
 from urllib.parse import quote
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-Text = TypeVar("Text", str, bytes)
+from shared.rows.formula import escape_formula
+
+# For a file that others wrote a charset would be a guess.
+_FOREIGN_CSV: Final = "text/csv"
+_OWN_CSV: Final = "text/csv; charset=utf-8"
 
 
-def attachment_headers(filename: str) -> dict[str, str]:
+def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
+    """With `'` before each cell that a spreadsheet would run as a formula; the reader of uploads takes it off again."""
+    text = io.StringIO()
+    csv.writer(text).writerows([escape_formula(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def csv_attachment(content: bytes, filename: str) -> Response:
+    return Response(content, headers=_attachment_headers(filename, _OWN_CSV))
+
+
+async def stream_csv(blocks: AsyncIterator[bytes], filename: str) -> Response:
+    """CSV that `csv_lines` made. The first block is fetched here: what fails in it is still answered as a problem."""
+    return await _stream(blocks, _attachment_headers(filename, _OWN_CSV))
+
+
+async def stream_file(blocks: AsyncIterator[bytes], filename: str, *, size: int) -> Response:
+    """A file as it was uploaded. The first block is fetched here: what fails in it is still answered as a problem."""
+    return await _stream(blocks, {**_attachment_headers(filename, _FOREIGN_CSV), "Content-Length": str(size)})
+
+
+def _attachment_headers(filename: str, content_type: str) -> dict[str, str]:
     """RFC 6266: a plain name for old clients, the whole one in UTF-8 for all others."""
     plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", filename)
     return {
         "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}",
         "X-Content-Type-Options": "nosniff",
-        # Set here, because Starlette would add a charset, which is a guess for a file that others wrote.
-        "Content-Type": "text/csv",
+        # As a header, because Starlette would add a charset to the media type.
+        "Content-Type": content_type,
     }
 
 
-async def stream_csv(blocks: AsyncIterator[Text], filename: str, *, size: int | None = None) -> Response:
-    """The first block is fetched here: what fails in it is still answered as a problem."""
+async def _stream(blocks: AsyncIterator[bytes], headers: dict[str, str]) -> Response:
     first = await anext(blocks, None)
-    headers = attachment_headers(filename)
-    if size is not None:
-        headers["Content-Length"] = str(size)
     return StreamingResponse(_chain(first, blocks), headers=headers)
 
 
-async def _chain(first: Text | None, rest: AsyncIterator[Text]) -> AsyncIterator[Text]:
+async def _chain(first: bytes | None, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     if first is not None:
         yield first
         async for block in rest:

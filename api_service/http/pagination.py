@@ -1,7 +1,5 @@
 """The one form of every list: `page`, `limit` or `cursor` in; the envelope and its `Link` header out."""
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
@@ -12,18 +10,18 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
-from api_service.http.json_model import JsonModel, json_response
-from api_service.http.problems import Problem, ProblemCode
+from api_service.http.cursors import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor, invalid_cursor
+from api_service.http.json_model import JsonModel
+from api_service.http.json_response import json_response
 
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 1000
 # Keeps the offset, page times limit, far inside a bigint.
 MAX_PAGE: Final = 1_000_000_000
-MAX_CURSOR_LENGTH: Final = 1000
-BIGINT_MAX: Final = 2**63 - 1
 
-OWN_PARAMETERS: Final = frozenset({"page", "limit", "cursor"})
+PAGING_PARAMETERS: Final = frozenset({"page", "limit", "cursor"})
 
+Row = TypeVar("Row")
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
@@ -51,7 +49,7 @@ class Listing(JsonModel, Generic[Item]):
 
 
 class _Envelope(msgspec.Struct, rename="camel"):
-    """A `Listing` on its way."""
+    """A `Listing` in its wire form, because a model of a thousand items takes longer to check than to find them."""
 
     data: list[Any]
     page: int | None
@@ -64,10 +62,10 @@ class _Envelope(msgspec.Struct, rename="camel"):
 
 
 class Paging:
-    """What part of a list a request asks for, and how the answer is put together.
+    """The part of a list that a request asks for, and how the answer is put together.
 
     A list is read by one query in one fixed order: from `offset`, or after the key that `after()` returns, and one
-    item more than `limit`, which says whether there are more.
+    row more than `limit`, which says whether there are more.
     """
 
     def __init__(
@@ -83,10 +81,10 @@ class Paging:
         """`response` is the one whose headers `listing()` sets; `answer()` makes one of its own."""
         self._response = response
         self._path = path
-        self._filters = [(name, value) for name, value in parameters if name not in OWN_PARAMETERS]
+        self._filters = [(name, value) for name, value in parameters if name not in PAGING_PARAMETERS]
         self.limit = limit
         self.page = None if cursor is not None else page or 1
-        self._key = None if cursor is None else _decode_cursor(cursor, self._list_digest())
+        self._key = None if cursor is None else decode_cursor(cursor, self._list_digest())
 
     @property
     def offset(self) -> int:
@@ -100,52 +98,51 @@ class Paging:
         try:
             key: Key = msgspec.convert(self._key, key_type)
         except msgspec.ValidationError:
-            raise _invalid_cursor() from None
+            raise invalid_cursor() from None
         return key
 
     def listing(
-        self,
-        found: Sequence[Item],
-        keys: Sequence[tuple[Any, ...]],
-        total: Total,
-        *,
-        resume_after: tuple[Any, ...] | None = None,
+        self, rows: Sequence[Row], total: Total, *, key: Callable[[Row], Key], item: Callable[[Row], Item]
     ) -> Listing[Item]:
-        """The envelope for what the query found: up to `limit + 1` items, and the key of each. Sets `Link`.
-
-        A query that gave up before it had as many says after which key to resume.
-        """
-        if len(found) > self.limit:
-            resume_after = keys[self.limit - 1]
-        envelope, links = self._envelope(found[: self.limit], total, resume_after)
+        """The page of the rows that the query found, up to `limit + 1`. Sets `Link`."""
+        envelope, links = self._envelope(rows, total, key, item, None)
         self._response.headers["Link"] = links
         return Listing(**msgspec.structs.asdict(envelope))
 
     def answer(
         self,
-        found: Sequence[Item],
-        key: Callable[[Item], tuple[Any, ...]],
+        rows: Sequence[Row],
         total: Total,
         *,
-        resume_after: tuple[Any, ...] | None = None,
+        key: Callable[[Row], Key],
+        item: Callable[[Row], Any] | None = None,
+        resume_after: Key | None = None,
     ) -> Response:
-        """The same for items in their wire form, encoded at once."""
-        if len(found) > self.limit:
-            resume_after = key(found[self.limit - 1])
-        envelope, links = self._envelope(found[: self.limit], total, resume_after)
-        return json_response(envelope, {"Link": links})
+        """The same for items in their wire form, as which rows without `item` are taken; encoded at once.
+
+        A query that gave up before it had as many says after which key to resume.
+        """
+        envelope, links = self._envelope(rows, total, key, item, resume_after)
+        return json_response(envelope, headers={"Link": links})
 
     def _envelope(
-        self, items: Sequence[Any], total: Total, resume_after: tuple[Any, ...] | None
-    ) -> tuple["_Envelope", str]:
+        self,
+        rows: Sequence[Row],
+        total: Total,
+        key: Callable[[Row], Key],
+        item: Callable[[Row], Any] | None,
+        resume_after: Key | None,
+    ) -> tuple[_Envelope, str]:
         """With the `Link` header that belongs to it."""
-        next_cursor = None if resume_after is None else _encode_cursor(self._list_digest(), resume_after)
+        shown = rows[: self.limit]
+        last = key(shown[-1]) if len(rows) > self.limit else resume_after
+        next_cursor = None if last is None else encode_cursor(self._list_digest(), last)
         pages = -(-total.items // self.limit)
         envelope = _Envelope(
-            data=list(items),
+            data=list(shown) if item is None else [item(row) for row in shown],
             page=self.page,
             limit=self.limit,
-            size=len(items),
+            size=len(shown),
             total_data=total.items,
             total_pages=pages,
             total_is_estimate=total.is_estimate,
@@ -195,6 +192,9 @@ async def _paging(
     return Paging(request.url.path, parameters, response, limit=limit, page=page, cursor=cursor)
 
 
+PagingDep = Annotated[Paging, Depends(_paging)]
+
+
 def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | None:
     """The same without the framework, for parameters that are plainly right; None for all others."""
     given = dict(parameters)
@@ -208,29 +208,3 @@ def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | N
 
 def _is_number(text: str, most: int) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most
-
-
-PagingParameters = Annotated[Paging, Depends(_paging)]
-
-
-def _encode_cursor(list_digest: str, key: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode([list_digest, *key])).rstrip(b"=").decode()
-
-
-def _decode_cursor(cursor: str, list_digest: str) -> list[str | int]:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        document = base64.b64decode(padded, altchars=b"-_", validate=True)
-        digest, *key = msgspec.json.decode(document, type=list[str | int])
-    except (UnicodeError, binascii.Error, msgspec.DecodeError, ValueError):
-        raise _invalid_cursor() from None
-    if digest != list_digest or any(isinstance(part, int) and not 0 <= part <= BIGINT_MAX for part in key):
-        raise _invalid_cursor()
-    return key
-
-
-def _invalid_cursor() -> Problem:
-    return Problem(
-        ProblemCode.INVALID_CURSOR,
-        "The cursor is not one of this list with these filters. Start again without it.",
-    )

@@ -14,7 +14,7 @@ from api_service.lease_queues import message_queries, queue_queries
 from api_service.lease_queues.arrivals import Arrivals
 from api_service.lease_queues.batcher import Batcher
 from api_service.lease_queues.message_queries import Claim, ClaimStart
-from api_service.lease_queues.messages import LeasedMessage, NewMessage, Order, Receipt
+from api_service.lease_queues.messages import LeasedMessage, NewMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.metrics import BATCH_ITEMS, MESSAGES
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.receivers import Receivers
@@ -82,7 +82,7 @@ class LeaseQueues:
         weight = sum(message.payload_bytes + MESSAGE_OVERHEAD_BYTES for message in messages)
         return await self._sends.submit(queue, messages, weight=weight)
 
-    async def receive(self, queue: str, order: Order, wait_seconds: float = 0) -> Sequence[LeasedMessage]:
+    async def receive(self, queue: str, order: ReceiveOrder, wait_seconds: float = 0) -> Sequence[LeasedMessage]:
         """What is first in line, leased; waits for the first message if there is none. Cancelled: takes nothing."""
         receivers = self._receivers.get(queue)
         if receivers is None:
@@ -146,7 +146,7 @@ class LeaseQueues:
         self._announce(queue)
         return ids
 
-    async def _claim(self, queue: str, orders: Sequence[Order], start: ClaimStart) -> Claim:
+    async def _claim(self, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:
         async with self._engine.connect() as connection:
             claim = await message_queries.claim(connection, queue, orders, start)
         BATCH_ITEMS.labels("claim").observe(claim.total)

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.lease_queues.messages import MAX_CLAIM_BYTES, LeasedMessage, NewMessage, Order, Receipt
+from api_service.lease_queues.messages import MAX_CLAIM_BYTES, LeasedMessage, NewMessage, Receipt, ReceiveOrder
 from shared.database.advisory_locks import LEASE_QUEUE_SENDS
 
 
@@ -187,7 +187,7 @@ async def send(connection: AsyncConnection, queue: str, messages: Sequence[NewMe
     return sorted(sent.scalars())
 
 
-async def claim(connection: AsyncConnection, queue: str, orders: Sequence[Order], start: ClaimStart) -> Claim:
+async def claim(connection: AsyncConnection, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:
     """Lease what is first in line, to the first order as much as it wants, then to the next. Unknown queue: nothing."""
     limits = [order.limit for order in orders]
     rows = await connection.execute(

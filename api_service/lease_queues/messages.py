@@ -61,7 +61,7 @@ class LeasedMessage(NamedTuple):
     lease_expires_at: datetime
 
 
-class Order(NamedTuple):
+class ReceiveOrder(NamedTuple):
     """What one receiver asks for. No timeout means the queue's own."""
 
     consumer_id: str

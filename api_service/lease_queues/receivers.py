@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from api_service.lease_queues.message_queries import Claim, ClaimStart
-from api_service.lease_queues.messages import MAX_MESSAGES, LeasedMessage, Order, Receipt
+from api_service.lease_queues.messages import MAX_MESSAGES, LeasedMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.metrics import RECEIVERS_WAITING
 
 # What a missed notification costs at most.
@@ -15,12 +15,12 @@ CHECK_SECONDS: Final = 1.0
 # How long a claim may trust where the line began (see `ClaimStart`).
 START_SECONDS: Final = 30.0
 
-ClaimMessages = Callable[[str, Sequence[Order], ClaimStart], Awaitable[Claim]]
+ClaimMessages = Callable[[str, Sequence[ReceiveOrder], ClaimStart], Awaitable[Claim]]
 UndoClaim = Callable[[str, Sequence[Receipt]], None]
 
 
 class _Call(NamedTuple):
-    order: Order
+    order: ReceiveOrder
     deadline: float
     answered: asyncio.Future[Sequence[LeasedMessage]]
 
@@ -50,7 +50,7 @@ class Receivers:
         """Something may have come into the queue."""
         self._wake.set()
 
-    async def receive(self, order: Order, wait_seconds: float) -> Sequence[LeasedMessage]:
+    async def receive(self, order: ReceiveOrder, wait_seconds: float) -> Sequence[LeasedMessage]:
         """At least one message, or none once that time is over. Database errors pass through."""
         loop = asyncio.get_running_loop()
         call = _Call(order, loop.time() + wait_seconds, loop.create_future())

@@ -85,3 +85,8 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         finished_at=row.finished_at,
         problem=row.problem,
     )
+
+
+def reject_document(row: Row[Any]) -> RejectDocument:
+    """From a row of `rejected_rows`."""
+    return RejectDocument.model_validate(row, from_attributes=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.http.csv_download import csv_lines
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from shared.rows.employee_row import FIELDS
-from shared.rows.formula import escape_formula
 
 REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
 # Where a row had more cells than the file has columns, they stand here as CSV of their own.
@@ -24,11 +22,11 @@ BATCH_ROWS: Final = 200
 _EXAMPLE_ROW: Final = ("Asha Rao", "Initech", "+91 98765 43210", "asha.rao@example.com")
 
 
-def template_csv() -> str:
-    return _csv_lines([FIELDS, _EXAMPLE_ROW])
+def template_csv() -> bytes:
+    return csv_lines([FIELDS, _EXAMPLE_ROW])
 
 
-async def rejects_csv(engine: AsyncEngine, upload_id: uuid.UUID, columns: Sequence[str]) -> AsyncIterator[str]:
+async def rejects_csv(engine: AsyncEngine, upload_id: uuid.UUID, columns: Sequence[str]) -> AsyncIterator[bytes]:
     """The report in file order: the file's columns as they were, then why each row was rejected.
 
     Safe to open in a spreadsheet, and taken back by the reader with its escapes undone. Memory is that of one batch;
@@ -38,9 +36,9 @@ async def rejects_csv(engine: AsyncEngine, upload_id: uuid.UUID, columns: Sequen
         with_surplus = await has_rejects_wider_than(connection, upload_id, len(columns))
         batch = await list_rejects(connection, upload_id, limit=BATCH_ROWS)
     surplus = [SURPLUS_COLUMN] if with_surplus else []
-    yield _csv_lines([[*columns, *surplus, *REPORT_COLUMNS]])
+    yield csv_lines([[*columns, *surplus, *REPORT_COLUMNS]])
     while batch:
-        yield _csv_lines(_report_row(reject, len(columns), with_surplus=with_surplus) for reject in batch)
+        yield csv_lines(_report_row(reject, len(columns), with_surplus=with_surplus) for reject in batch)
         async with engine.connect() as connection:
             batch = await list_rejects(connection, upload_id, after_row=batch[-1].row_number, limit=BATCH_ROWS)
 
@@ -49,12 +47,5 @@ def _report_row(reject: Row[Any], width: int, *, with_surplus: bool) -> list[str
     cells = list(reject.cells[:width])
     cells += [""] * (width - len(cells))
     if with_surplus:
-        cells.append(_csv_lines([reject.cells[width:]]).rstrip("\r\n") if len(reject.cells) > width else "")
+        cells.append(csv_lines([reject.cells[width:]]).decode().rstrip("\r\n") if len(reject.cells) > width else "")
     return [*cells, str(reject.row_number), str(reject.line_number), reject.code, reject.field or "", reject.message]
-
-
-def _csv_lines(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([escape_formula(cell) for cell in row] for row in rows)
-    return text.getvalue()

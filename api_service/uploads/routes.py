@@ -7,12 +7,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.http.csv_download import attachment_headers, stream_csv
+from api_service.http.csv_download import csv_attachment, stream_csv, stream_file
 from api_service.http.dependencies import EngineDep, FailpointsDep, PublisherDep, SettingsDep, UploadStoreDep
-from api_service.http.pagination import Listing, PagingParameters, Total
+from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
-from api_service.uploads.documents import RejectDocument, UploadDocument, upload_document
+from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
 from api_service.uploads.rejects_csv import rejects_csv, template_csv
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
@@ -134,7 +134,7 @@ async def create_upload(
     responses={200: CSV_RESPONSE},
 )
 async def get_template() -> Response:
-    return Response(template_csv(), headers=attachment_headers("employees.csv"))
+    return csv_attachment(template_csv(), "employees.csv")
 
 
 @router.get(
@@ -145,7 +145,7 @@ async def get_template() -> Response:
 )
 async def list_uploads(
     engine: EngineDep,
-    paging: PagingParameters,
+    paging: PagingDep,
     status: Annotated[UploadStatus | None, Query(description="Only uploads in this state.")] = None,
 ) -> Listing[UploadDocument]:
     (before,) = paging.after(tuple[int]) or (None,)
@@ -154,7 +154,7 @@ async def list_uploads(
             connection, status=status, before=before, offset=paging.offset, limit=paging.limit + 1
         )
         total = await queries.count_uploads(connection, status=status)
-    return paging.listing([upload_document(row) for row in found], [(row.sequence,) for row in found], Total(total))
+    return paging.listing(found, Total(total), key=lambda row: (row.sequence,), item=upload_document)
 
 
 @router.get(
@@ -211,7 +211,7 @@ async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDe
         ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS
     ),
 )
-async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingParameters) -> Listing[RejectDocument]:
+async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) -> Listing[RejectDocument]:
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
         upload = _known(await queries.upload_by_id(connection, upload_id))
@@ -222,11 +222,7 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingParamet
     total = Total(count)
     if count > queries.EXACT_COUNT:
         total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
-    return paging.listing(
-        [RejectDocument.model_validate(row, from_attributes=True) for row in found],
-        [(row.row_number,) for row in found],
-        total,
-    )
+    return paging.listing(found, total, key=lambda row: (row.row_number,), item=reject_document)
 
 
 @router.get(
@@ -265,7 +261,7 @@ async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
 async def download_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> Response:
     upload = await _existing(engine, upload_id)
     try:
-        return await stream_csv(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
+        return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
     except ObjectMissing:
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
 

@@ -32,7 +32,7 @@ class NewMessageBody(JsonStruct):
     delay_seconds: Seconds = 0
 
 
-class SendOrder(JsonStruct):
+class SendBody(JsonStruct):
     """One message (`payload`), or many (`messages`)."""
 
     payload: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
@@ -40,25 +40,25 @@ class SendOrder(JsonStruct):
     messages: Annotated[tuple[NewMessageBody, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)] | None = None
 
 
-class ReceiveOrder(JsonStruct):
+class ReceiveBody(JsonStruct):
     consumer_id: Annotated[str, msgspec.Meta(pattern=CONSUMER_PATTERN)]
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_MESSAGES)] = 1
     visibility_timeout_seconds: LeaseSeconds | None = None
     wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0
 
 
-class ReceiptList(JsonStruct):
+class ReceiptsBody(JsonStruct):
     receipts: Annotated[
         tuple[Annotated[str, msgspec.Meta(pattern=RECEIPT_PATTERN)], ...],
         msgspec.Meta(min_length=1, max_length=MAX_MESSAGES),
     ]
 
 
-class LeaseChange(JsonStruct):
+class LeaseChangeBody(JsonStruct):
     visibility_timeout_seconds: Seconds
 
 
-class QueueSettings(JsonStruct):
+class QueueSettingsBody(JsonStruct):
     max_receives: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10
     visibility_timeout_seconds: LeaseSeconds = 30
 
@@ -136,13 +136,13 @@ class QueuedMessage(JsonModel):
     lease_expires_at: datetime | None
 
 
-class Redriven(JsonModel):
+class RedrivenMessages(JsonModel):
     """Dead messages that can be received again."""
 
     redriven: int
 
 
-class Purged(JsonModel):
+class PurgedMessages(JsonModel):
     """Messages that are gone."""
 
     removed: int

@@ -9,22 +9,24 @@ from starlette.routing import BaseRoute
 from api_service.http.dependencies import SettingsDep
 from api_service.http.direct_route import DirectRoute, path_arguments
 from api_service.http.disconnect import cancel_on_disconnect
-from api_service.http.json_body import described_body, invalid_body, json_response, read_json
+from api_service.http.json_request import described_body, invalid_body
+from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
-from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Order, Receipt
+from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Receipt, ReceiveOrder
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
     AcknowledgeOutcome,
     ExtendedLease,
-    LeaseChange,
+    LeaseChangeBody,
     NewMessageBody,
-    ReceiptList,
+    ReceiptsBody,
+    ReceiveBody,
     ReceivedMessages,
-    ReceiveOrder,
-    SendOrder,
+    SendBody,
     SentMessages,
     received_messages,
 )
+from api_service.lease_queues.routes.request_body import read_body
 from api_service.lease_queues.routes.sending import send_payloads
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
@@ -46,10 +48,10 @@ ReceiptText = Annotated[
     status_code=201,
     response_model=SentMessages,
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(SendOrder),
+    openapi_extra=described_body(SendBody),
 )
 async def send_messages(queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
-    order = await read_json(request, settings, SendOrder)
+    order = await read_body(request, settings, SendBody)
     if bool(order.payload) == (order.messages is not None):
         raise invalid_body("Give either payload or messages")
     given = order.messages or (NewMessageBody(order.payload, order.delay_seconds),)
@@ -65,13 +67,13 @@ async def send_messages(queue: QueueName, request: Request, queues: LeaseQueuesD
     operation_id="receiveMessages",
     response_model=ReceivedMessages,
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(ReceiveOrder),
+    openapi_extra=described_body(ReceiveBody),
 )
 async def receive_messages(
     queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> Response:
-    asked = await read_json(request, settings, ReceiveOrder)
-    order = Order(asked.consumer_id, asked.limit, asked.visibility_timeout_seconds)
+    asked = await read_body(request, settings, ReceiveBody)
+    order = ReceiveOrder(asked.consumer_id, asked.limit, asked.visibility_timeout_seconds)
     receiving = queues.receive(queue, order, asked.wait_seconds)
     messages = await (cancel_on_disconnect(request, receiving) if asked.wait_seconds else receiving)
     return json_response(received_messages(messages))
@@ -97,12 +99,12 @@ async def acknowledge_message(queue: QueueName, receipt: ReceiptText, queues: Le
     operation_id="acknowledgeMessages",
     response_model=AcknowledgeOutcome,
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(ReceiptList),
+    openapi_extra=described_body(ReceiptsBody),
 )
 async def acknowledge_messages(
     queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> Response:
-    receipts = (await read_json(request, settings, ReceiptList)).receipts
+    receipts = (await read_body(request, settings, ReceiptsBody)).receipts
     outcomes = await queues.acknowledge(queue, [Receipt.parse(receipt) for receipt in receipts])
     return json_response(
         {
@@ -120,12 +122,12 @@ async def acknowledge_messages(
     description="A message given back is where it was in the line. Given back from its last lease it is dead.",
     operation_id="changeLease",
     responses=problem_responses(ProblemCode.LEASE_LOST, *BODY_PROBLEMS),
-    openapi_extra=described_body(LeaseChange),
+    openapi_extra=described_body(LeaseChangeBody),
 )
 async def change_lease(
     queue: QueueName, receipt: ReceiptText, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> ExtendedLease:
-    seconds = (await read_json(request, settings, LeaseChange)).visibility_timeout_seconds
+    seconds = (await read_body(request, settings, LeaseChangeBody)).visibility_timeout_seconds
     lease_expires_at = await queues.extend(queue, Receipt.parse(receipt), seconds)
     if lease_expires_at is None:
         raise lease_lost()

@@ -6,10 +6,11 @@ import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import Field
 
+from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import SettingsDep
-from api_service.http.json_body import described_body, json_response, read_json
 from api_service.http.json_model import JsonModel
-from api_service.http.pagination import BIGINT_MAX
+from api_service.http.json_request import described_body
+from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_responses
 from api_service.lease_queues.messages import (
     CONSUMER_PATTERN,
@@ -17,12 +18,13 @@ from api_service.lease_queues.messages import (
     MAX_MESSAGES,
     RECEIPT_PATTERN,
     LeasedMessage,
-    Order,
     Receipt,
+    ReceiveOrder,
 )
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import NewMessageBody
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, lease_lost
+from api_service.lease_queues.routes.request_body import read_body
 from api_service.lease_queues.routes.sending import send_payloads
 
 router = APIRouter(tags=["lease queues for older clients"])
@@ -39,7 +41,7 @@ ConsumerId = Annotated[
 MessageId = Annotated[int, Path(alias="id", ge=1, le=BIGINT_MAX)]
 
 
-class Payload(msgspec.Struct, frozen=True):
+class PayloadBody(msgspec.Struct, frozen=True):
     """Fields beside it are let pass, as these clients are used to."""
 
     payload: msgspec.Raw
@@ -77,7 +79,7 @@ class ConsumedMessages(JsonModel):
     status_code=201,
     response_model=PublishedMessage,
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(Payload),
+    openapi_extra=described_body(PayloadBody),
 )
 async def publish(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     return json_response({"messageId": await _send(request, queues, settings)}, 201)
@@ -95,7 +97,7 @@ async def consume(
     consumer_id: ConsumerId,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES, description="How many at most.")] = 1,
 ) -> Response:
-    messages = await queues.receive(DEFAULT_QUEUE, Order(consumer_id, limit))
+    messages = await queues.receive(DEFAULT_QUEUE, ReceiveOrder(consumer_id, limit))
     return json_response({"messages": [_consumed(message) for message in messages]}, headers=NO_STORE)
 
 
@@ -122,7 +124,7 @@ async def delete_consumed(
     status_code=201,
     response_model=NewMessageId,
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(Payload),
+    openapi_extra=described_body(PayloadBody),
 )
 async def add_message(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     return json_response({"id": await _send(request, queues, settings)}, 201)
@@ -137,7 +139,7 @@ async def add_message(request: Request, queues: LeaseQueuesDep, settings: Settin
     responses={204: {"description": "The queue is empty."}, **problem_responses(*DATABASE_PROBLEMS)},
 )
 async def next_message(queues: LeaseQueuesDep) -> Response:
-    messages = await queues.receive(DEFAULT_QUEUE, Order(NOBODY, 1))
+    messages = await queues.receive(DEFAULT_QUEUE, ReceiveOrder(NOBODY, 1))
     if not messages:
         return Response(status_code=204, headers=NO_STORE)
     return json_response(_consumed(messages[0]), headers={**NO_STORE, RECEIPT_HEADER: str(messages[0].receipt)})
@@ -168,7 +170,7 @@ async def finish_message(
 
 
 async def _send(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> int:
-    body = await read_json(request, settings, Payload)
+    body = await read_body(request, settings, PayloadBody)
     (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
     return message_id
 

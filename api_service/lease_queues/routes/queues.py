@@ -6,22 +6,23 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.dependencies import EngineDep, SettingsDep
-from api_service.http.json_body import described_body, json_response, read_json
-from api_service.http.pagination import Listing, PagingParameters, Total
+from api_service.http.json_request import described_body
+from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues import queue_queries
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
-    Purged,
+    PurgedMessages,
     Queue,
     QueuedMessage,
-    QueueSettings,
-    Redriven,
+    QueueSettingsBody,
+    RedrivenMessages,
     queue_document,
     queued_message,
 )
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, QueueName
+from api_service.lease_queues.routes.request_body import read_body
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
@@ -34,12 +35,12 @@ StateFilter = Annotated[MessageState | None, Query(description="Only messages in
     operation_id="listQueues",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
 )
-async def list_queues(engine: EngineDep, paging: PagingParameters) -> Listing[Queue]:
+async def list_queues(engine: EngineDep, paging: PagingDep) -> Listing[Queue]:
     (after,) = paging.after(tuple[str]) or ("",)
     async with engine.connect() as connection:
         found = await queue_queries.list_queues(connection, after=after, offset=paging.offset, limit=paging.limit + 1)
         total = await queue_queries.count_queues(connection)
-    return paging.listing([queue_document(row) for row in found], [(row.name,) for row in found], Total(total))
+    return paging.listing(found, Total(total), key=lambda row: (row.name,), item=queue_document)
 
 
 @router.get(
@@ -62,10 +63,10 @@ async def get_queue(queue: QueueName, engine: EngineDep) -> Queue:
     description="What is not given is set to its default. Leases that are out keep what they have.",
     operation_id="configureQueue",
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(QueueSettings),
+    openapi_extra=described_body(QueueSettingsBody),
 )
 async def configure_queue(queue: QueueName, request: Request, engine: EngineDep, settings: SettingsDep) -> Queue:
-    wanted = await read_json(request, settings, QueueSettings)
+    wanted = await read_body(request, settings, QueueSettingsBody)
     async with engine.begin() as connection:
         await queue_queries.configure(
             connection,
@@ -88,8 +89,7 @@ async def configure_queue(queue: QueueName, request: Request, engine: EngineDep,
 async def list_messages(
     queue: QueueName,
     engine: EngineDep,
-    paging: PagingParameters,
-    response: Response,
+    paging: PagingDep,
     state: StateFilter = None,
 ) -> Response:
     (after,) = paging.after(tuple[int]) or (0,)
@@ -99,8 +99,7 @@ async def list_messages(
             connection, queue_id, state, after=after, offset=paging.offset, limit=paging.limit + 1
         )
         total = await queue_queries.count_messages(connection, queue_id, state)
-    listing = paging.listing([queued_message(row) for row in found], [(row.id,) for row in found], Total(total))
-    return json_response(listing.model_dump(by_alias=True), headers={"Link": response.headers["Link"]})
+    return paging.answer(found, Total(total), key=lambda row: (row.id,), item=queued_message)
 
 
 @router.post(
@@ -110,10 +109,10 @@ async def list_messages(
     operation_id="redriveMessages",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
 )
-async def redrive_messages(queue: QueueName, engine: EngineDep, queues: LeaseQueuesDep) -> Redriven:
+async def redrive_messages(queue: QueueName, engine: EngineDep, queues: LeaseQueuesDep) -> RedrivenMessages:
     async with engine.connect() as connection:
         queue_id = await existing_queue(connection, queue)
-    return Redriven(redriven=await queues.redrive(queue_id, queue))
+    return RedrivenMessages(redriven=await queues.redrive(queue_id, queue))
 
 
 @router.delete(
@@ -128,10 +127,10 @@ async def purge_messages(
     engine: EngineDep,
     queues: LeaseQueuesDep,
     state: StateFilter = None,
-) -> Purged:
+) -> PurgedMessages:
     async with engine.connect() as connection:
         queue_id = await existing_queue(connection, queue)
-    return Purged(removed=await queues.purge(queue_id, state))
+    return PurgedMessages(removed=await queues.purge(queue_id, state))
 
 
 async def existing_queue(connection: AsyncConnection, queue: str) -> int:

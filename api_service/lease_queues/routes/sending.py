@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from api_service.http.json_body import invalid_body
+from api_service.http.json_request import invalid_body
 from api_service.http.problems import Problem, ProblemCode
 from api_service.lease_queues.messages import MAX_PAYLOAD_BYTES, NewMessage
 from shared.database.engine import is_row_fault

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from api_service.lease_queues import message_queries, queue_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ClaimStart
-from api_service.lease_queues.messages import NewMessage, Order, Receipt
+from api_service.lease_queues.messages import NewMessage, Receipt, ReceiveOrder
 
 # No sum of steps comes within twenty seconds of a timeout or delay, so that the seconds which the test itself takes
 # change nothing.
@@ -93,7 +93,7 @@ class LeaseModel(RuleBasedStateMachine):
 
     @rule(limits=st.lists(st.integers(1, 4), min_size=1, max_size=3), timeout=st.sampled_from(TIMEOUTS))
     def claim(self, limits: list[int], timeout: int) -> None:
-        orders = [Order(f"c{number}", limit, timeout) for number, limit in enumerate(limits)]
+        orders = [ReceiveOrder(f"c{number}", limit, timeout) for number, limit in enumerate(limits)]
         claim = self.ask(message_queries.claim, self.queue, orders, self.start)
         self.start = claim.next_start
         visible = [message for message in self.messages if message.state(self.now) == "visible"]

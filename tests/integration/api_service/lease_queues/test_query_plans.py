@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from api_service.lease_queues import message_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import CLAIM, ClaimStart
-from api_service.lease_queues.messages import NewMessage, Order
+from api_service.lease_queues.messages import NewMessage, ReceiveOrder
 
 WAITING = 100_000
 # A claim of ten touches a few pages a message; reading what it should not would be thousands.
@@ -83,7 +83,7 @@ async def pass_through(connection: AsyncConnection, batches: int) -> ClaimStart:
     """Claim and acknowledge a thousand at a time; where the last claim says that the next should start."""
     start = ClaimStart()
     for _ in range(batches):
-        claim = await message_queries.claim(connection, "q", [Order("c", 1000, 30)], start)
+        claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 1000, 30)], start)
         assert claim.total == 1000
         start = claim.next_start
         receipts = [message.receipt for message in claim.messages[0]]

@@ -171,7 +171,7 @@ async def test_many_uploads_at_once_are_all_taken(api: httpx2.AsyncClient, uploa
 
 async def test_the_template_is_an_upload_that_is_accepted(api: httpx2.AsyncClient) -> None:
     template = await api.get(f"{UPLOAD}/template.csv")
-    assert template.headers["Content-Type"] == "text/csv"
+    assert template.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert template.text.splitlines()[0] == "employee_name,company_name,mobile_no,email"
     assert len(template.text.splitlines()) == 2
     assert (await send(api, template.content)).status_code == 202

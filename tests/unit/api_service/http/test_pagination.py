@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api_service.http.pagination import Listing, PagingParameters, Total
-from api_service.http.problems import register_problem_handlers
+from api_service.http.pagination import Listing, PagingDep, Total
+from api_service.http.problem_handlers import register_problem_handlers
 
 NUMBERS = range(1, 26)
 
@@ -29,12 +29,12 @@ def number_list() -> FastAPI:
     register_problem_handlers(app)
 
     @app.get("/numbers")
-    async def numbers(paging: PagingParameters, above: int = 0, guess: bool = False) -> Listing[int]:
+    async def numbers(paging: PagingDep, above: int = 0, guess: bool = False) -> Listing[int]:
         after = paging.after(NumberKey)
         matching = [each for each in NUMBERS if each > above]
         rest = matching[paging.offset :] if after is None else [each for each in matching if each > after.number]
         found = rest[: paging.limit + 1]
-        return paging.listing(found, [NumberKey(each) for each in found], Total(len(matching), is_estimate=guess))
+        return paging.listing(found, Total(len(matching), is_estimate=guess), key=NumberKey, item=int)
 
     return app
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import pytest
 
 from api_service.lease_queues.message_queries import Claim, ClaimStart
-from api_service.lease_queues.messages import LeasedMessage, Order, Receipt
+from api_service.lease_queues.messages import LeasedMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.receivers import Receivers
 from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-ONE = Order("c", 1)
+ONE = ReceiveOrder("c", 1)
 
 
 class Line:
@@ -30,7 +30,7 @@ class Line:
         self.may_claim.set()
         self.fails: Exception | None = None
 
-    async def claim(self, _: str, orders: Sequence[Order], start: ClaimStart) -> Claim:
+    async def claim(self, _: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:
         self.claims.append([order.limit for order in orders])
         self.starts.append(start)
         await self.may_claim.wait()
@@ -67,7 +67,7 @@ def receivers(line: Line) -> Receivers:
 async def test_a_receiver_cancelled_during_its_claim_gives_its_messages_back(line: Line, receivers: Receivers) -> None:
     line.messages = [1, 2, 3]
     line.may_claim.clear()
-    leaving = asyncio.create_task(receivers.receive(Order("c", 2), 10))
+    leaving = asyncio.create_task(receivers.receive(ReceiveOrder("c", 2), 10))
     staying = asyncio.create_task(receivers.receive(ONE, 10))
     await eventually(lambda: line.claims == [[2, 1]])
     leaving.cancel()
@@ -110,7 +110,7 @@ async def test_receivers_that_come_during_a_claim_share_the_next(line: Line, rec
     line.may_claim.clear()
     first = asyncio.create_task(receivers.receive(ONE, 0))
     await eventually(lambda: line.claims == [[1]])
-    others = [asyncio.create_task(receivers.receive(Order("c", limit), 0)) for limit in (2, 1, 1)]
+    others = [asyncio.create_task(receivers.receive(ReceiveOrder("c", limit), 0)) for limit in (2, 1, 1)]
     await asyncio.sleep(0)
     line.may_claim.set()
     assert [ids(messages) for messages in await asyncio.gather(first, *others)] == [[1], [2, 3], [4], []]
@@ -118,7 +118,7 @@ async def test_receivers_that_come_during_a_claim_share_the_next(line: Line, rec
 
 
 async def test_a_claim_serves_no_more_than_a_thousand_messages(line: Line, receivers: Receivers) -> None:
-    tasks = [asyncio.create_task(receivers.receive(Order("c", limit), 0)) for limit in (1000, 600, 400, 1)]
+    tasks = [asyncio.create_task(receivers.receive(ReceiveOrder("c", limit), 0)) for limit in (1000, 600, 400, 1)]
     await asyncio.gather(*tasks)
     assert line.claims == [[1000], [600, 400], [1]]
 

@@ -1,24 +1,22 @@
-"""JSON bodies read as msgspec structs: bounded while they arrive, decoded once, described in OpenAPI."""
+"""JSON bodies of requests read as msgspec structs: bounded while they arrive, decoded once, described in OpenAPI."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
 from api_service.http.problems import Problem, ProblemCode
-from api_service.settings import ApiSettings
 
 Body = TypeVar("Body")
 
 
-async def read_json(request: Request, settings: ApiSettings, body_type: type[Body]) -> Body:
+async def read_json(request: Request, body_type: type[Body], *, max_bytes: int, timeout_seconds: float) -> Body:
     """Raises `too_large`, `body_timeout`, and a validation error that says where, never what."""
-    content = await _read(request, settings)
+    content = await _read_body(request, max_bytes, timeout_seconds)
     try:
         # Empty is the same as an object without fields.
         return msgspec.json.decode(content or b"{}", type=body_type)
@@ -28,11 +26,6 @@ async def read_json(request: Request, settings: ApiSettings, body_type: type[Bod
         raise invalid_body("The body is not UTF-8") from None
     except RecursionError:
         raise invalid_body("The body is nested too deep") from None
-
-
-def json_response(document: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """For answers whose making shows in the throughput, and those that hold JSON which stays as it is."""
-    return Response(msgspec.json.encode(document), status_code, headers, "application/json")
 
 
 def invalid_body(reason: str) -> RequestValidationError:
@@ -46,26 +39,25 @@ def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": content}}
 
 
-async def _read(request: Request, settings: ApiSettings) -> bytes:
-    most = settings.queue_max_body_bytes
-    if int(request.headers.get("content-length", 0)) > most:
-        raise _too_large(most)
+async def _read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
+    if int(request.headers.get("content-length", 0)) > max_bytes:
+        raise _too_large(max_bytes)
     blocks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(settings.body_timeout_seconds):
+        async with asyncio.timeout(timeout_seconds):
             async for block in request.stream():
                 size += len(block)
-                if size > most:
-                    raise _too_large(most)
+                if size > max_bytes:
+                    raise _too_large(max_bytes)
                 blocks.append(block)
     except TimeoutError:
         raise Problem(ProblemCode.BODY_TIMEOUT, "The body took too long: send it again.") from None
     return b"".join(blocks)
 
 
-def _too_large(most: int) -> Problem:
-    return Problem(ProblemCode.TOO_LARGE, f"Send at most {most} bytes at once, in several requests if need be.")
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(ProblemCode.TOO_LARGE, f"Send at most {max_bytes} bytes at once, in several requests if need be.")
 
 
 def _without_references(schema: Any, components: dict[str, Any]) -> Any:
