@@ -73,7 +73,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(operations_routes.probes(app))
     add_docs_pages(app)
-    # How FastAPI wants its description replaced: https://fastapi.tiangolo.com/how-to/extending-openapi/
+    # FastAPI's way to replace its description: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
 

@@ -39,7 +39,7 @@ class DeadLetterListing(Listing[DeadLetterDocument]):
 
 
 class RedriveOrder(JsonModel):
-    """Which rows to try again; the oldest first, all of them without a limit."""
+    """Chooses rows to try again, the oldest first; all of them without a limit."""
 
     # A misspelt filter would be none at all.
     model_config = ConfigDict(extra="forbid")
@@ -57,7 +57,7 @@ class RedriveOutcome(JsonModel):
 
 
 class DeletionOrder(JsonModel):
-    """Which dead letters to delete; all of them without a filter."""
+    """Chooses dead letters to delete; all of them without a filter."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -27,17 +27,17 @@ class LetterKey(NamedTuple):
 
 
 class LetterFilter(NamedTuple):
-    """Which rejected rows; None = any."""
+    """Chooses rejected rows by upload and code; None takes any."""
 
     upload_id: UUID | None = None
     code: str | None = None
 
-    def takes(self, row: LiveRow) -> bool:
+    def takes(self, row: OutstandingRow) -> bool:
         return self.upload_id in (None, row.key.upload_id) and self.code in (None, row.code)
 
 
-class LiveRow(NamedTuple):
-    """A rejected row that is dead and not discarded."""
+class OutstandingRow(NamedTuple):
+    """A rejected row that has been neither redriven with success nor discarded."""
 
     key: LetterKey
     attempt: int
@@ -82,7 +82,7 @@ _COUNT_ALL = text("""
            (SELECT reltuples FROM pg_class WHERE oid = CAST('rejected_rows_oldest_idx' AS regclass))
 """)
 
-_LIVE_AMONG = text("""
+_OUTSTANDING_AMONG = text("""
     SELECT dead_at, upload_id, row_number, attempt, code
     FROM rejected_rows
     JOIN unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[]))
@@ -124,23 +124,23 @@ def key_of(row: Row[Any]) -> LetterKey:
     return LetterKey(row.dead_at, row.key_id, row.key_row)
 
 
-async def count_rows(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
+async def count_matching_rows(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
     counted = await connection.execute(select(func.count()).where(*_conditions(matching, until)))
     return int(counted.scalar_one())
 
 
-async def count_live(connection: AsyncConnection) -> int:
-    """How many letters the queue should have when every one of them has been published once."""
-    live = [
+async def count_outstanding(connection: AsyncConnection) -> int:
+    """The number of letters that the queue has when each has been published once."""
+    outstanding = [
         select(func.count()).where(table.c.discarded_at.is_(None)).scalar_subquery()
         for table in (rejected_rows, malformed_messages)
     ]
-    return int((await connection.execute(select(live[0] + live[1]))).scalar_one())
+    return int((await connection.execute(select(outstanding[0] + outstanding[1]))).scalar_one())
 
 
-async def rows_after(
+async def outstanding_rows_after(
     connection: AsyncConnection, matching: LetterFilter, *, after: LetterKey | None, until: datetime, limit: int
-) -> Sequence[LiveRow]:
+) -> Sequence[OutstandingRow]:
     """The oldest rejected rows past a key that died no later than `until`."""
     row = rejected_rows.c
     key = (row.dead_at, row.upload_id, row.row_number)
@@ -150,14 +150,16 @@ async def rows_after(
         .order_by(*key)
         .limit(limit)
     )
-    return [_live_row(each) for each in found]
+    return [_outstanding_row(each) for each in found]
 
 
-async def live_among(connection: AsyncConnection, letters: Sequence[Letter]) -> tuple[Sequence[LiveRow], set[Letter]]:
-    """Which of these letters still stand for something in the tables: for rows at that attempt, and for messages."""
+async def outstanding_among(
+    connection: AsyncConnection, letters: Sequence[Letter]
+) -> tuple[Sequence[OutstandingRow], set[Letter]]:
+    """Of these letters the rows that are outstanding at that attempt, and the malformed messages that are."""
     of_rows = [letter for letter in letters if isinstance(letter, RowLetter)]
     rows = await connection.execute(
-        _LIVE_AMONG,
+        _OUTSTANDING_AMONG,
         {
             "upload_ids": [letter.upload_id for letter in of_rows],
             "row_numbers": [letter.row_number for letter in of_rows],
@@ -166,10 +168,10 @@ async def live_among(connection: AsyncConnection, letters: Sequence[Letter]) -> 
     )
     ids = [letter.id for letter in letters if isinstance(letter, MalformedLetter)]
     malformed = (await connection.execute(_MALFORMED_AMONG, {"ids": ids})).scalars() if ids else ()
-    return [_live_row(each) for each in rows], {MalformedLetter(each) for each in malformed}
+    return [_outstanding_row(each) for each in rows], {MalformedLetter(each) for each in malformed}
 
 
-async def discard_rows(connection: AsyncConnection, rows: Sequence[LiveRow]) -> int:
+async def discard_rows(connection: AsyncConnection, rows: Sequence[OutstandingRow]) -> int:
     """They stay in their upload's report. Returns how many were not discarded or redriven meanwhile."""
     discarded = await connection.execute(
         _DISCARD_ROWS,
@@ -209,5 +211,5 @@ def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnEleme
     return conditions
 
 
-def _live_row(row: Any) -> LiveRow:
-    return LiveRow(LetterKey(row.dead_at, row.upload_id, row.row_number), row.attempt, row.code)
+def _outstanding_row(row: Any) -> OutstandingRow:
+    return OutstandingRow(LetterKey(row.dead_at, row.upload_id, row.row_number), row.attempt, row.code)

@@ -1,7 +1,7 @@
 """Redriving and deleting dead letters: the tables are the truth, and the queue is turned once to match them.
 
 One at a time in the whole system. The rotation is opened before the tables are read: each letter in it was published
-before that, and its row committed before it was published. So a row that was read as live, and then redriven or
+before that, and its row committed before it was published. So a row that was read as outstanding, and then redriven or
 discarded, accounts for its letter.
 """
 
@@ -23,14 +23,14 @@ from api_service.dead_letters.queries import (
     MALFORMED_CODE,
     LetterFilter,
     LetterKey,
-    LiveRow,
-    count_live,
-    count_rows,
+    OutstandingRow,
+    count_matching_rows,
+    count_outstanding,
     current_time,
     discard_malformed,
     discard_rows,
-    live_among,
-    rows_after,
+    outstanding_among,
+    outstanding_rows_after,
 )
 from api_service.dead_letters.rotation import open_rotation
 from api_service.http.problems import Problem, ProblemCode
@@ -53,8 +53,8 @@ BATCH_ROWS: Final = 5000
 REDRIVE_ROWS: Final = 500
 
 
-class Redriven(NamedTuple):
-    """How many rows were put back on the request queue, and how many that match were left for another time."""
+class RedriveCounts(NamedTuple):
+    """Rows put back on the request queue, and rows that match and were left because of the limit."""
 
     redriven: int
     left: int
@@ -62,26 +62,26 @@ class Redriven(NamedTuple):
 
 async def redrive_letters(
     engine: AsyncEngine, publisher: Publisher, settings: SharedSettings, matching: LetterFilter, limit: int | None
-) -> Redriven:
+) -> RedriveCounts:
     """Put the oldest that match back on the request queue. Raises `BrokerUnavailable`, and `dead_letters_busy`.
 
     To do it again after an error is harmless: a row is only tried at the attempt that the request names.
     """
-    async with _alone(engine) as connection, open_rotation(settings, publisher) as rotation:
+    async with _dead_letters_locked(engine) as connection, open_rotation(settings, publisher) as rotation:
         until = await current_time(connection)
-        matched = await count_rows(connection, matching, until=until)
+        matched = await count_matching_rows(connection, matching, until=until)
         redriven, last = 0, None
         async for rows in _batches(connection, matching, until, limit):
             await _publish_requests(publisher, rows)
             redriven, last = redriven + len(rows), rows[-1].key
 
         async def keep(letters: Sequence[Letter]) -> set[Letter]:
-            live, malformed = await live_among(connection, letters)
-            return malformed | {row.letter for row in live if not _was_redriven(row, matching, last)}
+            outstanding, malformed = await outstanding_among(connection, letters)
+            return malformed | {row.letter for row in outstanding if not _was_redriven(row, matching, last)}
 
         await rotation.run(keep)
     log.info("dead letters redriven", rows=redriven)
-    return Redriven(redriven, max(0, matched - redriven))
+    return RedriveCounts(redriven, max(0, matched - redriven))
 
 
 async def delete_letters(
@@ -91,14 +91,14 @@ async def delete_letters(
 
     Raises `BrokerUnavailable`, before anything is discarded if the broker is away by then; and `dead_letters_busy`.
     """
-    async with _alone(engine) as connection, open_rotation(settings, publisher) as rotation:
+    async with _dead_letters_locked(engine) as connection, open_rotation(settings, publisher) as rotation:
         until = await current_time(connection)
         removed = 0
         async for rows in _batches(connection, matching, until, None):
             removed += await discard_rows(connection, rows)
         if matching.upload_id is None and matching.code in (None, MALFORMED_CODE):
             removed += await discard_malformed(connection, until=until)
-        await rotation.run(partial(_live_letters, connection))
+        await rotation.run(partial(_outstanding_letters, connection))
     log.info("dead letters deleted", rows=removed)
     return removed
 
@@ -113,19 +113,19 @@ async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings
         raise BrokerUnavailable("the broker does not say how many dead letters it has")
     # Asked before the lock is taken: with nothing to do it must not stand in anybody's way.
     async with engine.connect() as connection:
-        if depth <= await count_live(connection):
+        if depth <= await count_outstanding(connection):
             return False
-    async with _alone(engine) as connection, open_rotation(settings, publisher) as rotation:
-        await rotation.run(partial(_live_letters, connection))
+    async with _dead_letters_locked(engine) as connection, open_rotation(settings, publisher) as rotation:
+        await rotation.run(partial(_outstanding_letters, connection))
     return True
 
 
-async def _live_letters(connection: AsyncConnection, letters: Sequence[Letter]) -> set[Letter]:
-    live, malformed = await live_among(connection, letters)
-    return malformed | {row.letter for row in live}
+async def _outstanding_letters(connection: AsyncConnection, letters: Sequence[Letter]) -> set[Letter]:
+    outstanding, malformed = await outstanding_among(connection, letters)
+    return malformed | {row.letter for row in outstanding}
 
 
-async def _publish_requests(publisher: Publisher, rows: Sequence[LiveRow]) -> None:
+async def _publish_requests(publisher: Publisher, rows: Sequence[OutstandingRow]) -> None:
     by_upload: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
     for row in rows:
         by_upload[row.key.upload_id].append((row.key.row_number, row.attempt))
@@ -139,20 +139,20 @@ async def _publish_requests(publisher: Publisher, rows: Sequence[LiveRow]) -> No
     )
 
 
-def _was_redriven(row: LiveRow, matching: LetterFilter, last: LetterKey | None) -> bool:
+def _was_redriven(row: OutstandingRow, matching: LetterFilter, last: LetterKey | None) -> bool:
     """Rows are redriven in the order of their keys; one that is dead again already has a new key, past the last."""
     return last is not None and row.key <= last and matching.takes(row)
 
 
 async def _batches(
     connection: AsyncConnection, matching: LetterFilter, until: datetime, limit: int | None
-) -> AsyncIterator[Sequence[LiveRow]]:
+) -> AsyncIterator[Sequence[OutstandingRow]]:
     """Nothing that died after `until`: what is redriven here and fails again must not come round."""
     after: LetterKey | None = None
     left = limit
     while left is None or left > 0:
         most = BATCH_ROWS if left is None else min(left, BATCH_ROWS)
-        rows = await rows_after(connection, matching, after=after, until=until, limit=most)
+        rows = await outstanding_rows_after(connection, matching, after=after, until=until, limit=most)
         if rows:
             yield rows
             after = rows[-1].key
@@ -162,7 +162,7 @@ async def _batches(
 
 
 @contextlib.asynccontextmanager
-async def _alone(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _dead_letters_locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection that holds the lock. Raises the problem `dead_letters_busy`."""
     # In autocommit, or turning the queue would count as idling in a transaction.
     async with engine.connect() as connection:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.amqp.publisher import Publisher
     from shared.service.settings import SharedSettings
 
-WINDOW: Final = 500
+PREFETCH_COUNT: Final = 500
 BROKER_ANSWER_SECONDS: Final = 10
 ROTATION_HEADER: Final = "rollcall-rotation"
 
@@ -61,7 +61,7 @@ class Rotation:
             remaining -= len(taken)
 
     async def _take(self, most: int) -> list[AbstractIncomingMessage]:
-        """What has been delivered, at least one; none only when the queue is empty."""
+        """All that has been delivered, at least one; none only when the queue is empty."""
         first = await self._next()
         taken = [] if first is None else [first]
         while taken and len(taken) < most and not self._inbox.empty():
@@ -118,17 +118,17 @@ class _SeenLetters:
         self._malformed: set[uuid.UUID] = set()
 
     def add(self, letter: Letter) -> bool:
-        """Whether it is new."""
+        """True for a letter that is new."""
         if isinstance(letter, MalformedLetter):
             is_new = letter.id not in self._malformed
             self._malformed.add(letter.id)
             return is_new
         bits = self._rows.setdefault(letter.upload_id, bytearray())
-        place, bit = letter.row_number >> 3, 1 << (letter.row_number & 7)
-        if place >= len(bits):
-            bits.extend(bytes(place + 1 - len(bits)))
-        is_new = not bits[place] & bit
-        bits[place] |= bit
+        byte, bit = letter.row_number >> 3, 1 << (letter.row_number & 7)
+        if byte >= len(bits):
+            bits.extend(bytes(byte + 1 - len(bits)))
+        is_new = not bits[byte] & bit
+        bits[byte] |= bit
         return is_new
 
 
@@ -141,7 +141,7 @@ async def open_rotation(settings: SharedSettings, publisher: Publisher) -> Async
             async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                 channel = await connection.channel(publisher_confirms=False)
                 await declare_topology(channel)
-                await channel.set_qos(prefetch_count=WINDOW)
+                await channel.set_qos(prefetch_count=PREFETCH_COUNT)
                 queue = await channel.declare_queue(DEAD_LETTERS_QUEUE, passive=True)
         yield Rotation(channel, queue, publisher)
     finally:

@@ -37,7 +37,7 @@ SearchText = Annotated[
 
 
 class EmployeeKey(NamedTuple):
-    """What a cursor of this list holds."""
+    """The content of this list's cursors."""
 
     id: int
 

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """What the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
+    """Return what the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
 
     For work that leaves nothing behind when it is cancelled, and only after the body has been read.
     """

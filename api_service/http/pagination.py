@@ -27,7 +27,7 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 class Total(NamedTuple):
-    """How many items the whole list has, and whether that is a guess."""
+    """The number of items in the whole list, which may be a guess."""
 
     items: int
     is_estimate: bool = False

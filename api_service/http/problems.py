@@ -10,7 +10,7 @@ from shared.service.problem_document import ProblemDocument, StatusCode, describ
 
 
 class ProblemCode(StatusCode):
-    """What a request can be refused with, apart from the codes of a file (`FileCode`, always 422). Stable."""
+    """Codes that a request is refused with, beside those of a file (`FileCode`, always 422). Stable."""
 
     INVALID_REQUEST = "invalid_request", 422, "A parameter, header or body is not as described"
     INVALID_CURSOR = "invalid_cursor", 422, "The cursor belongs to another list or other filters"
@@ -40,7 +40,7 @@ class ProblemCode(StatusCode):
     STORAGE_FULL = "storage_full", 507, "The upload store is full"
 
 
-# What any request can be answered that needs the database.
+# Any request that needs the database can be answered one of these.
 DATABASE_PROBLEMS = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE)
 
 FILE_MEANINGS: Mapping[FileCode, str] = {

@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.lease_queues import message_queries, queue_queries
-from api_service.lease_queues.arrivals import Arrivals
 from api_service.lease_queues.batcher import Batcher
 from api_service.lease_queues.message_queries import Claim, ClaimStart
 from api_service.lease_queues.messages import LeasedMessage, NewMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.metrics import BATCH_ITEMS, MESSAGES
+from api_service.lease_queues.notifications import QueueNotifications
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.receivers import Receivers
 from api_service.settings import ApiSettings
@@ -60,12 +60,12 @@ class LeaseQueues:
         self._acknowledgements = Batcher(
             self._acknowledge, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault
         )
-        self._arrivals = Arrivals(settings.database_url.get_secret_value(), APPLICATION_NAME, self._wake)
+        self._notifications = QueueNotifications(settings.database_url.get_secret_value(), APPLICATION_NAME, self._wake)
         self._receivers: dict[str, Receivers] = {}
         self._undoing: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
-        self._arrivals.open()
+        self._notifications.open()
 
     async def close(self) -> None:
         """Receivers that wait get nothing; what was sent or acknowledged gets its answer."""
@@ -74,7 +74,7 @@ class LeaseQueues:
         await self._acknowledgements.close()
         while self._undoing:
             await asyncio.wait(self._undoing)
-        await self._arrivals.close()
+        await self._notifications.close()
         await self._engine.dispose()
 
     async def send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
@@ -83,7 +83,7 @@ class LeaseQueues:
         return await self._sends.submit(queue, messages, weight=weight)
 
     async def receive(self, queue: str, order: ReceiveOrder, wait_seconds: float = 0) -> Sequence[LeasedMessage]:
-        """What is first in line, leased; waits for the first message if there is none. Cancelled: takes nothing."""
+        """Lease what is first in line, and wait for the first message if there is none. Cancelled, it takes nothing."""
         receivers = self._receivers.get(queue)
         if receivers is None:
             self._forget_idle_receivers()
@@ -95,7 +95,7 @@ class LeaseQueues:
         return await self._acknowledgements.submit(queue, receipts, weight=len(receipts))
 
     async def extend(self, queue: str, receipt: Receipt, seconds: int) -> datetime | None:
-        """When the lease ends now; None = it had ended. 0 seconds give the message back."""
+        """Return the new end of the lease; None = it had ended. 0 seconds give the message back."""
         async with self._engine.connect() as connection:
             lease_expires_at = await message_queries.extend(connection, queue, receipt, seconds)
         if seconds == 0 and lease_expires_at is not None:
@@ -179,7 +179,7 @@ class LeaseQueues:
 
     def _announce(self, queue: str) -> None:
         self._wake(queue)
-        self._arrivals.announce(queue)
+        self._notifications.announce(queue)
 
     def _wake(self, queue: str | None) -> None:
         for name in list(self._receivers) if queue is None else [queue]:

@@ -20,7 +20,7 @@ from shared.database.advisory_locks import LEASE_QUEUE_SENDS
 
 
 class ClaimStart(NamedTuple):
-    """Where a claim begins to read, so that it does not wade through the dead entries of what has passed.
+    """The ends of the line as last seen: a claim that begins there need not wade through entries that are dead.
 
     `head_id`: no message in line has a smaller id. That stays true: ids of a queue are committed in ascending order,
     and nothing comes back into line. `hidden_from`: no hidden message was due before. That can become untrue only by a
@@ -32,7 +32,7 @@ class ClaimStart(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What each order got, in the order of the orders, and when the next hidden message is due, if that is soon."""
+    """The messages of each order, in the orders' sequence, and when the next hidden message is due, if that is soon."""
 
     messages: Sequence[Sequence[LeasedMessage]]
     next_start: ClaimStart

@@ -1,4 +1,4 @@
-"""What goes in and out of a queue: messages, leases and their receipts, and the limits of each."""
+"""Messages, leases and receipts as they go in and out of a lease queue, and the limits of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_MESSAGES: Final = 1000
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_TIMEOUT_SECONDS: Final = 43_200
 MAX_WAIT_SECONDS: Final = 20
-# What one claim hands out at most, unless its first message alone is larger; bounds the memory of an answer.
+# Bounds the memory of an answer: a claim hands out no more, unless its first message alone is larger.
 MAX_CLAIM_BYTES: Final = 16 * 1024 * 1024
 
 QUEUE_NAME_PATTERN: Final = r"^[A-Za-z0-9._-]{1,80}$"
@@ -62,7 +62,7 @@ class LeasedMessage(NamedTuple):
 
 
 class ReceiveOrder(NamedTuple):
-    """What one receiver asks for. No timeout means the queue's own."""
+    """The wish of one receiver. No timeout means the queue's own."""
 
     consumer_id: str
     limit: int

@@ -1,4 +1,4 @@
-"""What the lease queues count. Names of queues are no labels: clients make them up."""
+"""The metrics of lease queues. Names of queues are no labels, because clients make them up without end."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

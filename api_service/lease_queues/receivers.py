@@ -10,9 +10,9 @@ from api_service.lease_queues.message_queries import Claim, ClaimStart
 from api_service.lease_queues.messages import MAX_MESSAGES, LeasedMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.metrics import RECEIVERS_WAITING
 
-# What a missed notification costs at most.
+# Receivers look by themselves after so long, which is what a missed notification costs at most.
 CHECK_SECONDS: Final = 1.0
-# How long a claim may trust where the line began (see `ClaimStart`).
+# A claim trusts for so long where the line began, because that can become untrue (see `ClaimStart`).
 START_SECONDS: Final = 30.0
 
 ClaimMessages = Callable[[str, Sequence[ReceiveOrder], ClaimStart], Awaitable[Claim]]

@@ -30,7 +30,7 @@ FILES_A_BATCH = 100
 ROWS_A_BATCH = 5000
 
 
-class Purged(NamedTuple):
+class PurgeCounts(NamedTuple):
     files: int
     rejects: int
     orphans: int
@@ -40,8 +40,8 @@ async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publ
     """For ever; what fails is tried again at the next turn."""
     while True:
         try:
-            purged = await purge(engine, store, settings)
-            if purged is not None:
+            counts = await purge(engine, store, settings)
+            if counts is not None:
                 # Also those of uploads that were deleted on request since the last turn.
                 await drop_stale_letters(engine, publisher, settings)
         except (*DATABASE_ERRORS, StoreUnavailable, StoreFull, BrokerUnavailable, Problem) as error:
@@ -49,23 +49,23 @@ async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publ
         await asyncio.sleep(settings.retention_interval_seconds)
 
 
-async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> Purged | None:
+async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> PurgeCounts | None:
     """One turn; None when another replica is at it."""
-    async with _only_one(engine) as is_mine:
+    async with _retention_locked(engine) as is_mine:
         if not is_mine:
             return None
-        purged = Purged(
+        counts = PurgeCounts(
             await _purge_files(engine, store, timedelta(days=settings.file_retention_days)),
             await _purge_rejects(engine, timedelta(days=settings.reject_retention_days)),
             await _purge_orphans(engine, store, timedelta(hours=settings.orphan_retention_hours)),
         )
-    if any(purged):
-        log.info("purged", **purged._asdict())
-    return purged
+    if any(counts):
+        log.info("purged", **counts._asdict())
+    return counts
 
 
 @contextlib.asynccontextmanager
-async def _only_one(engine: AsyncEngine) -> AsyncIterator[bool]:
+async def _retention_locked(engine: AsyncEngine) -> AsyncIterator[bool]:
     # The lock lives as long as its connection; in autocommit, or waiting here would count as idle in a transaction.
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -118,7 +118,7 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
 
 
 async def _purge_orphans(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:
-    """What a killed process or a commit in doubt has left. Only names of our own making are touched."""
+    """Files that a killed process or a commit in doubt has left. Only names of our own making are touched."""
     purged = await store.delete_unfinished_older_than(age)
     batch: list[uuid.UUID] = []
     async for key in store.list_older_than(age):

@@ -32,7 +32,7 @@ class QueueStatus(JsonModel):
 
 
 class Versions(JsonModel):
-    """What runs."""
+    """The versions that run."""
 
     app: str
     schema_revision: str = Field(alias="schema", examples=["0001"])

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 FILE_FIELD = "employee_data"
 # Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
 BLOCK_BYTES = 256 * 1024
-# What the body may have around the file.
+# A body may be so much larger than its file, for the boundaries and the other fields.
 FORM_BYTES = 256 * 1024
 # A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
 LINGER_SECONDS = 2

@@ -1,4 +1,4 @@
-"""What the API asks the database about uploads and their rejects. Nothing here commits."""
+"""The statements on uploads and their rejects. Nothing here commits."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from shared.rows.employee_row import FIELDS
 
 REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
-# Where a row had more cells than the file has columns, they stand here as CSV of their own.
+# Holds, as CSV of their own, the cells that a row had beyond the file's columns: they would shift the columns behind.
 SURPLUS_COLUMN: Final = "surplus_cells"
 # A cell-filled record can have 256 KiB.
 BATCH_ROWS: Final = 200

@@ -164,7 +164,7 @@ async def list_uploads(
     responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
 async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
-    return upload_document(await _existing(engine, upload_id))
+    return upload_document(await _find_upload(engine, upload_id))
 
 
 @router.post(
@@ -179,7 +179,7 @@ async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 )
 async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     async with engine.begin() as connection:
-        upload = _known(await queries.cancel_upload(connection, upload_id))
+        upload = _require_known(await queries.cancel_upload(connection, upload_id))
     if upload.status in FINAL_STATES:
         raise Problem(ProblemCode.ALREADY_FINISHED, f"The upload is {upload.status}; its rows stay as they are.")
     return upload_document(upload)
@@ -196,7 +196,7 @@ async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 )
 async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> None:
     async with engine.begin() as connection:
-        upload = _known(await queries.delete_finished_upload(connection, upload_id))
+        upload = _require_known(await queries.delete_finished_upload(connection, upload_id))
     if upload.status not in FINAL_STATES:
         raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
     # After the commit: a file without a row is found by the retention, a row without its file would be a riddle.
@@ -214,7 +214,7 @@ async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDe
 async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) -> Listing[RejectDocument]:
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
-        upload = _known(await queries.upload_by_id(connection, upload_id))
+        upload = _require_known(await queries.upload_by_id(connection, upload_id))
         found = await queries.list_rejects(
             connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
         )
@@ -238,7 +238,7 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     },
 )
 async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
-    upload = await _existing(engine, upload_id)
+    upload = await _find_upload(engine, upload_id)
     return await stream_csv(rejects_csv(engine, upload_id, upload.columns), f"rejects of {upload.filename}")
 
 
@@ -259,19 +259,19 @@ async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
     },
 )
 async def download_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> Response:
-    upload = await _existing(engine, upload_id)
+    upload = await _find_upload(engine, upload_id)
     try:
         return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
     except ObjectMissing:
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
 
 
-async def _existing(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
+async def _find_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
     async with engine.connect() as connection:
-        return _known(await queries.upload_by_id(connection, upload_id))
+        return _require_known(await queries.upload_by_id(connection, upload_id))
 
 
-def _known(upload: Row[Any] | None) -> Row[Any]:
+def _require_known(upload: Row[Any] | None) -> Row[Any]:
     if upload is None:
         raise Problem(ProblemCode.UNKNOWN_UPLOAD, "No upload has this id; it may have been deleted.")
     return upload

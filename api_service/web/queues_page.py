@@ -41,7 +41,7 @@ code {{ white-space: pre-wrap; overflow-wrap: anywhere }}
 
 
 class QueuesPage(NamedTuple):
-    """What is shown: of queues and of messages one more than the limit, if there are more."""
+    """Of queues and of messages there is one more than the limit, if there are more."""
 
     queue: str
     page: int

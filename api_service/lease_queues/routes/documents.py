@@ -90,7 +90,7 @@ class ReceivedMessages(JsonModel):
 
 
 class ReceiptOutcome(JsonModel):
-    """What became of one receipt."""
+    """The outcome for one receipt."""
 
     receipt: str
     outcome: Literal["acknowledged", "lease_lost"]

@@ -37,7 +37,7 @@ async def publisher(settings: ApiSettings) -> AsyncIterator[Publisher]:
 
 @pytest.fixture
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_rotation, "WINDOW", 4)
+    monkeypatch.setattr(dead_letter_rotation, "PREFETCH_COUNT", 4)
 
 
 async def keep_all(letters: Sequence[Letter]) -> set[Letter]:

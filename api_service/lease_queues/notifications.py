@@ -32,7 +32,7 @@ STATEMENT_TIMEOUT_SECONDS: Final = 5.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-class Arrivals:
+class QueueNotifications:
     """`wake` is called with the name of each queue that another process announced, and with None after a gap."""
 
     def __init__(self, database_url: str, application_name: str, wake: Callable[[str | None], None]) -> None:
@@ -45,7 +45,7 @@ class Arrivals:
 
     def open(self) -> None:
         """Connects in the background, and again whenever that is needed."""
-        self._task = asyncio.create_task(self._run(), name="queue arrivals")
+        self._task = asyncio.create_task(self._run(), name="queue notifications")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -63,7 +63,7 @@ class Arrivals:
                 await self._listen_and_announce()
             except _FAILURES as error:
                 LISTENER_LOSSES.inc()
-                log.warning("queue arrivals lost their connection", **describe_error(error))
+                log.warning("queue notifications lost their connection", **describe_error(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_and_announce(self) -> None:
@@ -88,6 +88,6 @@ class Arrivals:
             connection.terminate()
 
     def _hear(self, connection: Any, sender_pid: int, channel: str, queue: object) -> None:
-        # What this process announces, its receivers know already.
+        # The receivers of this process know already of its own messages.
         if sender_pid != connection.get_server_pid():
             self._wake(str(queue))
