@@ -23,7 +23,7 @@ import asyncpg
 from api_service.employees import statements
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
-from api_service.employees.term_cache import TermMemory, Weight
+from api_service.employees.term_cache import TermCache, Weight
 from api_service.employees.trigram_shares import TrigramShares
 from api_service.http.pagination import Total
 
@@ -57,7 +57,7 @@ class EmployeeListing:
     def __init__(self, reads: ReadPool, shares: TrigramShares | None = None) -> None:
         self._reads = reads
         self._shares = shares or TrigramShares()
-        self._memory = TermMemory()
+        self._terms = TermCache()
 
     async def page(
         self, term: SearchTerm | None, *, limit: int, after: int = 0, offset: int = 0, walk_rows: int | None = None
@@ -65,12 +65,12 @@ class EmployeeListing:
         """`limit` employees in the order of their ids, after an id or from an offset. Raises `PageTooDeep`."""
         if term is None:
             return await self._page_of_all(after, offset, limit)
-        weight = self._memory.recall(term) or self._memory.keep(term, await self.weigh(term))
+        weight = self._terms.get(term) or self._terms.put(term, await self.weigh(term))
         if not weight.is_common:
             page = await self.find_rare(term, after=after, offset=offset, limit=limit)
             if page is not None:
                 return page
-            self._memory.keep(term, weight._replace(is_common=True))
+            self._terms.put(term, weight._replace(is_common=True))
         total = Total(max(weight.estimate, EXACT_MATCHES + 1), is_estimate=True)
         found = await self.walk(term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS)
         if offset and not found.employees and found.resume_after is not None:

@@ -1,4 +1,4 @@
-"""What a search term matches, and where an index has it."""
+"""Reads a search term: the rows that it matches, and the index that has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
 LOOKED_UP_TRIGRAMS: Final = 4
 
 
-class Place(Enum):
+class LookupPart(Enum):
     """By which part of a term its rows are looked up: the search index ends with an email's @, domains begin behind it.
 
     A name may have any term in it.
@@ -45,7 +45,7 @@ class SearchTerm:
 
     test: str
     pattern: str
-    place: Place = Place.EITHER
+    lookup_part: LookupPart = LookupPart.EITHER
     trigrams: tuple[str, ...] = ()
 
     @property
@@ -70,18 +70,18 @@ def parse_search_term(text: str) -> SearchTerm | None:
         return SearchTerm(_NOTHING, "")
     if len(term) <= 2 and term[0].isalnum():
         return SearchTerm(_STARTS_A_WORD, _WORD_START + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", term))
-    place = _place(term)
-    looked_up = term.partition("@")[0] if place is Place.LOCAL_PART else term
+    part = _lookup_part(term)
+    looked_up = term.partition("@")[0] if part is LookupPart.LOCAL_PART else term
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%"
-    return SearchTerm(_CONTAINS, pattern, place, _distinct_trigrams(looked_up))
+    return SearchTerm(_CONTAINS, pattern, part, _distinct_trigrams(looked_up))
 
 
-def _place(term: str) -> Place:
+def _lookup_part(term: str) -> LookupPart:
     local_part, at_sign, domain = term.partition("@")
     if not at_sign or not domain or "@" in domain:
-        return Place.EITHER
+        return LookupPart.EITHER
     # Any letter or digit but a lone first one makes a trigram, with the end of its word.
-    return Place.LOCAL_PART if any(character.isalnum() for character in local_part[1:]) else Place.DOMAIN
+    return LookupPart.LOCAL_PART if any(character.isalnum() for character in local_part[1:]) else LookupPart.DOMAIN
 
 
 def _distinct_trigrams(term: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, Place, SearchTerm
+from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, LookupPart, SearchTerm
 from shared.database.tables import EMAIL_DOMAIN, NAME_AND_LOCAL_PART
 
 _COLUMNS: Final = """employees.id, employee_name, company_name, mobile_no, email, uploads.id AS "uploadId",
@@ -63,7 +63,7 @@ _UNINDEXED: Final = f"({NAME_AND_LOCAL_PART} || '')"
 
 def explain(term: SearchTerm) -> str:
     """The planner's guess at the number of matches, from its statistics alone; no row is read."""
-    if term.place is Place.EITHER:
+    if term.lookup_part is LookupPart.EITHER:
         condition = f"{term.test.format(NAME_AND_LOCAL_PART)} OR {term.test.format(EMAIL_DOMAIN)}"
     else:
         condition = f"{NAME_AND_LOCAL_PART} LIKE {_LOCAL_PART} || '@' AND {EMAIL_DOMAIN} LIKE {_DOMAIN}"
@@ -95,12 +95,12 @@ def _lookups(term: SearchTerm) -> list[str]:
     """Conditions with an index each; a match meets exactly one of them."""
     numbers = range(LOOKED_UP_TRIGRAMS if term.trigrams else 0)
     trigrams = [f"{NAME_AND_LOCAL_PART} LIKE '%' || ${6 + number}::text || '%'" for number in numbers]
-    if term.place is Place.LOCAL_PART:
+    if term.lookup_part is LookupPart.LOCAL_PART:
         local_part = f"{NAME_AND_LOCAL_PART} LIKE {_LOCAL_PART} || '@%'"
         return [" AND ".join([*(trigrams or [local_part]), term.condition])]
     unindexed = term.test.format(_UNINDEXED)
     in_name_or_local_part = [*trigrams, unindexed] if trigrams else [term.test.format(NAME_AND_LOCAL_PART)]
-    domain = f"domain LIKE {_DOMAIN}" if term.place is Place.DOMAIN else term.test.format("domain")
+    domain = f"domain LIKE {_DOMAIN}" if term.lookup_part is LookupPart.DOMAIN else term.test.format("domain")
     in_domain = f"{EMAIL_DOMAIN} = ANY (ARRAY(SELECT domain FROM email_domains WHERE {domain}))"
     return [" AND ".join(in_name_or_local_part), f"{in_domain} AND {term.condition} AND NOT ({unindexed})"]
 

@@ -1,4 +1,4 @@
-"""What is known of search terms: how common each is. Forgotten after a while, because tables change."""
+"""Remembers how common search terms are, for a while only, because tables change."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Weight(NamedTuple):
     is_common: bool
 
 
-class TermMemory:
+class TermCache:
     """Of the last terms only; it lives in the process, and dies with it: what people search for is written nowhere."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._weights: dict[SearchTerm, tuple[Weight, float]] = {}
 
-    def recall(self, term: SearchTerm) -> Weight | None:
+    def get(self, term: SearchTerm) -> Weight | None:
         weight, forgotten_at = self._weights.get(term, (None, 0.0))
         return weight if self._clock() < forgotten_at else None
 
-    def keep(self, term: SearchTerm, weight: Weight) -> Weight:
+    def put(self, term: SearchTerm, weight: Weight) -> Weight:
         self._weights.pop(term, None)
         self._weights[term] = weight, self._clock() + REMEMBERED_SECONDS
         if len(self._weights) > REMEMBERED_TERMS:

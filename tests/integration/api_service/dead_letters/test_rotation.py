@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from api_service.dead_letters import rotation as dead_letter_rotation
 from api_service.dead_letters.rotation import open_rotation
 from api_service.settings import ApiSettings
 from shared.amqp.connection import BrokerUnavailable
@@ -36,15 +35,15 @@ async def publisher(settings: ApiSettings) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_rotation, "PREFETCH_COUNT", 4)
+def small_prefetch_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api_service.dead_letters.rotation.PREFETCH_COUNT", 4)
 
 
 async def keep_all(letters: Sequence[Letter]) -> set[Letter]:
     return set(letters)
 
 
-@pytest.mark.usefixtures("small_window")
+@pytest.mark.usefixtures("small_prefetch_count")
 async def test_a_crash_in_the_middle_loses_nothing_and_the_next_rotation_tidies_up(
     settings: ApiSettings, publisher: Publisher, letters: DeadLetters, broker: Broker, database: asyncpg.Connection
 ) -> None:
@@ -67,7 +66,7 @@ async def test_a_crash_in_the_middle_loses_nothing_and_the_next_rotation_tidies_
     assert sorted(map(str, left)) == sorted(ids)
 
 
-@pytest.mark.usefixtures("small_window")
+@pytest.mark.usefixtures("small_prefetch_count")
 async def test_a_connection_cut_in_the_middle_loses_nothing(
     settings: ApiSettings,
     publisher: Publisher,

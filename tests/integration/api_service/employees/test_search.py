@@ -11,7 +11,6 @@ import asyncpg
 import httpx2
 import pytest
 
-from api_service.employees import listing as employee_listing
 from api_service.employees.listing import EmployeeListing, EmployeePage
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.search_term import SearchTerm, parse_search_term
@@ -181,9 +180,9 @@ async def test_a_blank_term_is_no_term(api: httpx2.AsyncClient, database: asyncp
 @pytest.fixture
 def many_are_common(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a table of a test can reach."""
-    monkeypatch.setattr(employee_listing, "COMMON_MATCHES", 100)
-    monkeypatch.setattr(employee_listing, "EXACT_MATCHES", 50)
-    monkeypatch.setattr(employee_listing, "WALK_ROWS", 200)
+    monkeypatch.setattr("api_service.employees.listing.COMMON_MATCHES", 100)
+    monkeypatch.setattr("api_service.employees.listing.EXACT_MATCHES", 50)
+    monkeypatch.setattr("api_service.employees.listing.WALK_ROWS", 200)
 
 
 def every_third_is_special(count: int) -> list[Person]:
@@ -229,8 +228,8 @@ async def test_a_walk_that_finds_too_little_answers_early_and_says_where_to_go_o
     people += [Person("Filler", f"f{number}@example.com") for number in range(495)]
     people += [Person("Early", f"late{number}@example.com") for number in range(5)]
     await insert_employees(database, people)
-    monkeypatch.setattr(employee_listing, "COMMON_MATCHES", -1)
-    monkeypatch.setattr(employee_listing, "COMMON_SHARE", 0)
+    monkeypatch.setattr("api_service.employees.listing.COMMON_MATCHES", -1)
+    monkeypatch.setattr("api_service.employees.listing.COMMON_SHARE", 0)
     page = (await api.get("/v1/employees?searchTerm=early")).json()
     assert [employee["id"] for employee in page["data"]] == [1, 2, 3, 4, 5]
     sizes = []
@@ -262,7 +261,7 @@ async def test_a_term_that_takes_too_long_to_look_up_is_walked(
     listing: EmployeeListing, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await insert_employees(database, [Person("Asha", f"{number}...@example.com") for number in range(20_000)])
-    monkeypatch.setattr(employee_listing, "INDEX_SEARCH_SECONDS", 0.001)
+    monkeypatch.setattr("api_service.employees.listing.INDEX_SEARCH_SECONDS", 0.001)
     # Nothing but punctuation: no trigram, so every row has to be looked at.
     assert await listing.find_rare(term_for("..."), after=0, offset=0, limit=11) is None
     page = await listing.page(term_for("..."), limit=11)
@@ -273,7 +272,7 @@ async def test_what_a_term_turned_out_to_be_is_not_found_out_again(
     reads: ReadPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await insert_employees(database, every_third_is_special(600))
-    monkeypatch.setattr(employee_listing, "EXACT_MATCHES", 50)
+    monkeypatch.setattr("api_service.employees.listing.EXACT_MATCHES", 50)
     plans = Plans(reads)
     listing = EmployeeListing(reads)
     statements = []

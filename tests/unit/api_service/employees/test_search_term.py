@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from api_service.employees.search_term import Place, parse_search_term
+from api_service.employees.search_term import LookupPart, parse_search_term
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "part"),
     [
-        ("asha", Place.EITHER),
-        ("firm.example", Place.EITHER),
-        ("asha@", Place.EITHER),
-        ("a@b@c", Place.EITHER),
-        ("asha@firm.example", Place.LOCAL_PART),
-        ("ha@f", Place.LOCAL_PART),
-        ("priya.s@firm.example", Place.LOCAL_PART),
-        ("john_5@firm.example", Place.LOCAL_PART),
-        ("priya.@firm.example", Place.LOCAL_PART),
-        ("-s@firm.example", Place.LOCAL_PART),
-        ("s@firm.example", Place.DOMAIN),
-        ("@firm.example", Place.DOMAIN),
-        ("+@firm.example", Place.DOMAIN),
+        ("asha", LookupPart.EITHER),
+        ("firm.example", LookupPart.EITHER),
+        ("asha@", LookupPart.EITHER),
+        ("a@b@c", LookupPart.EITHER),
+        ("asha@firm.example", LookupPart.LOCAL_PART),
+        ("ha@f", LookupPart.LOCAL_PART),
+        ("priya.s@firm.example", LookupPart.LOCAL_PART),
+        ("john_5@firm.example", LookupPart.LOCAL_PART),
+        ("priya.@firm.example", LookupPart.LOCAL_PART),
+        ("-s@firm.example", LookupPart.LOCAL_PART),
+        ("s@firm.example", LookupPart.DOMAIN),
+        ("@firm.example", LookupPart.DOMAIN),
+        ("+@firm.example", LookupPart.DOMAIN),
     ],
 )
-def test_term_is_looked_up_by_the_part_that_has_trigrams(text: str, place: Place) -> None:
+def test_term_is_looked_up_by_the_part_that_has_trigrams(text: str, part: LookupPart) -> None:
     term = parse_search_term(text)
     assert term is not None
-    assert term.place is place
+    assert term.lookup_part is part
 
 
 def test_trigrams_of_a_term_with_an_at_sign_are_of_its_place() -> None:

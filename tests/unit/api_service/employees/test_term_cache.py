@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api_service.employees import term_cache as term_memory
 from api_service.employees.search_term import SearchTerm, parse_search_term
-from api_service.employees.term_cache import REMEMBERED_SECONDS, TermMemory, Weight
+from api_service.employees.term_cache import REMEMBERED_SECONDS, TermCache, Weight
 
 COMMON = Weight(200_000, is_common=True)
 
@@ -19,19 +18,19 @@ def term(text: str) -> SearchTerm:
 
 def test_a_term_is_remembered_for_its_time_and_then_forgotten() -> None:
     now = 1000.0
-    memory = TermMemory(clock=lambda: now)
-    assert memory.recall(term("asha")) is None
-    assert memory.keep(term("asha"), COMMON) == COMMON
+    cache = TermCache(clock=lambda: now)
+    assert cache.get(term("asha")) is None
+    assert cache.put(term("asha"), COMMON) == COMMON
     now += REMEMBERED_SECONDS - 1
-    assert memory.recall(term("asha")) == COMMON
-    assert memory.recall(term("ash")) is None
+    assert cache.get(term("asha")) == COMMON
+    assert cache.get(term("ash")) is None
     now += 1
-    assert memory.recall(term("asha")) is None
+    assert cache.get(term("asha")) is None
 
 
 def test_only_the_last_terms_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(term_memory, "REMEMBERED_TERMS", 2)
-    memory = TermMemory()
+    monkeypatch.setattr("api_service.employees.term_cache.REMEMBERED_TERMS", 2)
+    cache = TermCache()
     for text in ("first", "second", "first", "third"):
-        memory.keep(term(text), COMMON)
-    assert [memory.recall(term(text)) for text in ("first", "second", "third")] == [COMMON, None, COMMON]
+        cache.put(term(text), COMMON)
+    assert [cache.get(term(text)) for text in ("first", "second", "third")] == [COMMON, None, COMMON]
