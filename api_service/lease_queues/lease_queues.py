@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -62,7 +61,7 @@ class LeaseQueues:
         )
         self._notifications = QueueNotifications(settings.database_url.get_secret_value(), APPLICATION_NAME, self._wake)
         self._receivers: dict[str, Receivers] = {}
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._undo_tasks: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
         self._notifications.open()
@@ -72,8 +71,8 @@ class LeaseQueues:
         await asyncio.gather(*(receivers.close() for receivers in self._receivers.values()))
         await self._sends.close()
         await self._acknowledgements.close()
-        while self._undoing:
-            await asyncio.wait(self._undoing)
+        while self._undo_tasks:
+            await asyncio.wait(self._undo_tasks)
         await self._notifications.close()
         await self._engine.dispose()
 
@@ -87,7 +86,7 @@ class LeaseQueues:
         receivers = self._receivers.get(queue)
         if receivers is None:
             self._forget_idle_receivers()
-            receivers = self._receivers[queue] = Receivers(queue, self._claim, self.undo)
+            receivers = self._receivers[queue] = Receivers(queue, self._claim, self.undo_claim)
         return await receivers.receive(order, wait_seconds)
 
     async def acknowledge(self, queue: str, receipts: Sequence[Receipt]) -> Sequence[bool]:
@@ -110,12 +109,14 @@ class LeaseQueues:
         MESSAGES.labels("acknowledged" if finished else "lease_lost").inc()
         return finished
 
-    def undo(self, queue: str, receipts: Sequence[Receipt]) -> None:
-        """Hand back what reached nobody, in the background; if that fails, the leases run out."""
-        self._start(self._undo(queue, receipts))
+    def undo_claim(self, queue: str, receipts: Sequence[Receipt]) -> None:
+        """Hand back messages that reached nobody, in the background; if that fails, their leases run out."""
+        task = asyncio.create_task(self._undo_claim(queue, receipts))
+        self._undo_tasks.add(task)
+        task.add_done_callback(self._undo_tasks.discard)
 
     async def redrive(self, queue_id: int, queue: str) -> int:
-        """Dead messages go back to where they were in the line, with no receive counted. How many."""
+        """Put dead messages back to where they were in the line, with no receive counted. Returns their number."""
         redriven = 0
         async with self._engine.connect() as connection:
             while moved := await queue_queries.redrive_some(connection, queue_id):
@@ -125,7 +126,7 @@ class LeaseQueues:
         return redriven
 
     async def purge(self, queue_id: int, state: MessageState | None) -> int:
-        """Delete the messages that are there now, all or those in one state. How many."""
+        """Delete the messages that are there now, all or those in one state. Returns their number."""
         purged, after = 0, 0
         async with self._engine.connect() as connection:
             last = await queue_queries.last_message_id(connection, queue_id)
@@ -162,7 +163,7 @@ class LeaseQueues:
         MESSAGES.labels("lease_lost").inc(len(outcomes) - acknowledged)
         return outcomes
 
-    async def _undo(self, queue: str, receipts: Sequence[Receipt]) -> None:
+    async def _undo_claim(self, queue: str, receipts: Sequence[Receipt]) -> None:
         try:
             async with self._engine.connect() as connection:
                 await message_queries.undo_claim(connection, queue, receipts)
@@ -171,11 +172,6 @@ class LeaseQueues:
         else:
             MESSAGES.labels("given_back").inc(len(receipts))
             self._announce(queue)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._undoing.add(task)
-        task.add_done_callback(self._undoing.discard)
 
     def _announce(self, queue: str) -> None:
         self._wake(queue)

@@ -153,12 +153,12 @@ async def last_message_id(connection: AsyncConnection, queue_id: int) -> int:
 async def purge_some(
     connection: AsyncConnection, queue_id: int, state: MessageState | None, *, after: int, last: int
 ) -> Sequence[int]:
-    """Delete up to `STEP_MESSAGES` of those with ids from after the one to the other. The ids of the deleted."""
+    """Delete up to `STEP_MESSAGES` with ids past `after` and up to `last`. Returns the ids of the deleted."""
     parameters = {"queue_id": queue_id, "after": after, "last": last, "limit": STEP_MESSAGES}
     return (await connection.execute(_PURGES[state], parameters)).scalars().all()
 
 
 async def redrive_some(connection: AsyncConnection, queue_id: int) -> int:
-    """Put up to `STEP_MESSAGES` dead ones back to where they were in the line. How many."""
+    """Put up to `STEP_MESSAGES` dead ones back to where they were in the line. Returns their number."""
     redriven = await connection.execute(_REDRIVE_SOME, {"queue_id": queue_id, "limit": STEP_MESSAGES})
     return redriven.rowcount

@@ -24,8 +24,8 @@ class UploadOptions:
 
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options."""
-        said = json.dumps([sha256, asdict(self)], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()
+        canonical = json.dumps([sha256, asdict(self)], sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def parse_options(fields: Mapping[str, str]) -> UploadOptions:
