@@ -56,9 +56,10 @@ def _given_connections(function: ast.AsyncFunctionDef) -> set[str]:
     }
 
 
-def test_in_the_consumer_only_delivery_settles_messages() -> None:
-    settling = [path.name for path in modules("consumer_service") if settlements(path.read_text())]
-    assert settling == ["delivery.py"]
+def test_messages_are_settled_in_one_place_and_where_the_dead_letters_are_turned() -> None:
+    settling = {str(path.relative_to(ROOT)) for path in modules(*SERVICES) if settlements(path.read_text())}
+    # import-linter holds who may use the first.
+    assert settling == {"shared/amqp/acknowledgement.py", "api_service/dead_letters/rotation.py"}
 
 
 def test_whoever_opens_a_connection_owns_its_transaction() -> None:
