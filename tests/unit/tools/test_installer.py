@@ -38,11 +38,12 @@ def test_what_is_said_to_uv_itself_wins() -> None:
     assert installer.translated(said, {"index-url": "https://other.example"}) == said
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of an empty virtual environment."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    return tmp_path / "venv" / "bin" / "python"
+    folder = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture
@@ -62,14 +63,8 @@ def test_without_uv_pip_installs(python: Path, tmp_path: Path, capfd: pytest.Cap
 
 
 @pytest.mark.usefixtures("no_index")
-def test_what_nobody_can_install_is_said(python: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["nowhere==1.0", f"nowhere==1.0 --hash=sha256:{'0' * 64}"], ids=["no hash", "nowhere"])
+def test_what_cannot_be_installed_is_said(python: Path, tmp_path: Path, line: str) -> None:
     lock = tmp_path / "lock.txt"
-    lock.write_text(f"nowhere==1.0 --hash=sha256:{'0' * 64}\n")
-    assert not installer.install(python, lock)
-
-
-@pytest.mark.usefixtures("no_index")
-def test_package_without_a_hash_is_refused(python: Path, tmp_path: Path) -> None:
-    lock = tmp_path / "lock.txt"
-    lock.write_text("nowhere==1.0\n")
+    lock.write_text(f"{line}\n")
     assert not installer.install(python, lock)
