@@ -27,6 +27,7 @@ clean: ## Stop it and delete its data
 	@$(PYTHON) -m deploy.down --drop-data
 
 test: venv ## Run the tests on real servers, but for the long ones
+	@echo "Running the tests, on a Postgres and a RabbitMQ of their own ..." >&2
 	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
 test-long: venv ## Run the tests that take minutes: a million rows, ten kills

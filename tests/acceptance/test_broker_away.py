@@ -18,6 +18,7 @@ from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.patience import patience
 from tests.support.reference import read_top_to_bottom
 from tests.support.seeded_random import seeded_random
 from tests.support.servers import Servers
@@ -84,7 +85,7 @@ async def test_broker_that_was_away_is_followed_by_everything_within_30_seconds_
     assert (await system.state(upload_id))["status"] == "running"
     await rabbit.start()
 
-    async with asyncio.timeout(BACK_AT_WORK_SECONDS):
+    async with asyncio.timeout(BACK_AT_WORK_SECONDS * patience()):
         upload = await system.until_finished(upload_id)
         for service in services.all:
             await service.until_ready()

@@ -111,7 +111,7 @@ async def _hang_up_in_long_polls(api: Service, caller: Caller) -> None:
     await eventually(partial(waiting, AT_ONCE))
     for poll in polls:
         poll.transport.abort()
-    await eventually(partial(waiting, 0), seconds=10)  # half of what they would have waited
+    await eventually(partial(waiting, 0), seconds=10, exactly=True)  # half of what they would have waited
 
 
 async def _more_than(idle: Held, api: Service) -> list[str]:

@@ -17,12 +17,13 @@ import pytest
 
 from deploy.checkout import CHECKOUT, Endpoints
 from deploy.local import debian_packages, private_servers
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.long
 
 
 def _wait_until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.1)

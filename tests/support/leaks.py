@@ -19,6 +19,7 @@ from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
 from tests.support.broker import Broker
+from tests.support.patience import patience
 from tests.support.services import Kind, Services
 
 
@@ -142,7 +143,7 @@ async def left_in_store(database: asyncpg.Connection, upload_store_url: str) -> 
 
 async def lasting(look: Callable[[], Awaitable[list[str]]], *, seconds: float = 15) -> list[str]:
     """The findings that are left after that time. Returns none as soon as there are none."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = asyncio.get_running_loop().time() + seconds * patience()
     while True:
         findings = await look()
         if not findings or asyncio.get_running_loop().time() > deadline:

@@ -16,6 +16,7 @@ from deploy import container_engine
 from deploy.local import debian_packages, private_servers
 from deploy.local.private_servers import PrivateRabbitMQ
 from deploy.program import RunningProgram, as_account, free_port, start
+from tests.support.patience import patience
 from tests.support.servers import LABEL, Servers, own_label
 
 START_SECONDS = 120
@@ -77,11 +78,12 @@ class OwnBroker(ABC):
         return self._amqp_port
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        allowed = START_SECONDS * patience()
+        deadline = time.monotonic() + allowed
         url, user, password = self._management_url, private_servers.USER, self._password
         while not private_servers.broker_is_ready(url, user, password, self._listener):
             if time.monotonic() > deadline:
-                raise AssertionError(f"the broker was not ready after {START_SECONDS} s")
+                raise AssertionError(f"the broker was not ready after {allowed:.0f} s")
             time.sleep(0.1)
 
 

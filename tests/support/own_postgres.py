@@ -22,6 +22,7 @@ from deploy import container_engine
 from deploy.local import debian_packages, private_servers
 from deploy.local.private_servers import PrivatePostgres
 from deploy.program import RunningProgram, free_port, start
+from tests.support.patience import patience
 from tests.support.servers import CHECKOUT, LABEL, own_label
 from tests.support.waiting import eventually
 
@@ -62,7 +63,7 @@ class OwnPostgres(ABC):
 
     async def _takes_connections(self) -> bool:
         try:
-            connection = await asyncpg.connect(f"{self._server_url}/postgres", timeout=5)
+            connection = await asyncpg.connect(f"{self._server_url}/postgres", timeout=5 * patience())
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
         await connection.close()

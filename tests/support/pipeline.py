@@ -21,6 +21,7 @@ from shared.amqp.subscription import Subscription
 from shared.database.engine import create_engine
 from shared.service.failpoints import Failpoints
 from shared.upload_store import UploadStore
+from tests.support.patience import patience
 from tests.support.waiting import eventually
 
 NO_BROKER = "amqp://127.0.0.1:1/none"
@@ -54,7 +55,7 @@ async def running(subscription: Subscription) -> AsyncIterator[Subscription]:
         yield subscription
     finally:
         subscription.stop()
-        await asyncio.wait_for(consuming, 20)
+        await asyncio.wait_for(consuming, 20 * patience())
 
 
 @contextlib.asynccontextmanager

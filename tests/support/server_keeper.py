@@ -21,9 +21,11 @@ from testcontainers.core.container import DockerContainer
 
 from deploy import container_engine
 from deploy.local import debian_packages, private_servers
+from tests.support.patience import patience
 from tests.support.private_pair import private_pair
 from tests.support.servers import LABEL, RUNS, Servers, own_label, write_endpoints
 
+START_SECONDS = 120
 POSTGRES_SETTINGS = {
     # Test data may be lost with the machine; tests about crashes of Postgres start one of their own.
     "fsync": "off",
@@ -92,13 +94,14 @@ def _containers() -> Iterator[Servers]:
 
 
 def _wait_until_ready(servers: Servers, postgres: DockerContainer) -> None:
-    deadline = time.monotonic() + 120
+    allowed = START_SECONDS * patience()
+    deadline = time.monotonic() + allowed
     # Over TCP: while the image sets itself up, its first Postgres listens on the socket alone.
     while postgres.exec(["pg_isready", "--host=127.0.0.1"]).exit_code != 0 or not private_servers.broker_is_ready(
         servers.management_url, servers.management_user, servers.management_password, 5672
     ):
         if time.monotonic() > deadline:
-            sys.exit("the containers were not ready after 120 s")
+            sys.exit(f"the containers were not ready after {allowed:.0f} s")
         time.sleep(0.1)
 
 

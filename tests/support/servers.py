@@ -25,6 +25,7 @@ import asyncpg
 import httpx2
 
 from deploy.program import last_lines
+from tests.support.patience import patience
 from tools.ci.shared_servers import RUN_VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -144,7 +145,7 @@ async def versions(servers: Servers) -> str:
 
 def management(servers: Servers) -> httpx2.AsyncClient:
     """A client of the broker's management API; paths begin with /api/."""
-    return httpx2.AsyncClient(base_url=servers.management_url, auth=servers.management_auth, timeout=30)
+    return httpx2.AsyncClient(base_url=servers.management_url, auth=servers.management_auth, timeout=30 * patience())
 
 
 def _run_folder() -> Path:
@@ -166,7 +167,7 @@ def _start_keeper(folder: Path, endpoints: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C ends the tests first, then the servers
         )
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + START_SECONDS * patience()
     while not endpoints.exists():
         if keeper.poll() is not None or time.monotonic() > deadline:
             keeper.terminate()

@@ -18,6 +18,7 @@ import psutil
 from deploy.checkout import is_ready
 from deploy.program import Program, RunningProgram, free_port, last_lines, start
 from tests.support.failpoint_settings import slow_consumer
+from tests.support.patience import patience
 from tests.support.servers import CHECKOUT
 from tests.support.waiting import eventually
 
@@ -30,6 +31,7 @@ QUICK: Final = {
     "ROLLCALL_PRODUCER_PROGRESS_SECONDS": "0.1",
     "ROLLCALL_PRODUCER_LEDGER_CHECK_SECONDS": "1",
 }
+START_SECONDS: Final = 60
 GRACE_SECONDS: Final = 20
 KILLED: Final = -signal.SIGKILL
 
@@ -87,6 +89,7 @@ class Service:
             environment=self.environment,
             is_ready=lambda: is_ready(self.url),
             working_folder=CHECKOUT,
+            start_seconds=START_SECONDS * patience(),
         )
         self._running = start(program, self.log)
 
@@ -100,7 +103,7 @@ class Service:
         await eventually(lambda: self.is_live, seconds=60)
 
     async def says_not_ready(self) -> bool:
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=10 * patience()) as client:
             return (await client.get(f"{self.url}/readyz")).status_code == 503
 
     @property

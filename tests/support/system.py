@@ -20,6 +20,7 @@ from tests.support import effects
 from tests.support.broker import Broker
 from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
 from tests.support.leaks import after_the_end, lasting, of_processes
+from tests.support.patience import patience
 from tests.support.reference import Expected, Mode
 from tests.support.services import Services
 from tests.support.waiting import eventually
@@ -84,7 +85,8 @@ class System:
 
     async def until_finished(self, upload_id: str, *, seconds: float = 90) -> Json:
         """The finished upload. An API that is being started again meanwhile is waited for."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        allowed = seconds * patience()
+        deadline = asyncio.get_running_loop().time() + allowed
         upload: Json = {}
         while asyncio.get_running_loop().time() < deadline:
             try:
@@ -95,7 +97,7 @@ class System:
             if upload["status"] in FINAL_STATES:
                 return upload
             await asyncio.sleep(0.05)
-        raise AssertionError(f"not finished after {seconds} s: {upload}\n{self.services.last_lines()}")
+        raise AssertionError(f"not finished after {allowed:.0f} s: {upload}\n{self.services.last_lines()}")
 
     async def until_consumed_by(self, consumers: int) -> None:
         async def consumed() -> bool:

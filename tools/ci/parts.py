@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from deploy.checkout import CHECKOUT
 
 LIMIT_MINUTES = 14.0
-API_ROOMS = ("dead_letters", "employees", "http", "operations")
+API_ROOMS = ("dead_letters", "employees", "http", "operations", "web")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ def _tests(name: str, *tests: str) -> Part:
 
 def _integration(name: str, *rooms: str) -> Part:
     return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms))
+
+
+def _long_faults(name: str, *selection: str) -> Part:
+    # They wait most of the time, so more of them at once. Five minutes without a broker, which are too long for a part,
+    # are left to `make test-faults`.
+    options = f"--color=no --durations=5 -m 'fault and long' {shlex.join(selection)}"
+    command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *_make("test", "WORKERS=4", f"ARGS={options}"))
+    return Part(f"long faults: {name}", (command,))
 
 
 def _acceptance(name: str, *subjects: str) -> Part:
@@ -75,7 +83,8 @@ ACCEPTANCE = (
 LONG_ONLY = ("bad_files", "broker_cluster", "million_rows", "supervisor")
 LAST = (
     Part("local mode", (_smoke("local"),)),
-    Part("long faults", (_make("test-long", "ARGS=--color=no --durations=5 -m 'fault and long'"),)),
+    _long_faults("broker", "tests/acceptance/test_broker_away.py", "tests/acceptance/test_broker_cluster.py"),
+    _long_faults("the rest", "tests", "--ignore-glob=*/test_broker_*"),
     Part("soak", (_make("soak", "MINUTES=1"),)),
 )
 BROWSER = (_tests("browser", "tests/browser"),) if (CHECKOUT / "tests" / "browser").exists() else ()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.support.api_process import api_process, start_api
+from tests.support.patience import patience
 from tests.support.uploads import HEADER, UPLOAD
 
 MEBIBYTE = 1024 * 1024
@@ -19,7 +20,7 @@ async def test_an_empty_database_is_refused_with_what_to_run(
     empty_database_url: str, amqp_url: str, upload_store_url: str, unused_tcp_port: int
 ) -> None:
     process = await start_api(unused_tcp_port, empty_database_url, amqp_url, upload_store_url)
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), 60 * patience())
     assert process.returncode not in (0, None)
     lines = [json.loads(line) for line in output.splitlines()]
     (said,) = [line for line in lines if line["level"] == "critical"]

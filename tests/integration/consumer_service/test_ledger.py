@@ -13,6 +13,7 @@ from tests.integration.consumer_service.conftest import AddUpload, MakeHandler
 from tests.support import effects
 from tests.support.chunks import BAD_EMAIL, CHUNK_BYTES, chunk, row, rows
 from tests.support.effects import Counts
+from tests.support.patience import patience
 from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 
@@ -111,7 +112,7 @@ async def test_progress_updates_and_chunks_do_not_wait_for_each_other(
     async with database.transaction():
         await database.execute("UPDATE uploads SET rows_read = 2, revision = revision + 1")
 
-        handled = await asyncio.wait_for(make_handler().handle(request, careful=False), 5)
+        handled = await asyncio.wait_for(make_handler().handle(request, careful=False), 5 * patience())
 
     assert handled.reply.outcome == "done"
 

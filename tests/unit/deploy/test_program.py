@@ -15,6 +15,7 @@ import pytest
 
 from deploy.checkout import CHECKOUT
 from deploy.program import Program, ProgramFailed, free_port, is_free, start
+from tests.support.patience import patience
 
 
 def _never() -> bool:
@@ -27,9 +28,9 @@ def _python(code: str, is_ready: Callable[[], bool] = _never, seconds: float = 6
 
 
 def _wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 20 * patience()
     while not condition():
-        assert time.monotonic() < deadline, f"not within 20 s: {what}"
+        assert time.monotonic() < deadline, f"still not so: {what}"
         time.sleep(0.02)
 
 

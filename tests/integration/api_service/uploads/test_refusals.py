@@ -14,6 +14,7 @@ import pytest
 from api_service.settings import ApiSettings
 from shared.errors import FileCode
 from tests.support.api import running_api
+from tests.support.patience import patience
 from tests.support.uploads import HEADER, SMALL_CSV, UPLOAD, send, stored_files
 from tests.support.waiting import eventually
 
@@ -158,7 +159,7 @@ async def test_a_broken_form_is_refused(api: httpx2.AsyncClient, headers: dict[s
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(api: httpx2.AsyncClient) -> None:
     reader, writer = await connect(api)
     writer.write(request_head(f"Content-Length: {2 * 1024 * 1024}"))
-    assert await asyncio.wait_for(status_line(reader), 5) == 413
+    assert await asyncio.wait_for(status_line(reader), 5 * patience()) == 413
     writer.close()
 
 
@@ -185,8 +186,8 @@ async def test_a_client_that_pauses_too_long_is_refused(settings: ApiSettings) -
     async with running_api(settings.model_copy(update={"body_timeout_seconds": 0.3})) as api:
         reader, writer = await connect(api)
         writer.write(request_head("Content-Length: 1000") + FILE_HEAD)
-        assert await asyncio.wait_for(status_line(reader), 5) == 408
-        assert b'"code":"body_timeout"' in await asyncio.wait_for(reader.read(), 5)
+        assert await asyncio.wait_for(status_line(reader), 5 * patience()) == 408
+        assert b'"code":"body_timeout"' in await asyncio.wait_for(reader.read(), 5 * patience())
         writer.close()
 
 
@@ -196,7 +197,7 @@ async def test_a_client_that_trickles_is_refused(settings: ApiSettings) -> None:
         reader, writer = await connect(api)
         writer.write(request_head("Content-Length: 1000000") + FILE_HEAD)
         answer = asyncio.create_task(status_line(reader))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(10 * patience()):
             while not answer.done():
                 writer.write(b"x")
                 await asyncio.wait({answer}, timeout=0.05)

@@ -14,6 +14,7 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher, persistent_message
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.broker import Broker, close_connections_named
+from tests.support.patience import patience
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
 
@@ -131,7 +132,7 @@ async def test_cancelled_publish_leaves_the_publisher_usable(publisher: Publishe
     with pytest.raises(asyncio.CancelledError):
         await cancelled
 
-    await asyncio.wait_for(publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"after"), 10)
+    await asyncio.wait_for(publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"after"), 10 * patience())
 
     assert {b"before", b"after"} <= {message.body for message in await broker.take_all(REQUESTS_QUEUE)}
 

@@ -17,6 +17,7 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.broker import Broker, QueueState, close_connections_named
+from tests.support.patience import patience
 from tests.support.pipeline import running
 from tests.support.servers import Servers
 from tests.support.tcp_proxy import tcp_proxy
@@ -220,7 +221,7 @@ async def test_stop_ends_a_subscription_that_is_paused_or_cannot_connect(
     trying = asyncio.create_task(lonely.run())
     await asyncio.sleep(0)
     lonely.stop()
-    await asyncio.wait_for(trying, 5)
+    await asyncio.wait_for(trying, 5 * patience())
 
 
 async def test_message_whose_handler_fails_comes_again(settings: ConsumerSettings, broker: Broker) -> None:

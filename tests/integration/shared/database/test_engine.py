@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.database.engine import create_engine, is_row_fault
 from shared.service.telemetry import sqlstate
+from tests.support.patience import patience
 from tests.support.pipeline import consumer_settings
 from tests.support.tcp_proxy import tcp_proxy
 
@@ -57,7 +58,7 @@ async def test_transaction_whose_service_has_stopped_talking_is_ended(
         await connection.execute(text("LOCK TABLE uploads"))
         # Its lock is free as soon as the server has ended it.
         async with database.transaction():
-            await asyncio.wait_for(database.execute("LOCK TABLE uploads"), 10)
+            await asyncio.wait_for(database.execute("LOCK TABLE uploads"), 10 * patience())
 
         with pytest.raises(DBAPIError):
             await connection.execute(text("SELECT 1"))

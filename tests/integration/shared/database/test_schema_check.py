@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from deploy.program import free_port
 from shared.database import schema_check
 from shared.database.schema_check import SchemaTooOld, require_schema
+from tests.support.patience import patience
 from tests.support.pipeline import consumer_settings, wide_engine
 from tests.support.servers import CHECKOUT
 
@@ -100,7 +101,7 @@ async def start(service: str, database_url: str, amqp_url: str, upload_store_url
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), 60)
+        output, _ = await asyncio.wait_for(process.communicate(), 60 * patience())
     finally:
         if process.returncode is None:
             process.kill()
