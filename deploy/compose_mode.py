@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import NoReturn
 
+from deploy import step
 from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints
 from deploy.program import free_port
 
@@ -20,13 +22,13 @@ PORTS = {
 def up(consumers: int) -> Endpoints:
     """Build what changed, start what is missing, and wait until all of it is healthy."""
     environment = {**os.environ, **_ports()}
-    command = ["up", "--build", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]
-    done = _compose([*command, f"--scale=consumer_service={consumers}"], environment)
-    if done.returncode != 0:
-        _compose(["ps", "--all"], environment)
-        if unwell := _unwell():
-            _compose(["logs", "--no-color", "--tail=15", *unwell], environment)
-        sys.exit(f"Not all became healthy ({', '.join(unwell) or 'see above'}): Compose's own words are above.")
+    step.begin("Building the images", "a minute or two the first time, then seconds")
+    if not _compose_step(["build"], environment):
+        sys.exit("The images could not be built: Docker's own words are above.")
+    step.begin("Starting Postgres, RabbitMQ and the services", "half a minute; the first time their images come before")
+    command = ["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]
+    if not _compose_step([*command, f"--scale=consumer_service={consumers}"], environment):
+        _explain_what_is_unwell(environment)
     address = "http://127.0.0.1:"
     endpoints = Endpoints(
         mode="compose",
@@ -38,6 +40,13 @@ def up(consumers: int) -> Endpoints:
     )
     endpoints.write()
     return endpoints
+
+
+def _explain_what_is_unwell(environment: dict[str, str]) -> NoReturn:
+    _compose(["ps", "--all"], environment)
+    if unwell := _unwell():
+        _compose(["logs", "--no-color", "--tail=15", *unwell], environment)
+    sys.exit(f"Not all became healthy ({', '.join(unwell) or 'see above'}): Compose's own words are above.")
 
 
 def is_running() -> bool:
@@ -82,6 +91,24 @@ def _published(service: str, port: int) -> str | None:
     command = ["docker", "compose", "port", service, str(port)]
     answer = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     return answer.stdout.strip().rpartition(":")[2] or None
+
+
+def _compose_step(words: list[str], environment: dict[str, str]) -> bool:
+    """Whether it succeeded. On a terminal Compose draws its progress; elsewhere it has a say only when it fails."""
+    if sys.stderr.isatty():
+        return _compose(words, environment).returncode == 0
+    command = ["docker", "compose", *words]
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout.decode(errors="replace"))
+    return done.returncode == 0
 
 
 def _compose(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:

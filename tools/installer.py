@@ -17,17 +17,19 @@ from deploy.checkout import CHECKOUT
 
 UV_LOCK = CHECKOUT / "requirements" / "uv.txt"
 # Wheels alone: nothing is built here, and nothing of a package runs before it is imported.
-LOCKED = ("--quiet", "--require-hashes", "--only-binary=:all:")
+LOCKED = ("--require-hashes", "--only-binary=:all:")
 # How pip's settings are called by uv, which does not read them.
 _SETTINGS = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
 _PIP_WORKS_FROM_OUTSIDE = (22, 3)
+# The Python that virtual environments are made from, whether this one is in one or not.
+_OUTSIDE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def install(python: Path, lock: Path, *, compile_all: bool = False) -> bool:
     """Whether it could. `compile_all` compiles every file to bytecode, instead of each when it is first imported."""
     uv = ensure_uv(python)
     if uv is not None:
-        options = [*LOCKED, *(["--compile-bytecode"] if compile_all else [])]
+        options = ["--quiet", *LOCKED, *(["--compile-bytecode"] if compile_all else [])]
         command: list[str | Path] = [uv, "pip", "install", f"--python={python}", *options, f"--requirement={lock}"]
         if subprocess.run(command, env=environment_of_uv()).returncode == 0:
             return True
@@ -46,7 +48,7 @@ def ensure_uv(python: Path) -> Path | None:
 
 def environment_of_uv() -> dict[str, str]:
     """Lets uv go where pip is told to go, and trust whom the machine trusts."""
-    listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    listing = subprocess.run([_OUTSIDE, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
     return translated(os.environ, parse_pip_settings(listing))
 
 
@@ -64,15 +66,15 @@ def parse_pip_settings(listing: str) -> dict[str, str]:
 
 
 def _pip_install(python: Path, lock: Path) -> bool:
-    options = ["--disable-pip-version-check", *LOCKED, f"--requirement={lock}"]
+    options = ["-qq", "--disable-pip-version-check", *LOCKED, f"--requirement={lock}"]
     return subprocess.run([*_pip(python), "install", *options]).returncode == 0
 
 
 @cache
 def _pip(python: Path) -> list[str | Path]:
-    """This Python's pip, if it can install from outside: putting another one in would take longer than uv does."""
-    if _pip_version([sys.executable, "-m", "pip"]) >= _PIP_WORKS_FROM_OUTSIDE:
-        return [sys.executable, "-m", "pip", f"--python={python}"]
+    """The system's pip, if it can install from outside: putting another one in would take longer than uv does."""
+    if _pip_version([_OUTSIDE, "-m", "pip"]) >= _PIP_WORKS_FROM_OUTSIDE:
+        return [_OUTSIDE, "-m", "pip", f"--python={python}"]
     own: list[str | Path] = [python, "-m", "pip"]
     if _pip_version(own) == (0, 0):
         subprocess.run([python, "-m", "ensurepip"], check=True, capture_output=True)

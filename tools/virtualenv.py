@@ -8,9 +8,9 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from deploy import step
 from deploy.checkout import CHECKOUT
 from tools import installer
 
@@ -24,14 +24,12 @@ def ensure(lock: str) -> Path:
     """The Python that has the packages of requirements/<lock>.txt; quick when it had them already."""
     if any(_installed().get(name) == _digest(name) for name in SUPERSETS[lock]) and _works():
         return PYTHON
-    began = time.monotonic()
-    _say(f"Installing the packages of requirements/{lock}.txt into .venv (half a minute, with pip two) ...")
+    step.begin(f"Installing the packages of requirements/{lock}.txt into .venv", "under half a minute, with pip two")
     interpreter()
     # Local mode's processes start at the same time, and each would compile the same files; tests load a part of theirs.
     if not installer.install(PYTHON, CHECKOUT / "requirements" / f"{lock}.txt", compile_all=lock == "local"):
         sys.exit("The packages could not be installed: the installer's own words are above.")
     INSTALLED.write_text(json.dumps({**_installed(), lock: _digest(lock)}))
-    _say(f"Installed in {time.monotonic() - began:.0f} s.")
     return PYTHON
 
 
@@ -64,10 +62,6 @@ def _installed() -> dict[str, str]:
 
 def _digest(lock: str) -> str:
     return hashlib.sha256((CHECKOUT / "requirements" / f"{lock}.txt").read_bytes()).hexdigest()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from deploy import step
 
 INSTALL_SCRIPT = Path(__file__).with_name("install-servers.sh")
 OLDEST_POSTGRES = 15
@@ -58,7 +59,7 @@ def ensure_installed() -> None:
                 "(A Docker engine that answers to you, with Compose v2, would do as well.)"
             )
         command = ["sudo", "-n", *command]
-    print("Installing Debian's postgresql and rabbitmq-server (about a minute) ...", file=sys.stderr, flush=True)
+    step.begin("Installing Debian's postgresql and rabbitmq-server", "about a minute")
     if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
         raise ServersMissing(
             f"apt-get could not install PostgreSQL and RabbitMQ: its own words are above (`{' '.join(command)}`)."

@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from deploy import step
 from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, SAMPLE, Endpoints, read_endpoints
 from deploy.local import debian_packages, private_servers
 from deploy.local.supervisor import SERVERS, UPLOADS
@@ -47,7 +48,7 @@ def up(consumers: int) -> Endpoints:
     except debian_packages.ServersMissing as missing:
         sys.exit(str(missing))
     python = virtualenv.ensure("local")
-    print("Starting Postgres, RabbitMQ and the services ...", file=sys.stderr, flush=True)
+    step.begin("Starting Postgres, RabbitMQ and the services", "a quarter of a minute")
     ENDPOINTS.unlink(missing_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as output, PID_FILE.open("w") as pid_file:
