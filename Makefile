@@ -7,9 +7,14 @@ WORKERS ?= 2
 FAULT_WORKERS ?= 4
 MINUTES ?= 10
 VENV := .venv/bin/python
+# The way of a row: taken, read and sent, given its effect, finished.
+QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
+	tests/integration/producer_service/uploads/test_runner.py tests/integration/producer_service/uploads/test_upload_state.py \
+	tests/integration/consumer_service/test_delivery.py tests/integration/consumer_service/test_ledger.py \
+	tests/integration/consumer_service/test_same_end.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down clean test test-long test-faults soak mutants lint types bench lock venv
+.PHONY: help up demo down clean test test-quick test-long test-faults soak mutants lint types bench lock venv
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -29,6 +34,10 @@ clean: ## Stop it and delete its data
 test: venv ## Run the tests on real servers, but for the long ones
 	@echo "Running the tests, on a Postgres and a RabbitMQ of their own ..." >&2
 	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+
+test-quick: venv ## Run the unit tests, and the integration tests of a row's way, in under two minutes on a quiet machine
+	@echo "Running the unit tests and the heart of the integration tests (under two minutes) ..." >&2
+	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(QUICK) $(ARGS)
 
 test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 	@$(VENV) -m pytest -m long $(ARGS)

@@ -31,9 +31,9 @@ def _make(*words: str) -> tuple[str, ...]:
     return ("make", *words)
 
 
-def _tests(name: str, *tests: str) -> Part:
+def _tests(name: str, *tests: str, workers: int = 2) -> Part:
     options = "--color=no --durations=5"
-    return Part(name, (_make("test", f"ARGS={options} {shlex.join(tests)}"),), tests)
+    return Part(name, (_make("test", f"WORKERS={workers}", f"ARGS={options} {shlex.join(tests)}"),), tests)
 
 
 def _integration(name: str, *rooms: str) -> Part:
@@ -49,7 +49,9 @@ def _long_faults(name: str, *selection: str) -> Part:
 
 
 def _acceptance(name: str, *subjects: str) -> Part:
-    return _tests(f"acceptance: {name}", *(f"tests/acceptance/test_{subject}.py" for subject in subjects))
+    # They wait for what they have broken half of the time.
+    tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
+    return _tests(f"acceptance: {name}", *tests, workers=3)
 
 
 def _smoke(mode: str) -> tuple[str, ...]:

@@ -1,0 +1,22 @@
+"""The Makefile names tests that are there: pytest would find it out only for whoever runs the target."""
+
+from __future__ import annotations
+
+import re
+
+from deploy.checkout import CHECKOUT
+
+MAKEFILE = (CHECKOUT / "Makefile").read_text()
+
+
+def test_tests_of_the_inner_loop_are_there() -> None:
+    named = re.findall(r"tests/[\w/.]+", MAKEFILE)
+    assert "tests/unit" in named
+    assert [path for path in named if not (CHECKOUT / path).exists()] == []
+
+
+def test_every_target_is_listed_by_help() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
+    listed = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M))
+    assert targets - listed == {"venv"}
+    assert targets == set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.M)[0].split())
