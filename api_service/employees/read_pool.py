@@ -54,7 +54,9 @@ class ReadPool:
     async def fetch(
         self, statement: str, *arguments: Any, timeout_seconds: float | None = None
     ) -> list[asyncpg.Record]:
-        """Its rows. Raises `PoolTimeout` when all connections stay in use, `TimeoutError` when its own time is over."""
+        """Its rows. Raises `PoolTimeout` when all connections stay in use, and `TimeoutError` when its own time is over
+        or the database says nothing.
+        """
         await self._wait_for_a_connection()
         try:
             if self._idle:
@@ -85,15 +87,18 @@ class ReadPool:
     async def _fetch_on(
         self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None
     ) -> list[asyncpg.Record]:
+        answering = asyncio.timeout(self._answer_timeout_seconds)
         try:
-            return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
-        except TimeoutError:
-            if timeout_seconds is None:
-                connection.terminate()
-            raise
+            # Around asyncpg's own time-out, which does not cover its wait for an earlier statement's cancellation.
+            async with answering:
+                return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
         finally:
+            if answering.expired():
+                connection.terminate()
+                # Where one died without a word the others did too.
+                self._drop_idle()
             # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
-            if not connection.is_closed():
+            elif not connection.is_closed():
                 self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import uuid
@@ -136,6 +137,23 @@ async def test_a_database_that_is_away_is_said_to_be(settings: ApiSettings, data
             assert int(answer.headers["Retry-After"]) > 0
             await proxy.open()
             assert (await api.get("/v1/employees")).status_code == 200
+
+
+async def test_a_database_that_says_nothing_is_given_up(settings: ApiSettings, database_url: str) -> None:
+    paths = ["/v1/employees", "/v1/employees?page=2", "/v1/employees?searchTerm=asha", "/v1/employees.csv"]
+    impatient = {"database_answer_timeout_seconds": 0.5, "statement_timeout_seconds": 0.5}
+    async with tcp_proxy(database_url) as proxy:
+        silenced = settings.model_copy(update={"database_url": SecretStr(proxy.url), **impatient})
+        async with running_api(silenced) as api:
+            warm = await asyncio.gather(*(api.get(path) for path in paths))
+            assert {answer.status_code for answer in warm} == {200}
+            proxy.stall()
+            for answer in await asyncio.gather(*(api.get(path) for path in paths)):
+                assert problem(answer) == (503, "database_unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+            proxy.resume()
+            again = await asyncio.gather(*(api.get(path) for path in paths))
+            assert {answer.status_code for answer in again} == {200}
 
 
 def rows_of(answer: httpx2.Response) -> list[dict[str, str]]:

@@ -1,0 +1,137 @@
+"""Connections for reading: none is lost, whether a database falls silent or nobody waits for a statement any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api_service.employees.read_pool import APPLICATION_NAME, ReadPool
+from api_service.settings import ApiSettings
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
+from tests.support.waiting import eventually
+
+# What waits for ever otherwise fails then.
+DEADLINE_SECONDS = 30
+SLOW = "SELECT pg_sleep(60)"
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[TcpProxy]:
+    async with tcp_proxy(database_url) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def pool(settings: ApiSettings, **own: Any) -> AsyncIterator[ReadPool]:
+    reads = ReadPool(settings.model_copy(update=own))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        yield reads
+    await reads.close()
+
+
+@contextlib.asynccontextmanager
+async def impatient_pool(settings: ApiSettings, proxy: TcpProxy, **own: Any) -> AsyncIterator[ReadPool]:
+    patience = {"database_answer_timeout_seconds": 0.5, "statement_timeout_seconds": 0.5}
+    async with pool(settings, database_url=SecretStr(proxy.url), **patience, **own) as reads:
+        yield reads
+
+
+async def sessions(database: asyncpg.Connection, condition: str = "true") -> int:
+    return int(
+        await database.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            f" WHERE datname = current_database() AND application_name = $1 AND {condition}",
+            APPLICATION_NAME,
+        )
+    )
+
+
+async def test_silent_database_costs_the_timeout_and_the_connection(
+    settings: ApiSettings, proxy: TcpProxy, database: asyncpg.Connection
+) -> None:
+    async with impatient_pool(settings, proxy, database_pool_size=1) as reads:
+        await reads.fetch("SELECT 1")
+        proxy.stall()
+        with pytest.raises(TimeoutError):
+            await reads.fetch("SELECT 2")
+        proxy.resume()
+        assert [tuple(row) for row in await reads.fetch("SELECT 3")] == [(3,)]
+
+        async def one_is_left() -> bool:
+            return await sessions(database) == 1
+
+        await eventually(one_is_left)
+
+
+async def test_one_statement_finds_out_that_connections_died_without_a_word_and_the_next_are_spared(
+    settings: ApiSettings, proxy: TcpProxy
+) -> None:
+    async with impatient_pool(settings, proxy, database_pool_size=3) as reads:
+        await asyncio.gather(*(reads.fetch("SELECT pg_sleep(0.1)") for _ in range(3)))
+        proxy.forget()
+        with pytest.raises(TimeoutError):
+            await reads.fetch("SELECT 1")
+        await asyncio.gather(*(reads.fetch("SELECT pg_sleep(0.1)") for _ in range(3)))
+
+
+async def test_database_that_falls_silent_while_a_statement_is_cancelled_is_given_up(
+    settings: ApiSettings, proxy: TcpProxy
+) -> None:
+    async with impatient_pool(settings, proxy, database_pool_size=1) as reads:
+        await reads.fetch("SELECT 1")
+        proxy.stall()
+        with pytest.raises(TimeoutError):
+            await reads.fetch(SLOW, timeout_seconds=0.1)
+        # On the same connection, whose cancellation nobody answers.
+        with pytest.raises(TimeoutError):
+            await reads.fetch("SELECT 2")
+        proxy.resume()
+        await reads.fetch("SELECT 3")
+
+
+@pytest.mark.parametrize("times", [1, 5])
+async def test_statement_that_nobody_waits_for_is_ended_and_its_connection_used_again(
+    settings: ApiSettings, database: asyncpg.Connection, times: int
+) -> None:
+    async def it_runs() -> bool:
+        return await sessions(database, "query LIKE '%pg_sleep%' AND state = 'active'") == 1
+
+    async def nothing_runs() -> bool:
+        return await sessions(database, "state = 'active'") == 0
+
+    async with pool(settings, database_pool_size=1) as reads:
+        for _ in range(times):
+            slow = asyncio.create_task(reads.fetch(SLOW))
+            await eventually(it_runs)
+            waiting = asyncio.create_task(reads.fetch("SELECT 1"))
+            await asyncio.sleep(0)
+            slow.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await slow
+            await waiting
+            await eventually(nothing_runs)
+        assert await sessions(database) == 1
+
+
+async def test_whoever_stops_waiting_for_a_connection_takes_none(
+    settings: ApiSettings, database: asyncpg.Connection
+) -> None:
+    async with pool(settings, database_pool_size=1, database_pool_timeout_seconds=0.1) as reads:
+        slow = asyncio.create_task(reads.fetch(SLOW))
+        await asyncio.sleep(0)
+        with pytest.raises(PoolTimeout):
+            await reads.fetch("SELECT 1")
+        waiting = asyncio.create_task(reads.fetch("SELECT 1"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        slow.cancel()
+        await asyncio.gather(waiting, slow, return_exceptions=True)
+        await reads.fetch("SELECT 1")
+        assert await sessions(database) <= 1
