@@ -37,7 +37,7 @@ test: venv ## Run the tests on real servers, but for the long ones
 
 test-quick: venv ## Run the unit tests, and the integration tests of a row's way, in under two minutes on a quiet machine
 	@echo "Running the unit tests and the heart of the integration tests (under two minutes) ..." >&2
-	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(QUICK) $(ARGS)
+	@$(VENV) -m pytest -n $(WORKERS) -m "not long and not slow" $(QUICK) $(ARGS)
 
 test-long: venv ## Run the tests that take minutes: a million rows, ten kills
 	@$(VENV) -m pytest -m long $(ARGS)

@@ -1,4 +1,4 @@
-"""`python3 -m tools.ci`: run the parts, tidy up, and say in the last lines what ran and what did not."""
+"""`python3 -m tools.ci [PART…]`: run the parts, or these, tidy up, and say in the last lines what ran and what not."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 from deploy import container_engine
 from deploy.checkout import CHECKOUT
 from tools.ci import report
-from tools.ci.parts import PARTS
+from tools.ci.parts import PARTS, Part
 from tools.ci.report import Outcome
 from tools.ci.run import run_all
 from tools.ci.shared_servers import RUN_VARIABLE, stop_servers
 
 
-def main() -> int:
+def main(names: Sequence[str]) -> int:
     os.chdir(CHECKOUT)
+    parts = _chosen(names)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
     # One pair of servers for all parts; each would spend half a minute on one of its own.
@@ -27,13 +29,21 @@ def main() -> int:
     outcomes: list[Outcome] = []
     try:
         # One by one, so that what ran before a signal is in the report.
-        outcomes.extend(run_all(PARTS, environment, engine_answers=_engine_answers))
+        outcomes.extend(run_all(parts, environment, engine_answers=_engine_answers))
     finally:
+        outcomes += [Outcome(part.name, "did not run", remark="CI was stopped") for part in parts[len(outcomes) :]]
         stop_servers(run_name)
         print(flush=True)
         for line in report.lines(outcomes, time.monotonic() - began):
             print(line, flush=True)
     return 1 if report.total(outcomes).failed else 0
+
+
+def _chosen(names: Sequence[str]) -> Sequence[Part]:
+    known = {part.name: part for part in PARTS}
+    if unknown := [name for name in names if name not in known]:
+        sys.exit(f"There is no part {', '.join(unknown)}. These are: {', '.join(known)}.")
+    return [known[name] for name in names] or PARTS
 
 
 def _engine_answers() -> bool:
@@ -45,4 +55,4 @@ def _stop(number: int, *_: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tools.ci.counts import Counts, counts_in
 
-GRACE_SECONDS = 45.0
+GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,15 @@ def run(
             sys.stdout.flush()
             counts += counts_in(line) or Counts()
         status = process.wait()
+    except BaseException:  # we are told to end: the command tidies up first, as it would after its time
+        _signal(process, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds)
+        raise
     finally:
         for timer in timers:
             timer.cancel()
-        # Nothing of the session may outlive it; after an exception here, the command itself may not either.
+        # Nothing of the session may outlive it.
         _signal(process, signal.SIGKILL)
         process.wait()
     return Ended(status, counts, out_of_time.is_set())

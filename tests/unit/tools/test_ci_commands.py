@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,25 @@ finally:
     pathlib.Path({str(tidied)!r}).touch()
 """
     assert run(script, seconds=2).out_of_time
+    assert tidied.exists()
+
+
+def test_command_may_tidy_up_when_ci_itself_is_told_to_end(tmp_path: Path) -> None:
+    tidied = tmp_path / "tidied"
+    script = f"""
+import os, pathlib, signal, time
+try:
+    os.kill(os.getppid(), signal.SIGALRM)
+    time.sleep(600)
+finally:
+    pathlib.Path({str(tidied)!r}).touch()
+"""
+    before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(143))
+    try:
+        with pytest.raises(SystemExit):
+            run(script)
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert tidied.exists()
 
 

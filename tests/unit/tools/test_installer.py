@@ -54,6 +54,7 @@ def no_index(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_OFFLINE", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_index")
 def test_without_uv_pip_installs(python: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lock = tmp_path / "lock.txt"
@@ -62,6 +63,7 @@ def test_without_uv_pip_installs(python: Path, tmp_path: Path, capfd: pytest.Cap
     assert "There is no uv for this machine" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_index")
 @pytest.mark.parametrize("line", ["nowhere==1.0", f"nowhere==1.0 --hash=sha256:{'0' * 64}"], ids=["no hash", "nowhere"])
 def test_what_cannot_be_installed_is_said(python: Path, tmp_path: Path, line: str) -> None:

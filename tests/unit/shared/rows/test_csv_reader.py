@@ -168,6 +168,7 @@ def test_a_long_line_cut_before_a_quote_inside_a_cell_opens_none() -> None:
         assert [line_number for line_number, _ in rows(text)] == [2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "problem"),
     [

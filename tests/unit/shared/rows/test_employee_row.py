@@ -247,6 +247,7 @@ def test_no_message_quotes_a_cell(cells: list[str]) -> None:
     assert "secret" not in fault.message
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=1000)
 @given(st.tuples(st.text(), st.text(), st.text(), st.text()), near_misses())
 def test_whatever_is_accepted_obeys_the_rules(wild: tuple[str, ...], near: tuple[str, ...]) -> None:

@@ -31,12 +31,14 @@ _odd_width = st.lists(st.sampled_from([*GOOD_ROW, "", " "]), max_size=7)
 _clean = st.sampled_from([GOOD_ROW, ("Zoë 王", "a\\b's", "(030) 12-34 567", "Z@b.example"), ("x" * 200, *GOOD_ROW[1:])])
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=3000)
 @given(st.lists(near_misses() | _odd_width | _clean, max_size=8))
 def test_rows_together_come_out_as_each_alone(rows: list[Sequence[str]]) -> None:
     assert check_rows(rows, CANONICAL) == one_by_one(rows, CANONICAL)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=1000)
 @given(st.lists(near_misses() | _clean, max_size=5), st.lists(st.sampled_from(["", "Ada", "\n", "\x1f"]), min_size=2))
 def test_fields_are_taken_from_where_the_layout_says(rows: list[Sequence[str]], more: list[str]) -> None:
