@@ -1,4 +1,4 @@
-"""The lease queues of one API process: what the routes call."""
+"""The lease queues of one API process, as its routes call them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's probes, and /v1/status: the whole system at a glance."""
+"""The API's probes, and /v1/status, which shows the whole system at a glance."""
 
 from typing import Literal, cast
 

@@ -1,4 +1,4 @@
-"""The way in: a body streams into the upload store while it is judged, then a row of `uploads` makes it an upload."""
+"""Takes uploads in: a body streams into the store while it is judged, then a row of `uploads` makes it an upload."""
 
 from __future__ import annotations
 

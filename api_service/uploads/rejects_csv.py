@@ -1,4 +1,4 @@
-"""CSV that the API writes: the report of an upload's rejected rows, and the template to start from."""
+"""CSV for correcting and starting: the report of an upload's rejected rows, and the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses of uploads: what comes in, how it goes, what was rejected, and the end of it."""
+"""The routes of uploads: take one, follow it, download its rejects and its file, cancel and delete it."""
 
 from typing import Annotated, Any
 from uuid import UUID

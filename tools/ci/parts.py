@@ -9,8 +9,6 @@ import shlex
 import sys
 from dataclasses import dataclass
 
-from deploy.checkout import CHECKOUT
-
 LIMIT_MINUTES = 14.0
 API_ROOMS = ("dead_letters", "employees", "http", "operations", "web")
 
@@ -89,5 +87,11 @@ LAST = (
     _long_faults("the rest", "tests", "--ignore-glob=*/test_broker_*"),
     Part("soak", (_make("soak", "MINUTES=1"),)),
 )
-BROWSER = (_tests("browser", "tests/browser"),) if (CHECKOUT / "tests" / "browser").exists() else ()
+BROWSER = (
+    Part(
+        "browser",
+        ((sys.executable, "-m", "tools.ci.chromium"), *_tests("browser", "tests/browser").commands),
+        ("tests/browser",),
+    ),
+)
 PARTS = (*FAST, *INTEGRATION, *ACCEPTANCE, *BROWSER, *LAST)

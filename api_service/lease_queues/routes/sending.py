@@ -1,4 +1,4 @@
-"""From the payloads of a request to messages in a queue."""
+"""Turns the payloads of a request into messages of a queue."""
 
 from __future__ import annotations
 
