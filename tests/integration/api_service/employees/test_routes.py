@@ -166,7 +166,8 @@ async def test_the_export_has_everybody_in_the_order_of_ids(
     await insert_employees(database, people(4500))
     answer = await api.get("/v1/employees.csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="employees.csv"'
+    disposition = "attachment; filename=\"employees.csv\"; filename*=UTF-8''employees.csv"
+    assert answer.headers["Content-Disposition"] == disposition
     rows = rows_of(answer)
     assert [int(row["id"]) for row in rows] == list(range(1, 4501))
     assert list(rows[0])[1:5] == ["employee_name", "company_name", "mobile_no", "email"]
