@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import SharedSettings, UploadStoreSettings
+from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettings
 
 
 class ApiSettings(SharedSettings, UploadStoreSettings):
@@ -91,7 +91,7 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         description="The largest body of a request to a lease queue; more is refused (413).",
     )
     failpoints: str = Field(
-        "", description="For tests only: JSON that names places in the code and what happens there."
+        "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )
 
     @classmethod

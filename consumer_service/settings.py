@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import SharedSettings
+from shared.service.settings import FOR_TESTS, SharedSettings
 
 
 class ConsumerSettings(SharedSettings):
@@ -21,5 +21,5 @@ class ConsumerSettings(SharedSettings):
         120, gt=0, description="A stored reject whose dead letter nobody published by then is published by the sweep."
     )
     failpoints: str = Field(
-        "", description="For tests only: JSON that names places in the code and what happens there."
+        "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )

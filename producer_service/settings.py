@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import SharedSettings, UploadStoreSettings
+from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettings
 
 
 class ProducerSettings(SharedSettings, UploadStoreSettings):
@@ -27,5 +27,5 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
     )
     request_timeout_seconds: float = Field(30, gt=0, description="How long `POST /v1/requests` waits for its answers.")
     failpoints: str = Field(
-        "", description="For tests only: JSON that names places in the code and what happens there."
+        "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )

@@ -1,7 +1,13 @@
 """The settings that all three services share; each service adds its own under a prefix of its own."""
 
+from typing import Final
+
 from pydantic import Field, SecretStr
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Marks a setting that no operator has a use for: no table of docs/operations.md has it, and Compose hands it to nobody.
+FOR_TESTS: Final[JsonDict] = {"for_tests": True}
 
 
 class SharedSettings(BaseSettings):

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY
 from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from api_service.http.problems import FILE_MEANINGS, ProblemCode
+from shared.service.settings import FOR_TESTS
+
+
+def operators_settings(settings: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Each environment variable that is an operator's to set, in the class's order."""
+    variables = {}
+    for name, field in settings.model_fields.items():
+        alias = field.validation_alias
+        assert not isinstance(alias, AliasChoices)
+        variable = alias if isinstance(alias, str) else f"{settings.model_config['env_prefix']}{name.upper()}"
+        if field.json_schema_extra != FOR_TESTS:
+            variables[variable] = field
+    return variables
 
 
 def settings_rows(settings: type[BaseSettings]) -> list[str]:
     """One table row a setting, in the class's order."""
     rows = []
-    for name, field in settings.model_fields.items():
-        alias = field.validation_alias
-        assert not isinstance(alias, AliasChoices)
-        variable = alias if isinstance(alias, str) else f"{settings.model_config['env_prefix']}{name.upper()}"
+    for variable, field in operators_settings(settings).items():
         default = (
             "(needed)" if field.default is PydanticUndefined else f"`{field.default}`" if field.default != "" else ""
         )

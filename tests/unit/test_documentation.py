@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
 import api_service.app
 import consumer_service.metrics
@@ -37,6 +38,14 @@ def test_no_setting_is_documented_that_is_gone() -> None:
         for row in documentation.settings_rows(settings)
     }
     assert set(re.findall(r"^\| `(ROLLCALL_\w+)`", OPERATIONS, re.MULTILINE)) == known
+
+
+@pytest.mark.parametrize("settings", [ApiSettings, ProducerSettings, ConsumerSettings])
+def test_settings_for_tests_alone_are_not_the_operators(settings: type[BaseSettings]) -> None:
+    operators = documentation.operators_settings(settings)
+    prefix = settings.model_config["env_prefix"]
+    assert f"{prefix}FAILPOINTS" not in operators
+    assert len(operators) == len(settings.model_fields) - 1
 
 
 def test_every_problem_code_is_documented() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
+from api_service.settings import ApiSettings
+from consumer_service.settings import ConsumerSettings
 from deploy.checkout import CHECKOUT
+from producer_service.settings import ProducerSettings
+from tests.support.documentation import operators_settings
 
 CLUSTER: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.cluster.yml").read_text())["services"]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
@@ -37,7 +43,25 @@ def test_each_service_waits_for_the_migrations_and_has_limits_and_a_health_check
     assert service["restart"] == "unless-stopped"
     assert service["stop_grace_period"] == "30s"
     assert service["mem_limit"] == "256m"
-    assert "/readyz" in service["healthcheck"]["test"][-1]
+    assert any("/readyz" in word for word in service["healthcheck"]["test"])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("api_service", ApiSettings), ("producer_service", ProducerSettings), ("consumer_service", ConsumerSettings)],
+)
+def test_every_setting_of_the_operators_reaches_its_service(name: str, settings: type[BaseSettings]) -> None:
+    given = SERVICES[name]["environment"]
+    assert {variable for variable in given if variable.startswith("ROLLCALL_")} == set(operators_settings(settings))
+    for variable, value in given.items():
+        # Without a value Compose hands on what is set outside; with one, what is set outside has to come first.
+        assert value is None or value.startswith(f"${{{variable}:-"), f"{variable} cannot be set from outside"
+
+
+def test_number_of_consumers_survives_a_plain_up_and_is_the_one_that_make_brings_up() -> None:
+    default = re.search(r"^CONSUMERS \?= (\d+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    assert default is not None
+    assert SERVICES["consumer_service"]["deploy"]["replicas"] == f"${{ROLLCALL_CONSUMERS:-{default[1]}}}"
 
 
 def test_postgres_keeps_every_commit_that_it_has_acknowledged() -> None:
@@ -53,13 +77,14 @@ def test_cluster_has_three_nodes_that_differ_in_name_alone_and_publishes_nothing
     same = ("image", "entrypoint", "environment", "healthcheck", "restart", "stop_grace_period", "logging")
     assert all(node[key] == nodes[0][key] for node in nodes for key in same)
     assert not any("ports" in service for service in CLUSTER.values())
+    assert nodes[0]["healthcheck"] == SERVICES["rabbitmq"]["healthcheck"]
 
 
 @pytest.mark.parametrize("name", ["api_service", "producer_service", "consumer_service"])
 def test_each_service_waits_for_all_nodes_of_the_cluster_and_is_given_them_all(name: str) -> None:
     service = CLUSTER[name]
     assert set(service["depends_on"]) == {"rabbitmq", "rabbitmq-2", "rabbitmq-3"}
-    urls = service["environment"]["ROLLCALL_AMQP_URL"].split(",")
+    urls = service["environment"]["ROLLCALL_AMQP_URL"].removesuffix("}").split(",")
     assert [url.rpartition("@")[2] for url in urls] == [
         f"{node}:5672/rollcall" for node in sorted(service["depends_on"])
     ]
