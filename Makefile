@@ -1,7 +1,7 @@
 # Everything that one does with a checkout. Needs Python 3.11 and either a Docker engine or Debian's packages.
 PYTHON ?= python3
 MODE ?= auto
-CONSUMERS ?= 2
+CONSUMERS ?=
 WORKERS ?= 2
 # Tests of faults wait most of the time.
 FAULT_WORKERS ?= 4
@@ -19,11 +19,11 @@ QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-up: ## Bring the system up; MODE=compose|local CONSUMERS=n (default: what this machine can, 2)
-	@$(PYTHON) -m deploy.up --mode $(MODE) --consumers $(CONSUMERS)
+up: ## Bring the system up; MODE=compose|local CONSUMERS=n (default: what this machine can, ROLLCALL_CONSUMERS or 2)
+	@$(PYTHON) -m deploy.up --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS))
 
 demo: ## Bring it up, upload a sample with some bad rows, and show what became of each
-	@$(PYTHON) -m deploy.demo --mode $(MODE) --consumers $(CONSUMERS)
+	@$(PYTHON) -m deploy.demo --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS))
 
 down: ## Stop it; the data stays
 	@$(PYTHON) -m deploy.down

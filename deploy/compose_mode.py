@@ -19,15 +19,20 @@ PORTS = {
 }
 
 
-def up(consumers: int) -> Endpoints:
-    """Build what changed, start what is missing, and wait until all of it is healthy."""
+def up(consumers: int | None) -> Endpoints:
+    """Build what changed, start what is missing, and wait until all of it is healthy.
+
+    With `consumers` None there are as many as a plain `docker compose up` brings up.
+    """
     environment = {**os.environ, **_ports()}
     step.begin("Building the images", "a minute or two the first time, then seconds")
     if not _compose_step(["build"], environment):
         sys.exit("The images could not be built: Docker's own words are above.")
     step.begin("Starting Postgres, RabbitMQ and the services", "half a minute; the first time their images come before")
     command = ["up", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}", "--remove-orphans"]
-    if not _compose_step([*command, f"--scale=consumer_service={consumers}"], environment):
+    if consumers is not None:
+        command.append(f"--scale=consumer_service={consumers}")
+    if not _compose_step(command, environment):
         _explain_what_is_unwell(environment)
     address = "http://127.0.0.1:"
     endpoints = Endpoints(

@@ -10,27 +10,33 @@ from deploy import compose_mode, container_engine
 from deploy.checkout import ENDPOINTS, Endpoints, alone
 from deploy.local import local_mode
 
+CONSUMERS = 2
 
-def bring_up(mode: str, consumers: int) -> Endpoints:
+
+def bring_up(mode: str, consumers: int | None) -> Endpoints:
     """`mode` is compose, local or auto: what runs already, else Compose where an engine answers."""
-    if consumers < 1:
+    if consumers is not None and consumers < 1:
         sys.exit(f"CONSUMERS is {consumers}, and must be 1 or more.")
     with alone():
         return _bring_up(mode, consumers)
 
 
-def _bring_up(mode: str, consumers: int) -> Endpoints:
+def _bring_up(mode: str, consumers: int | None) -> Endpoints:
     if mode == "auto":
         mode = "compose" if _compose_is_possible() and not local_mode.is_running() else "local"
     elif mode == "compose" and not _compose_is_possible():
         sys.exit("MODE=compose needs a Docker engine that answers (`docker info`) and Compose v2 (`docker compose`).")
-    return compose_mode.up(consumers) if mode == "compose" else local_mode.up(consumers)
+    if mode == "compose":
+        return compose_mode.up(consumers)
+    return local_mode.up(consumers or int(os.environ.get("ROLLCALL_CONSUMERS") or CONSUMERS))
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--mode", choices=["auto", "compose", "local"], default="auto")
-    parser.add_argument("--consumers", type=int, default=2)
+    parser.add_argument(
+        "--consumers", type=int, help=f"as many consumers (default: ROLLCALL_CONSUMERS, or {CONSUMERS})"
+    )
     return parser.parse_args()
 
 

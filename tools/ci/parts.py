@@ -80,7 +80,7 @@ ACCEPTANCE = (
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.
-LONG_ONLY = ("bad_files", "broker_cluster", "million_rows", "supervisor")
+LONG_ONLY = ("bad_files", "broker_cluster", "idle_costs", "million_rows", "supervisor")
 LAST = (
     Part("local mode", (_smoke("local"),)),
     _long_faults("broker", "tests/acceptance/test_broker_away.py", "tests/acceptance/test_broker_cluster.py"),

@@ -16,6 +16,8 @@ from deploy.program import free_port
 CONSUMERS = 3
 COMPOSE_UP = ("docker", "compose", "up", "--build", "--detach", "--wait", f"--scale=consumer_service={CONSUMERS}")
 COMPOSE_DOWN = ("docker", "compose", "down", "--volumes", "--remove-orphans", "--rmi", "local")
+# While there is a system that has nothing to do.
+IDLE_COSTS = ("make", "test-long", "ARGS=--color=no tests/acceptance/test_idle_costs.py")
 PORTS = {"ROLLCALL_API_PORT": 8000, "ROLLCALL_PRODUCER_PORT": 8001, "ROLLCALL_MANAGEMENT_PORT": 15672}
 
 
@@ -33,6 +35,7 @@ def main(mode: str) -> None:
         if not only_duplicates(again):
             sys.exit(f"Uploaded again, the sample's good rows were not all duplicates:\n{again}")
         print("Uploaded again: every good row is a duplicate.", flush=True)
+        subprocess.run(IDLE_COSTS, check=True)
     except subprocess.CalledProcessError as failed:
         if mode == "compose":
             subprocess.run(("docker", "compose", "logs", "--no-color", "--tail=20"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from pydantic_settings import BaseSettings
 from api_service.settings import ApiSettings
 from consumer_service.settings import ConsumerSettings
 from deploy.checkout import CHECKOUT
+from deploy.up import CONSUMERS
 from producer_service.settings import ProducerSettings
 from tests.support.documentation import operators_settings
 
@@ -59,9 +59,7 @@ def test_every_setting_of_the_operators_reaches_its_service(name: str, settings:
 
 
 def test_number_of_consumers_survives_a_plain_up_and_is_the_one_that_make_brings_up() -> None:
-    default = re.search(r"^CONSUMERS \?= (\d+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
-    assert default is not None
-    assert SERVICES["consumer_service"]["deploy"]["replicas"] == f"${{ROLLCALL_CONSUMERS:-{default[1]}}}"
+    assert SERVICES["consumer_service"]["deploy"]["replicas"] == f"${{ROLLCALL_CONSUMERS:-{CONSUMERS}}}"
 
 
 def test_postgres_keeps_every_commit_that_it_has_acknowledged() -> None:
