@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from shared.service.problem_document import StatusCode, problem_response, validation_errors
+from shared.service.problem_document import StatusCode, media_type_hint, problem_response, validation_errors
 from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
@@ -56,8 +56,10 @@ def register_problem_handlers(app: FastAPI) -> None:
 async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case RequestValidationError():
-            detail = 'Send {"messages": [...]} as application/json, with 1 to 1000 texts or employees; see /docs.'
-            return problem(request, ProblemCode.INVALID_REQUEST, detail, errors=validation_errors(error))
+            errors = validation_errors(error)
+            detail = 'Send {"messages": [...]} with 1 to 1000 texts or employees; see /docs.'
+            detail += media_type_hint(request, errors)
+            return problem(request, ProblemCode.INVALID_REQUEST, detail, errors=errors)
         case HTTPException(status_code=404):
             return problem(request, ProblemCode.NOT_FOUND, "See /docs for the addresses that there are.")
         case HTTPException(status_code=405):

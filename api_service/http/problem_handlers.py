@@ -17,7 +17,7 @@ from api_service.http.allowed_methods import allowed_methods
 from api_service.http.problems import Problem, ProblemCode, meaning_of
 from shared.amqp.connection import BrokerUnavailable
 from shared.errors import FileProblem
-from shared.service.problem_document import problem_response, validation_errors
+from shared.service.problem_document import media_type_hint, problem_response, validation_errors
 from shared.service.telemetry import describe_error, sqlstate
 from shared.upload_store import StoreFull, StoreUnavailable
 
@@ -92,16 +92,8 @@ def _as_problem(request: Request, error: Exception) -> Problem:
 def _invalid_request(request: Request, error: RequestValidationError) -> Problem:
     errors = validation_errors(error)
     where = ", ".join(each["location"] for each in errors)
-    detail = f"Correct what is wrong with {where}."
-    if any(each["location"].startswith("body") for each in errors) and not _says_json(request):
-        # curl says form data unless it is told otherwise.
-        detail += " Send JSON, with the header Content-Type: application/json."
+    detail = f"Correct what is wrong with {where}.{media_type_hint(request, errors)}"
     return Problem(ProblemCode.INVALID_REQUEST, detail, errors=errors)
-
-
-def _says_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 def _http_problem(request: Request, error: HTTPException) -> Problem:

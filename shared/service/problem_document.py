@@ -76,6 +76,17 @@ def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
     ]
 
 
+def media_type_hint(request: Request, errors: Iterable[Mapping[str, str]]) -> str:
+    """A sentence to add when something is wrong with the body and it was not sent as JSON, else nothing."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    says_json = media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+    # curl says form data unless it is told otherwise.
+    is_about_the_body = any(each["location"].startswith("body") for each in errors)
+    return " Send JSON, with the header Content-Type: application/json." if is_about_the_body and not says_json else ""
+
+
 def described_problems(
     problems: Iterable[tuple[int, str, str]], schema: Mapping[str, Any] | None = None
 ) -> dict[int | str, dict[str, Any]]:

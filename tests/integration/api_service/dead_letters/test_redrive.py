@@ -329,6 +329,19 @@ async def test_an_order_that_is_not_understood_changes_nothing(
     assert (await listed(api), await letters.take(1)) == (kept, kept)
 
 
+@pytest.mark.parametrize("media_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_an_order_that_is_not_sent_as_json_is_told_how_and_changes_nothing(
+    api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID, media_type: str | None
+) -> None:
+    kept = await letters.add_rows(upload_id, [1])
+    headers = {"Content-Type": media_type} if media_type else {}
+    for method, address in (("POST", f"{LETTERS}/redrive"), ("DELETE", LETTERS)):
+        answer = await api.request(method, address, content=b'{"limit": 1}', headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert "Content-Type: application/json" in answer.json()["detail"]
+    assert (await listed(api), await letters.take(1)) == (kept, kept)
+
+
 async def test_a_cursor_of_another_list_is_refused(
     api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import httpx2
+import pytest
 
 from api_service.settings import ApiSettings
 from tests.support.api import running_api
@@ -39,8 +40,21 @@ NO_MESSAGES = [
 async def test_a_body_that_is_no_message_is_refused_and_nothing_is_sent(api: httpx2.AsyncClient) -> None:
     await send(api, "q", "before")
     for body in NO_MESSAGES:
-        assert_problem(await api.post("/v1/queues/q/messages", content=body), 422, "invalid_request")
+        answer = await api.post("/v1/queues/q/messages", content=body, headers={"Content-Type": "application/json"})
+        assert_problem(answer, 422, "invalid_request")
     assert payloads(await receive(api, "q", 10)) == ["before"]
+
+
+@pytest.mark.parametrize("media_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_a_body_that_is_not_json_and_does_not_say_so_is_told_how_to_be_sent(
+    api: httpx2.AsyncClient, media_type: str | None
+) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    answer = await api.post("/v1/queues/q/messages", content=b"payload=1", headers=headers)
+    assert_problem(answer, 422, "invalid_request")
+    assert "Content-Type: application/json" in answer.json()["detail"]
+    # JSON itself is taken under any name.
+    assert (await api.post("/v1/queues/q/messages", content=b'{"payload": 1}', headers=headers)).status_code == 201
 
 
 BAD_ORDERS: list[dict[str, Any]] = [

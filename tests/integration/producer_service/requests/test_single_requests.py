@@ -119,6 +119,16 @@ async def test_answers_survive_the_loss_of_the_callback_queue(
     ]
 
 
+@pytest.mark.parametrize("media_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+async def test_a_body_that_is_not_sent_as_json_is_told_how(settings: ProducerSettings, media_type: str | None) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    async with asking(settings) as client:
+        answer = await client.post("/v1/requests", content=b'{"messages": ["hello"]}', headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
