@@ -116,7 +116,7 @@ class ChunkHandler:
                 raise _DoneAlready
             if locked is None or locked.status != "running":
                 return Handled(_closed(chunk), [])
-            target = Target(locked.sequence, locked.on_duplicate, chunk.layout)
+            target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
             written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
             letters = await store_rejects(connection, chunk.upload_id, rejects)
             entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, count(written, rejects))

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.errors import RollcallError
 from shared.rows.employee_row import email_key
+from shared.rows.fields import FIELD_NAMES, FIELDS, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from shared.duplicate_mode import DuplicateMode
-    from shared.rows.employee_row import Employee
+    from shared.rows.employee_row import EmployeeValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class NumberedEmployees:
     """Valid rows of one upload in file order, with their row numbers."""
 
     row_numbers: Sequence[int]
-    employees: Sequence[Employee]
+    employees: Sequence[EmployeeValues]
 
     def __len__(self) -> int:
         return len(self.employees)
@@ -49,7 +50,7 @@ class NumberedEmployees:
 
         Sorted by key: two transactions that lock the same employees in the same order cannot deadlock.
         """
-        keys = [email_key(employee.email) for employee in self.employees]
+        keys = [email_key(employee[KEY]) for employee in self.employees]
         places = range(len(keys))
         if on_duplicate == "update":
             place_of = dict(zip(keys, places, strict=True))
@@ -72,21 +73,24 @@ class EmailKnown(RollcallError):
     """An employee with one of these emails is there already; the transaction is spent."""
 
 
-_SOURCE = """
-    INSERT INTO employees AS e
-        (employee_name, company_name, mobile_no, email, row_number, upload_sequence, by_update)
-    SELECT name, company, mobile, email, row_number, CAST(:sequence AS bigint), CAST(:by_update AS boolean)
-    FROM unnest(CAST(:names AS text[]), CAST(:companies AS text[]), CAST(:mobiles AS text[]), CAST(:emails AS text[]),
-                CAST(:row_numbers AS bigint[])) AS source (name, company, mobile, email, row_number)
-"""
+# A value that may be empty is null in the table; every other one that is empty was refused.
+_NULL = ""
+_NAMES = ", ".join(FIELD_NAMES)
+_VALUES = ", ".join(f"NULLIF({field.name}, '')" if field.may_be_empty else field.name for field in FIELDS)
+_ARRAYS = ", ".join(f"CAST(:{name} AS text[])" for name in FIELD_NAMES)
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in FIELD_NAMES)
+
+_SOURCE = f"""
+    INSERT INTO employees AS e ({_NAMES}, row_number, upload_sequence, by_update)
+    SELECT {_VALUES}, row_number, CAST(:sequence AS bigint), CAST(:by_update AS boolean)
+    FROM unnest({_ARRAYS}, CAST(:row_numbers AS bigint[])) AS source ({_NAMES}, row_number)
+"""  # noqa: S608 - put together of the declared names
 
 # Rows that fail the guard are not returned; `replaced_sequence` tells an insert (null), the replacement of another
 # upload's row, and that of our own.
-_REPLACE = """
+_REPLACE = f"""
     ON CONFLICT (lower(email)) DO UPDATE SET
-        employee_name = excluded.employee_name, company_name = excluded.company_name,
-        mobile_no = excluded.mobile_no, email = excluded.email,
-        upload_sequence = excluded.upload_sequence, row_number = excluded.row_number,
+        {_REPLACED}, upload_sequence = excluded.upload_sequence, row_number = excluded.row_number,
         by_update = excluded.by_update, replaced_sequence = e.upload_sequence, updated_at = now()
 """
 
@@ -113,7 +117,7 @@ _UPDATE = text(f"""
 
 _REJECT = text(f"{_SOURCE} ON CONFLICT (lower(email)) DO NOTHING RETURNING e.row_number")
 
-_COPIED = ("employee_name", "company_name", "mobile_no", "email", "row_number", "upload_sequence", "by_update")
+_COPIED = (*FIELD_NAMES, "row_number", "upload_sequence", "by_update")
 
 
 async def copy_new_employees(
@@ -130,7 +134,7 @@ async def copy_new_employees(
     copied = _as_copy_text(chosen, sequence, by_update=on_duplicate == "update")
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
-        await driver.copy_to_table("employees", source=memoryview(copied), columns=_COPIED)
+        await driver.copy_to_table("employees", source=memoryview(copied), columns=_COPIED, null=_NULL)
     except asyncpg.UniqueViolationError:
         raise EmailKnown from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -179,20 +183,18 @@ def _as_copy_text(rows: NumberedEmployees, sequence: int, *, by_update: bool) ->
     """In COPY's text format. No valid value has a tab or a line end; a backslash escapes itself."""
     provenance = f"\t{sequence}\t{'t' if by_update else 'f'}\n".encode()
     # Encoded each by itself: most lines have a byte a character, where all of them together may need four.
+    tabbed = "\t".join
     lines = [
-        f"{name}\t{company}\t{mobile}\t{email}\t{row_number}".encode()
-        for row_number, (name, company, mobile, email) in zip(rows.row_numbers, rows.employees, strict=True)
+        f"{tabbed(values)}\t{row_number}".encode()
+        for row_number, values in zip(rows.row_numbers, rows.employees, strict=True)
     ]
     return (provenance.join(lines) + provenance).replace(b"\\", b"\\\\")
 
 
 def _arrays(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> dict[str, object]:
-    names, companies, mobiles, emails = zip(*rows.employees, strict=True)
+    columns = zip(*rows.employees, strict=True)
     return {
-        "names": names,
-        "companies": companies,
-        "mobiles": mobiles,
-        "emails": emails,
+        **dict(zip(FIELD_NAMES, columns, strict=True)),
         "row_numbers": rows.row_numbers,
         "sequence": sequence,
         "by_update": by_update,

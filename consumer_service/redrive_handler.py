@@ -19,13 +19,12 @@ from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
+from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RowCode
-from shared.rows.employee_row import Layout
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -39,10 +38,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # This is the lock of the final state change: no chunk commits and no state changes while counts are moved.
-_LOCK_UPLOAD = text("""
-    SELECT status, sequence, on_duplicate, cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns
+_LOCK_UPLOAD = text(f"""
+    SELECT status, sequence, on_duplicate, {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id FOR UPDATE
-""")
+""")  # noqa: S608 - a constant
 
 _CHUNKS_OF = text("""
     SELECT r.row_number, c.first_row
@@ -164,7 +163,7 @@ class RedriveHandler:
                 return []
             rows, codes_before = await _lock_rows(connection, upload_id, wanted)
             if rows:
-                target = Target(upload.sequence, upload.on_duplicate, _layout(upload))
+                target = Target(upload.sequence, upload.on_duplicate, layout_of(upload).require_known())
                 if one_by_one:
                     written, rejects = await write_one_by_one(
                         connection,
@@ -243,8 +242,3 @@ def _codes_after(before: str, retried: _RetriedRows) -> str:
     codes.subtract(retried.codes_before)
     codes.update(str(reject.code) for reject in retried.rejects)
     return msgspec.json.encode({code: number for code, number in codes.items() if number > 0}).decode()
-
-
-def _layout(upload: Any) -> Layout:
-    fields: Sequence[Sequence[int]] = msgspec.json.decode(upload.field_columns, type=list[list[int]])
-    return Layout(upload.width, tuple(tuple(indices) for indices in fields))

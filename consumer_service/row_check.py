@@ -10,8 +10,8 @@ from shared.rows.employee_rows import check_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.rows.employee_row import Layout
     from shared.rows.employee_rows import CheckedRows
+    from shared.rows.layout import Layout
     from shared.service.failpoints import Failpoints
 
     CheckRows = Callable[[Sequence[Sequence[str]], Layout], CheckedRows]

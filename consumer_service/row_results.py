@@ -10,13 +10,14 @@ from consumer_service.dead_letters import Reject
 from consumer_service.employee_writer import NumberedEmployees
 from shared.errors import RowCode
 from shared.messages import ChunkCounts
+from shared.rows.fields import KEY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from consumer_service.employee_writer import Written
     from consumer_service.row_check import CheckRows
-    from shared.rows.employee_row import Layout
+    from shared.rows.layout import Layout
 
 _REASONS = {
     RowCode.ROW_TOO_LONG: "A record may be 256 KiB long; is a quote or a line break missing?",
@@ -49,7 +50,7 @@ class RawRows:
 
     def reject(self, index: int, code: RowCode) -> Reject:
         """A reject for what validation does not see."""
-        field = "email" if code is RowCode.DUPLICATE_EMAIL else None
+        field = KEY_NAME if code is RowCode.DUPLICATE_EMAIL else None
         return self._reject(index, code, field, _REASONS[code])
 
     def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:

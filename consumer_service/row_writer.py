@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from consumer_service.employee_writer import Written, copy_new_employees, write_employees
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
-from shared.rows.employee_row import FIELDS, email_key
+from shared.rows.employee_row import email_key
+from shared.rows.fields import KEY
 from shared.service.telemetry import sqlstate
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from consumer_service.row_markers import RowMarkers
     from consumer_service.row_results import RawRows
     from shared.duplicate_mode import DuplicateMode
-    from shared.rows.employee_row import Layout
+    from shared.rows.layout import Layout
 
 
 class RowErrorsEverywhere(TryAgainLater):
@@ -108,8 +109,7 @@ async def write_one_by_one(
 def _lock_key(row: RawRows, layout: Layout) -> str:
     """The key of the row's email. The row was not checked yet, and may be too short."""
     (cells,) = row.cells
-    email_cells = layout.fields[FIELDS.index("email")]
-    return email_key(" ".join(cells[at] for at in email_cells if at < len(cells)).strip())
+    return email_key(" ".join(cells[at] for at in layout.in_order[KEY] if at < len(cells)).strip())
 
 
 def blames_a_row(error: Exception) -> bool:

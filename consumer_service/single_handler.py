@@ -15,7 +15,7 @@ from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RowCode
 from shared.messages import EmployeeOutcome
-from shared.rows.employee_row import FIELDS, Layout
+from shared.rows.layout import layout_of_names
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 # No upload has the sequence 0, so such an employee gives way to any `update`, and displaces nothing.
 NO_UPLOAD = 0
-
-_FIELD_LAYOUT = Layout(len(FIELDS), tuple((index,) for index in range(len(FIELDS))))
 
 _OUTCOME = text("SELECT CAST(outcome AS text) FROM request_outcomes WHERE correlation_id = :correlation_id")
 
@@ -71,12 +69,13 @@ class SingleHandler:
             if (await connection.execute(_CLAIM, key)).one_or_none() is None:
                 known = (await connection.execute(_OUTCOME, key)).scalar_one()
                 return msgspec.json.decode(known, type=EmployeeOutcome)
-            outcome = await self._insert(connection, request.cells)
+            outcome = await self._insert(connection, request.values)
             await connection.execute(_STORE_OUTCOME, key | {"outcome": msgspec.json.encode(outcome).decode()})
         return outcome
 
-    async def _insert(self, connection: AsyncConnection, cells: list[str]) -> EmployeeOutcome:
-        checked = self._check_rows([cells], _FIELD_LAYOUT)
+    async def _insert(self, connection: AsyncConnection, values: dict[str, str]) -> EmployeeOutcome:
+        layout = layout_of_names(list(values)).require_known()
+        checked = self._check_rows([list(values.values())], layout)
         for _, fault in checked.faults:
             return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
         employee = NumberedEmployees([0], checked.employees)

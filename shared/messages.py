@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from shared.errors import MalformedMessage
-from shared.rows.employee_row import FIELDS, Layout
+from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 # The reader itself refuses a row with this code alone. The consumer finds all others.
 ReaderFault = Literal["row_too_long"]
@@ -24,7 +24,16 @@ class UploadAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag="upload_ann
     upload_id: uuid.UUID
 
 
-class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
+class _ChunkParts(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
+    upload_id: uuid.UUID
+    first_row: Position
+    byte_count: ByteCount
+    line_numbers: list[Position]
+    rows: list[list[str]]
+    faults: dict[int, ReaderFault] = {}
+
+
+class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
     """Consecutive rows of one upload, as raw cells.
 
     Row `first_row + i` stands on line `line_numbers[i]` and has the cells `rows[i]`. `faults` maps such an `i` to the
@@ -32,13 +41,7 @@ class ChunkRequest(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_f
     of all chunks of an upload add up to its size.
     """
 
-    upload_id: uuid.UUID
-    first_row: Position
     layout: Layout
-    byte_count: ByteCount
-    line_numbers: list[Position]
-    rows: list[list[str]]
-    faults: dict[int, ReaderFault] = {}
 
 
 class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
@@ -55,10 +58,33 @@ class TextRequest(msgspec.Struct, frozen=True, kw_only=True, tag="text", tag_fie
 
 
 class EmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
-    """One employee, as raw cells in the order of `FIELDS`, to be inserted and answered with its outcome."""
+    """One employee, as raw cells by the names of their fields, to be inserted and answered with its outcome."""
+
+    correlation_id: uuid.UUID
+    values: dict[str, str]
+
+
+class UnnamedChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
+    """A `ChunkRequest` of a release before 0.2.0: its layout has the columns of four fields in a fixed order."""
+
+    layout: tuple[int, list[tuple[int, ...]]]
+
+    def named(self) -> ChunkRequest:
+        """Raises `ValueError` if the layout has not the four fields of its time."""
+        width, columns = self.layout
+        return ChunkRequest(**msgspec.structs.asdict(self) | {"layout": Layout(width, name_columns(columns))})
+
+
+class UnnamedEmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
+    """An `EmployeeRequest` of a release before 0.2.0."""
 
     correlation_id: uuid.UUID
     cells: list[str]
+
+    def named(self) -> EmployeeRequest:
+        """Raises `ValueError` if there are not four cells."""
+        values = dict(zip(UNNAMED_ORDER, self.cells, strict=True))
+        return EmployeeRequest(correlation_id=self.correlation_id, values=values)
 
 
 Request = ChunkRequest | RedriveRequest | TextRequest | EmployeeRequest
@@ -126,6 +152,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_UnnamedRequest = UnnamedChunkRequest | UnnamedEmployeeRequest
+_unnamed_decoder: msgspec.json.Decoder[_UnnamedRequest] = msgspec.json.Decoder(_UnnamedRequest)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _announcement_decoder = msgspec.json.Decoder(UploadAnnounced)
 
@@ -139,21 +167,23 @@ def decode_request(body: bytes) -> Request:
     try:
         request = _request_decoder.decode(body)
     except _UNREADABLE as error:
-        raise MalformedMessage(f"not a request: {_without_values(error)}") from None
+        older = _decode_unnamed(body)
+        if older is None:
+            raise MalformedMessage(f"not a request: {_without_values(error)}") from None
+        request = older
     if isinstance(request, ChunkRequest) and not 0 < len(request.rows) == len(request.line_numbers):
         raise MalformedMessage("not a request: a chunk needs rows, and a line number for each")
-    if isinstance(request, ChunkRequest) and not _fits(request.layout):
+    # One that does not fit makes every row fail, which looks like our fault and would be tried for ever.
+    if isinstance(request, ChunkRequest) and not request.layout.fits:
         raise MalformedMessage("not a request: the layout names columns that there are not")
-    if isinstance(request, EmployeeRequest) and len(request.cells) != len(FIELDS):
-        raise MalformedMessage("not a request: an employee has four cells")
     return request
 
 
-def _fits(layout: Layout) -> bool:
-    """With a layout that does not fit every row fails, which looks like our fault and would be tried for ever."""
-    return len(layout.fields) == len(FIELDS) and all(
-        indices and all(0 <= index < layout.width for index in indices) for indices in layout.fields
-    )
+def _decode_unnamed(body: bytes) -> Request | None:
+    try:
+        return _unnamed_decoder.decode(body).named()
+    except (*_UNREADABLE, ValueError):
+        return None
 
 
 def decode_reply(body: bytes) -> Reply:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, create_model
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.json_model import JsonModel
 from shared.database.tables import TOTAL_SLOTS
+from shared.rows.fields import FIELDS
 
 
-class Employee(JsonModel):
+def _values() -> Iterator[tuple[str, Any]]:
+    for field in FIELDS:
+        kind = str | None if field.may_be_empty else str
+        yield field.name, (kind, Field(alias=field.name, examples=[field.stored_example]))
+
+
+_EmployeeValues = create_model("_EmployeeValues", __base__=JsonModel, id=(int, ...), **dict(_values()))
+
+
+class EmployeeDocument(_EmployeeValues):
     """An accepted row. The listing answers with rows of this form as the database gives them, not with these."""
 
-    id: int
-    employee_name: str = Field(alias="employee_name", examples=["Asha Rao"])
-    company_name: str = Field(alias="company_name", examples=["Acme Ltd"])
-    mobile_no: str = Field(alias="mobile_no", examples=["+919876543210"])
-    email: str = Field(examples=["asha.rao@example.com"])
     upload_id: UUID | None = Field(description="The upload it came from; null when that was deleted.")
     created_at: datetime
     updated_at: datetime

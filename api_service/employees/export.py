@@ -6,17 +6,15 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
 
-from api_service.employees.listing import Employee, EmployeeListing
+from api_service.employees.listing import EmployeeListing, ListedEmployee
 from api_service.employees.search_term import SearchTerm
 from api_service.http.csv_download import csv_lines
+from shared.rows.fields import FIELD_NAMES
 
 # The header, and what the listing calls each.
 COLUMNS: Final = {
     "id": "id",
-    "employee_name": "employee_name",
-    "company_name": "company_name",
-    "mobile_no": "mobile_no",
-    "email": "email",
+    **{name: name for name in FIELD_NAMES},
     "upload_id": "uploadId",
     "created_at": "createdAt",
     "updated_at": "updatedAt",
@@ -41,7 +39,7 @@ async def export_csv(listing: EmployeeListing, term: SearchTerm | None) -> Async
         after = page.employees[-1]["id"] if len(page.employees) == BATCH_ROWS else page.resume_after
 
 
-def _cells(employee: Employee) -> list[str]:
+def _cells(employee: ListedEmployee) -> list[str]:
     values = (employee[name] for name in COLUMNS.values())
     return [_plain(value) for value in values]
 

@@ -36,13 +36,14 @@ COMMON_SHARE: Final = 0.05
 # About a second's work.
 WALK_ROWS: Final = 1_000_000
 
-Employee = dict[str, Any]
+# An employee under the names that the API shows its values by (`statements`).
+ListedEmployee = dict[str, Any]
 
 
 class EmployeePage(NamedTuple):
     """Up to one employee more than a page has. `resume_after` is set when the search was cut short before."""
 
-    employees: Sequence[Employee]
+    employees: Sequence[ListedEmployee]
     total: Total
     resume_after: int | None = None
 
@@ -77,7 +78,7 @@ class EmployeeListing:
             raise PageTooDeep
         return found._replace(total=total)
 
-    async def one(self, employee_id: int) -> Employee | None:
+    async def one(self, employee_id: int) -> ListedEmployee | None:
         found = await self._reads.fetch(statements.ONE, employee_id)
         return dict(found[0]) if found else None
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from api_service.employees.dependencies import EmployeeListingDep
-from api_service.employees.documents import Employee, delete_employee
+from api_service.employees.documents import EmployeeDocument, delete_employee
 from api_service.employees.export import export_csv
 from api_service.employees.listing import PageTooDeep
 from api_service.employees.search_term import parse_search_term
@@ -21,6 +21,7 @@ from api_service.http.direct_route import DirectRoute
 from api_service.http.json_response import json_response
 from api_service.http.pagination import PAGING_PARAMETERS, Listing, PagingDep, plain_paging
 from api_service.http.problems import Problem, ProblemCode, problem_responses
+from shared.database.tables import SEARCHED
 
 router = APIRouter(prefix="/v1", tags=["employees"])
 
@@ -29,8 +30,8 @@ SearchText = Annotated[
     str,
     Query(
         alias="searchTerm",
-        description="Part of the name or the email, in any case. One or two characters that begin with a letter or "
-        "digit are looked for at the start of words only. `%`, `_` and `\\` mean themselves.",
+        description=f"Part of {' or '.join(field.name for field in SEARCHED)}, in any case. One or two characters that "
+        "begin with a letter or digit are looked for at the start of words only. `%`, `_` and `\\` mean themselves.",
         examples=["asha"],
     ),
 ]
@@ -46,7 +47,7 @@ class EmployeeKey(NamedTuple):
     "/employees",
     summary="Employees by id, all or those that a term matches",
     operation_id="listEmployees",
-    response_model=Listing[Employee],
+    response_model=Listing[EmployeeDocument],
     responses=problem_responses(
         ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
     ),
@@ -95,7 +96,7 @@ async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText
     "/employees/{employee_id}",
     summary="One employee",
     operation_id="getEmployee",
-    response_model=Employee,
+    response_model=EmployeeDocument,
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, ProblemCode.DATABASE_BUSY),
 )
 async def get_employee(listing: EmployeeListingDep, employee_id: EmployeeId) -> Response:

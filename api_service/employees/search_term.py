@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from shared.database.tables import SEARCH_TEXT
+from shared.database.tables import SEARCH_TEXT, SEARCHED
 
-# No name (200) and no email (254) is longer, so a longer term matches nothing.
-MAX_TERM_LENGTH: Final = 254
+# No value that is searched is longer, so a longer term matches nothing.
+MAX_TERM_LENGTH: Final = max(field.rule.limit for field in SEARCHED)
 
 # The start of the text, or any ASCII character that is no letter and no digit; among them the newline that parts
 # name and email. A class of few characters, because pg_trgm gives up on large ones such as [^[:alnum:]].

@@ -12,8 +12,9 @@ from typing import Final
 
 from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, LookupPart, SearchTerm
 from shared.database.tables import EMAIL_DOMAIN, NAME_AND_LOCAL_PART
+from shared.rows.fields import FIELD_NAMES
 
-_COLUMNS: Final = """employees.id, employee_name, company_name, mobile_no, email, uploads.id AS "uploadId",
+_COLUMNS: Final = f"""employees.id, {", ".join(FIELD_NAMES)}, uploads.id AS "uploadId",
                    employees.created_at AS "createdAt", employees.updated_at AS "updatedAt\""""
 _UPLOADS: Final = "LEFT JOIN uploads ON uploads.sequence = employees.upload_sequence"
 

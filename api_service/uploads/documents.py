@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
 from shared.duplicate_mode import DuplicateMode
+from shared.rows.fields import FIELD_NAMES, FIELDS
 from shared.upload_status import WELL_FINISHED_STATES, UploadStatus
 
 
@@ -24,7 +25,7 @@ class UploadDocument(JsonModel):
     encoding: str = Field(examples=["utf-8"])
     encoding_guessed: bool = Field(description="Whether the file was not UTF-8 and is read as cp1252 on a guess.")
     delimiter: str = Field(examples=[","])
-    columns: list[str] = Field(examples=[["employee_name", "company_name", "mobile_no", "email"]])
+    columns: list[str] = Field(examples=[list(FIELD_NAMES)])
     rows_read: int = Field(description="Rows of the file so far, bad ones too.")
     rows_done: int = Field(description="Rows whose chunk is committed.")
     inserted: int
@@ -52,7 +53,7 @@ class RejectDocument(JsonModel):
     code: str = Field(examples=["invalid_email"])
     field: str | None = Field(examples=["email"])
     message: str = Field(examples=["email must look like name@example.com."])
-    cells: list[str] = Field(examples=[["Asha Rao", "Initech", "+91 98765 43210", "asha.rao"]])
+    cells: list[str] = Field(examples=[[field.example.partition("@")[0] for field in FIELDS]])
 
 
 def upload_document(row: Row[Any]) -> UploadDocument:

@@ -23,6 +23,7 @@ from api_service.uploads.queries import insert_upload, upload_with_key
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
+from shared.database.upload_layout import stored_columns
 from shared.messages import UploadAnnounced, encode
 from shared.rows.csv_format import ByteCheck, CsvFormat, decode_check, judge_format, needs_decode_check
 from shared.rows.employee_row import storable
@@ -172,7 +173,7 @@ class Intake:
             "delimiter": csv_format.delimiter,
             "has_header": csv_format.has_header,
             "columns": storable(csv_format.columns),
-            "field_columns": [list(at) for at in csv_format.layout.fields],
+            "field_columns": stored_columns(csv_format.layout),
             "chunk_rows": self._settings.chunk_rows,
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import csv_lines
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
-from shared.rows.employee_row import FIELDS
+from shared.rows.fields import FIELD_NAMES, FIELDS
 
 REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
 # Holds, as CSV of their own, the cells that a row had beyond the file's columns: they would shift the columns behind.
@@ -19,11 +19,9 @@ SURPLUS_COLUMN: Final = "surplus_cells"
 # A cell-filled record can have 256 KiB.
 BATCH_ROWS: Final = 200
 
-_EXAMPLE_ROW: Final = ("Asha Rao", "Initech", "+91 98765 43210", "asha.rao@example.com")
-
 
 def template_csv() -> bytes:
-    return csv_lines([FIELDS, _EXAMPLE_ROW])
+    return csv_lines([FIELD_NAMES, [field.example for field in FIELDS]])
 
 
 async def rejects_csv(engine: AsyncEngine, upload_id: uuid.UUID, columns: Sequence[str]) -> AsyncIterator[bytes]:

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from producer_service.problems import ProblemCode, problem
 from producer_service.requests.single_requests import Answer, SingleRequests
 from shared.messages import EmployeeOutcome
+from shared.rows.fields import FIELDS
 from shared.service.problem_document import described_problems
 
 MESSAGES_AT_MOST = 1000
@@ -19,18 +20,12 @@ CHARACTERS_AT_MOST = 64 * 1024
 Cell = Annotated[str, StringConstraints(max_length=CHARACTERS_AT_MOST)]
 
 
-class EmployeeMessage(BaseModel):
+_values: dict[str, Any] = {field.name: (Cell, "" if field.is_optional else ...) for field in FIELDS}
+_EmployeeValues = create_model("_EmployeeValues", __config__=ConfigDict(extra="forbid"), **_values)
+
+
+class EmployeeMessage(_EmployeeValues):
     """An employee to be inserted. Its values are checked by the consumer, and a bad one comes back as a rejection."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    employee_name: Cell
-    company_name: Cell
-    mobile_no: Cell
-    email: Cell
-
-    def cells(self) -> list[str]:
-        return [self.employee_name, self.company_name, self.mobile_no, self.email]
 
 
 class Requests(BaseModel):
@@ -41,12 +36,7 @@ class Requests(BaseModel):
             "example": {
                 "messages": [
                     "hello",
-                    {
-                        "employee_name": "Ada Calloway",
-                        "company_name": "Blue Heron",
-                        "mobile_no": "+44 20 7946 0018",
-                        "email": "ada@blueheron.example",
-                    },
+                    {field.name: field.example for field in FIELDS},
                 ]
             }
         }
@@ -86,7 +76,7 @@ def request_router(requests: SingleRequests) -> APIRouter:
         },
     )
     async def post_requests(body: Requests, request: Request) -> Response:
-        asked = [message if isinstance(message, str) else message.cells() for message in body.messages]
+        asked = [message if isinstance(message, str) else message.model_dump() for message in body.messages]
         answers = await requests.ask_all(asked)
         documents = [_document(answer) for answer in answers]
         unanswered = sum(answer.response is None for answer in answers)

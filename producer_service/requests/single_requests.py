@@ -42,8 +42,8 @@ class SingleRequests:
         self._waiting: dict[uuid.UUID, _OpenRequest] = {}
         requester.listen_for_singles(self)
 
-    async def ask_all(self, messages: Sequence[str | list[str]]) -> list[Answer]:
-        """Send all messages, texts or employees' cells, at once. Returns the answers in that order, by the deadline."""
+    async def ask_all(self, messages: Sequence[str | dict[str, str]]) -> list[Answer]:
+        """Send all messages, texts or employees' values by field, at once. Returns the answers in that order, by the deadline."""
         asked = [_OpenRequest(message) for message in messages]
         for waiting in asked:
             self._waiting[waiting.correlation_id] = waiting
@@ -87,7 +87,7 @@ class SingleRequests:
 class _OpenRequest:
     """A request whose answer has not come yet."""
 
-    def __init__(self, message: str | list[str]) -> None:
+    def __init__(self, message: str | dict[str, str]) -> None:
         self.correlation_id = uuid.uuid4()
         self.answered: asyncio.Future[RequestReply] = asyncio.get_running_loop().create_future()
         self.resend = asyncio.Event()
@@ -96,7 +96,7 @@ class _OpenRequest:
         self.body = encode(
             TextRequest(text=message)
             if isinstance(message, str)
-            else EmployeeRequest(correlation_id=self.correlation_id, cells=message)
+            else EmployeeRequest(correlation_id=self.correlation_id, values=message)
         )
 
     def take(self, reply: RequestReply) -> None:

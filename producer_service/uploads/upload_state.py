@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from sqlalchemy import text
 
 from producer_service.uploads import leases
 from shared.database import ledger
+from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RollcallError
 from shared.rows.csv_format import CsvFormat
-from shared.rows.employee_row import Layout
 
 if TYPE_CHECKING:
     import uuid
@@ -49,11 +48,11 @@ class LedgerIncomplete(RollcallError):
     """The file was read to its end, but the ledger lacks rows of it, so it is too early to finish."""
 
 
-_LOAD = text("""
+_LOAD = text(f"""
     SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, encoding, encoding_guessed, delimiter,
-           has_header, columns, CAST(field_columns AS text) AS field_columns
+           has_header, columns, {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id
-""")
+""")  # noqa: S608 - a constant
 
 # A status other than `queued` stays: an upload that was cancelled before it began is `cancelling` already.
 _START = text("""
@@ -91,14 +90,13 @@ _FORGET_MARKERS = text("DELETE FROM row_markers WHERE upload_id = :upload_id")
 
 async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
     row: Any = (await connection.execute(_LOAD, {"upload_id": upload_id})).one()
-    fields: list[list[int]] = msgspec.json.decode(row.field_columns, type=list[list[int]])
     csv_format = CsvFormat(
         encoding=row.encoding,
         encoding_guessed=row.encoding_guessed,
         delimiter=row.delimiter,
         has_header=row.has_header,
         columns=tuple(row.columns),
-        layout=Layout(len(row.columns), tuple(tuple(indices) for indices in fields)),
+        layout=layout_of(row),
     )
     return Upload(
         row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from shared.duplicate_mode import DUPLICATE_MODES
+from shared.rows.fields import FIELDS, KEY_NAME
 from shared.upload_status import UPLOAD_STATES
 
 metadata = MetaData(
@@ -37,11 +38,21 @@ metadata = MetaData(
 
 TOTAL_SLOTS = 64
 
+
+def _search_text(email: str) -> str:
+    """All searched fields, as Postgres prints it; the newline, chr(10), keeps a term from matching across two."""
+    parts = [f"COALESCE({field.name}, ''::text)" if field.may_be_empty else field.name for field in SEARCHED]
+    joined = parts[0]
+    for part in parts[1:]:
+        joined = f"({joined if joined in parts else f'({joined})'} || chr(10)) || {email if part == KEY_NAME else part}"
+    return f"lower({joined})"
+
+
+SEARCHED = tuple(sorted((field for field in FIELDS if field.is_searched), key=lambda field: field.name == KEY_NAME))
 # A search looks at the first of these; the other two are its parts, and have an index each. A query uses an index only
-# when it says the very same expression. The newline, chr(10), keeps a term from matching across name and email. An
-# email is ASCII, so its domain needs no collation. The inner parentheses are how Postgres prints the expressions.
-SEARCH_TEXT = "lower((employee_name || chr(10)) || email)"
-NAME_AND_LOCAL_PART = "lower((employee_name || chr(10)) || \"left\"(email, strpos(email, '@')))"
+# when it says the very same expression. The email comes last; it is ASCII, so its domain needs no collation.
+SEARCH_TEXT = _search_text("email")
+NAME_AND_LOCAL_PART = _search_text("\"left\"(email, strpos(email, '@'))")
 EMAIL_DOMAIN = "lower(split_part(email, '@', 2) COLLATE \"C\")"
 
 
@@ -77,7 +88,7 @@ uploads = Table(
     Column("delimiter", Text, nullable=False),
     Column("has_header", Boolean, nullable=False),
     Column("columns", ARRAY(Text), nullable=False),
-    # For each of the four fields in order, the indices of the columns that it is joined from.
+    # By the name of each field that the file has, the indices of the columns that it is joined from (`upload_layout`).
     Column("field_columns", JSONB, nullable=False),
     Column("chunk_rows", Integer, nullable=False),
     Column("idempotency_key", Text, unique=True),
@@ -215,10 +226,7 @@ employees = Table(
     "employees",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("employee_name", Text, nullable=False),
-    Column("company_name", Text, nullable=False),
-    Column("mobile_no", Text, nullable=False),
-    Column("email", Text, nullable=False),
+    *(Column(field.name, Text, nullable=field.may_be_empty) for field in FIELDS),
     Column("upload_sequence", BigInteger, nullable=False),
     Column("row_number", BigInteger, nullable=False),
     # True when an `update` upload wrote it: then only a later `update` replaces it.

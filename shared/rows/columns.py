@@ -5,28 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final, NoReturn
 
 from shared.errors import FileCode, FileProblem
-from shared.rows.employee_row import FIELDS, Layout
-
-# Names are compared without case, spaces, underscores, dashes and dots, so one spelling here stands for many:
-# "e-mail", "E_Mail" and "EMAIL" are one.
-ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "employee_name": ("name", "full name", "employee", "employee full name", "person", "person name", "staff name"),
-    "company_name": (
-        "company", "organization", "organisation", "organization name", "organisation name", "employer",
-        "employer name", "business", "business name", "firm",
-    ),
-    "mobile_no": (
-        "mobile", "mobile number", "mobile phone", "mobile phone number", "phone", "phone no", "phone number",
-        "telephone", "telephone number", "tel", "cell", "cell phone", "cell number", "contact no", "contact number",
-    ),
-    "email": ("mail", "email address", "email id", "mail address", "employee email", "work email", "business email"),
-}  # fmt: skip
-# One of each pair together make an employee_name.
-FIRST_NAMES: Final = ("first name", "given name", "forename")
-LAST_NAMES: Final = ("last name", "family name", "surname")
+from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+from shared.rows.layout import Layout
 
 _MOST_NAMES_SHOWN: Final = 20
 _MOST_CHARACTERS_SHOWN: Final = 40
@@ -37,10 +21,9 @@ def _folded(name: str) -> str:
     return _ignored.sub("", name).casefold()
 
 
-_CANONICAL: Final = {field: _folded(field) for field in FIELDS}
-_FOLDED_ALIASES: Final = {field: frozenset(map(_folded, names)) for field, names in ALIASES.items()}
-_FOLDED_FIRST_NAMES: Final = frozenset(map(_folded, FIRST_NAMES))
-_FOLDED_LAST_NAMES: Final = frozenset(map(_folded, LAST_NAMES))
+_CANONICAL: Final = {field.name: _folded(field.name) for field in FIELDS}
+_ALIASES: Final = {field.name: frozenset(map(_folded, field.aliases)) for field in FIELDS}
+_PARTS: Final = {field.name: [frozenset(map(_folded, names)) for names in field.parts] for field in FIELDS}
 
 
 def parse_mapping(text: str) -> dict[str, list[str]]:
@@ -56,8 +39,8 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
         raise _invalid_mapping("it is no JSON object")
     parsed: dict[str, list[str]] = {}
     for field, value in mapping.items():
-        if field not in FIELDS:
-            raise _invalid_mapping(f"{_quoted([field])} is none of the fields {', '.join(FIELDS)}")
+        if field not in FIELD_NAMES:
+            raise _invalid_mapping(f"{_quoted([field])} is none of the fields {', '.join(FIELD_NAMES)}")
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise _invalid_mapping(f"the value of {field} is neither a column name nor a list of names")
@@ -68,21 +51,21 @@ def parse_mapping(text: str) -> dict[str, list[str]]:
 def find_layout(columns: Sequence[str], mapping: Mapping[str, Sequence[str]] | None = None) -> Layout:
     """Find each field's column. The mapping comes first, then the canonical name, then the aliases.
 
-    Raises FileProblem: unknown_column (mapped but not there), ambiguous_columns, missing_columns.
+    Raises FileProblem: unknown_column (mapped but not there), ambiguous_columns, missing_columns (of required fields).
     """
     places: dict[str, list[int]] = {}
     for place, column in enumerate(columns):
         places.setdefault(_folded(column), []).append(place)
-    fields = {}
-    for field in FIELDS:
-        if mapping and field in mapping:
-            fields[field] = tuple(_mapped_place(field, name, columns, places) for name in mapping[field])
+    found: dict[str, tuple[int, ...]] = {}
+    for name in FIELD_NAMES:
+        if mapping and name in mapping:
+            found[name] = tuple(_mapped_place(name, column, columns, places) for column in mapping[name])
         else:
-            fields[field] = _named_places(field, columns, places)
-    missing = [field for field in FIELDS if not fields[field]]
+            found[name] = _named_places(name, columns, places)
+    missing = [field for field in FIELDS if not found[field.name] and not field.is_optional]
     if missing:
         _raise_missing(missing, columns)
-    return Layout(len(columns), tuple(fields[field] for field in FIELDS))
+    return Layout(len(columns), {name: indices for name, indices in found.items() if indices})
 
 
 def _mapped_place(field: str, name: str, columns: Sequence[str], places: Mapping[str, list[int]]) -> int:
@@ -101,20 +84,17 @@ def _mapped_place(field: str, name: str, columns: Sequence[str], places: Mapping
 
 def _named_places(field: str, columns: Sequence[str], places: Mapping[str, list[int]]) -> tuple[int, ...]:
     """The columns of a field that is not mapped; none if it is missing."""
-    found = places.get(_CANONICAL[field], []) or [
-        place for name in _FOLDED_ALIASES[field] for place in places.get(name, [])
-    ]
-    parts: tuple[int, ...] = ()
-    if field == "employee_name" and _CANONICAL[field] not in places:
-        first = [place for name in _FOLDED_FIRST_NAMES for place in places.get(name, [])]
-        last = [place for name in _FOLDED_LAST_NAMES for place in places.get(name, [])]
-        if first and last:
-            if found or len(first) > 1 or len(last) > 1:
-                _raise_ambiguous(field, [columns[place] for place in sorted(found + first + last)])
-            parts = (first[0], last[0])
+    found = places.get(_CANONICAL[field], []) or [place for name in _ALIASES[field] for place in places.get(name, [])]
+    joined: tuple[int, ...] = ()
+    if _CANONICAL[field] not in places:
+        parts = [[place for name in names for place in places.get(name, [])] for names in _PARTS[field]]
+        if parts and all(parts):
+            if found or any(len(part) > 1 for part in parts):
+                _raise_ambiguous(field, [columns[place] for place in sorted([*found, *chain(*parts)])])
+            joined = tuple(part[0] for part in parts)
     if len(found) > 1:
         _raise_ambiguous(field, [columns[place] for place in sorted(found)])
-    return tuple(found) or parts
+    return tuple(found) or joined
 
 
 def _raise_ambiguous(field: str, names: Sequence[str]) -> NoReturn:
@@ -125,16 +105,18 @@ def _raise_ambiguous(field: str, names: Sequence[str]) -> NoReturn:
     )
 
 
-def _raise_missing(missing: Sequence[str], columns: Sequence[str]) -> NoReturn:
+def _raise_missing(missing: Sequence[Field], columns: Sequence[str]) -> NoReturn:
     errors = []
     for field in missing:
-        hint = f"no column is called {field} or has one of its other names"
-        if field == "employee_name":
-            hint += "; a first name needs a last name beside it, and the other way round"
-        errors.append({"field": field, "detail": hint})
+        hint = f"no column is called {field.name} or has one of its other names"
+        if field.parts:
+            one, other = (names[0] for names in field.parts)
+            hint += f"; a {one} needs a {other} beside it, and the other way round"
+        errors.append({"field": field.name, "detail": hint})
     raise FileProblem(
         FileCode.MISSING_COLUMNS,
-        f"The file has no column for {', '.join(missing)}. The first line has: {_quoted(columns)}. Rename the columns, "
+        f"The file has no column for {', '.join(field.name for field in missing)}. The first line has: "
+        f"{_quoted(columns)}. Rename the columns, "
         "say what is what with `mapping`, or give `delimiter` if the line is cut in the wrong places.",
         tuple(errors),
     )

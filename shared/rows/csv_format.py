@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 from shared.errors import FileCode, FileProblem
 from shared.rows.byte_check import HEAD_BYTES, ByteCheck
 from shared.rows.columns import find_layout, parse_mapping
-from shared.rows.employee_row import FIELDS, Layout, is_email
+from shared.rows.fields import FIELD_NAMES, KEY_NAME, REQUIRED_NAMES
 from shared.rows.file_encoding import (
     FileEncoding,
     choose_encoding,
@@ -21,6 +21,8 @@ from shared.rows.file_encoding import (
     wrong_encoding,
 )
 from shared.rows.formula import unescape_formula
+from shared.rows.layout import Layout
+from shared.rows.rules import is_email
 
 __all__ = [
     "ByteCheck",
@@ -140,16 +142,16 @@ def _first_record(text: str, delimiter: str, *, whole: bool) -> list[str] | None
 
 
 def _choose_delimiter(records: Mapping[str, list[str]], options: FormatOptions) -> _Columns:
-    """The first delimiter under which all four fields are found, else the one that gives most cells."""
+    """The first delimiter under which all fields are found, else the one that gives most cells."""
     best: _Columns | FileProblem | None = None
     most_cells = 0
     for delimiter, cells in records.items():
         has_header = options.header == "present" or (options.header == "auto" and not _is_headerless(cells))
-        columns = tuple(unescape_formula(cell.strip()) for cell in cells) if has_header else FIELDS
+        columns = tuple(unescape_formula(cell.strip()) for cell in cells) if has_header else _unnamed(len(cells))
         judged: _Columns | FileProblem
         try:
             judged = _Columns(delimiter, has_header, columns, find_layout(columns, options.mapping))
-            if has_header or len(cells) == len(FIELDS):
+            if len(cells) == len(columns):
                 return judged
         except FileProblem as problem:
             judged = problem
@@ -161,7 +163,12 @@ def _choose_delimiter(records: Mapping[str, list[str]], options: FormatOptions) 
 
 
 def _is_headerless(cells: list[str]) -> bool:
-    return len(cells) == len(FIELDS) and is_email(cells[-1].strip())
+    return len(cells) == len(REQUIRED_NAMES) and is_email(cells[REQUIRED_NAMES.index(KEY_NAME)].strip())
+
+
+def _unnamed(count: int) -> tuple[str, ...]:
+    """What the columns of a file without a header are: the fields in order, of which it may lack optional ones."""
+    return FIELD_NAMES[: max(count, len(REQUIRED_NAMES))]
 
 
 def _empty_file() -> FileProblem:

@@ -11,36 +11,39 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shared.rows.employee_row import CLEAN_EMAIL, CLEAN_NAME, EMAIL_LIMIT, Employee, RowFault, check_row, is_mobile
+from shared.rows.employee_row import check_row
+from shared.rows.fields import FIELDS
+from shared.rows.rules import EMAIL_LIMIT, RowFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.rows.employee_row import Layout
+    from shared.rows.employee_row import EmployeeValues
+    from shared.rows.layout import Layout
 
 # Control characters, so that no clean value has them and no two values run into each other.
 _BETWEEN: Final = "\x1f"
 _END: Final = "\n"
-_SEPARATORS: Final = " ()-"
-_UNCERTAIN: Final = ("", "", "", "")
+_UNCERTAIN: Final = ("",) * len(FIELDS)
 # No email in a line that is no longer than this is too long.
 _LINE_LIMIT: Final = EMAIL_LIMIT
 
-# One match a line, whose group is empty unless the line is clean: what is clean is taken from the row itself, as it is.
-# The digits of a mobile are counted once its separators are gone.
-_verdicts = re.compile(
-    rf"(?:{CLEAN_NAME}{_BETWEEN}{CLEAN_NAME}{_BETWEEN}[+(0-9][0-9 ()-]{{6,30}}{_BETWEEN}{CLEAN_EMAIL}({_END})"
-    rf"|[^{_END}]*{_END})"
+_CLEAN_LINE: Final = _BETWEEN.join(
+    f"(?:{field.rule.pattern})?" if field.may_be_empty else field.rule.pattern for field in FIELDS
 )
-# With a plus or without; 0 is a line that is not clean.
-_CERTAIN_MOBILE_LENGTHS: Final = frozenset([0, *range(8, 16)])
+# One match a line, whose group is empty unless the line is clean: what is clean is taken from the row itself, as it is.
+_verdicts = re.compile(rf"(?:{_CLEAN_LINE}({_END})|[^{_END}]*{_END})")
+# The fields that are not stored as they are written.
+_COLUMN_CLEANERS: Final = tuple(
+    (at, field.rule.clean_column) for at, field in enumerate(FIELDS) if field.rule.clean_column is not None
+)
 
 
 class CheckedRows(NamedTuple):
     """The accepted rows with their indices, and the indices of all others with their faults; both in order."""
 
     indices: list[int]
-    employees: list[Employee]
+    employees: list[EmployeeValues]
     faults: list[tuple[int, RowFault]]
 
 
@@ -48,23 +51,22 @@ def check_rows(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
     """The outcome of `check_row` for each of them."""
     if not rows:
         return CheckedRows([], [], [])
-    employees = _clean_ones(rows, layout)
+    employees, uncertain = _clean_ones(rows, layout)
     faults = []
-    for index, employee in enumerate(employees):
-        if not employee.email:
-            checked = check_row(rows[index], layout)
-            if isinstance(checked, RowFault):
-                faults.append((index, checked))
-            else:
-                employees[index] = checked
+    for index in uncertain:
+        checked = check_row(rows[index], layout)
+        if isinstance(checked, RowFault):
+            faults.append((index, checked))
+        else:
+            employees[index] = checked
     indices = list(range(len(rows)))
     for index, _ in reversed(faults):
         del indices[index], employees[index]
     return CheckedRows(indices, employees, faults)
 
 
-def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> list[Employee]:
-    """One for each row; without an email where the row is not certainly clean."""
+def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[EmployeeValues], list[int]]:
+    """The values of each row, and the indices, in order, of the uncertain ones, whose values mean nothing."""
     values = _values(rows, layout)
     lines = list(map(_BETWEEN.join, values))
     text = _END.join(lines) + _END
@@ -72,28 +74,30 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> list[Employee]
         lines = ["" if _END in line or "  " in line or len(line) > _LINE_LIMIT else line for line in lines]
         text = _END.join(lines) + _END
     verdicts = _verdicts.findall(text)
+    uncertain = []
     if "" in verdicts:
-        values = [each if verdict else _UNCERTAIN for each, verdict in zip(values, verdicts, strict=True)]
-    names, companies, written_mobiles, emails = zip(*values, strict=True)
-    mobiles = _without_separators(written_mobiles)
-    if not _CERTAIN_MOBILE_LENGTHS.issuperset(map(len, mobiles)):
-        emails = tuple(email if is_mobile(mobile) else "" for email, mobile in zip(emails, mobiles, strict=True))
-    return list(map(Employee._make, zip(names, companies, mobiles, emails, strict=True)))
+        uncertain = [index for index, verdict in enumerate(verdicts) if not verdict]
+        values = list(values)
+        for index in uncertain:
+            values[index] = _UNCERTAIN
+    columns: list[Sequence[str]] = list(zip(*values, strict=True))
+    for at, clean in _COLUMN_CLEANERS:
+        columns[at], more = clean(columns[at])
+        if more:
+            uncertain = sorted({*uncertain, *more})
+    return list(zip(*columns, strict=True)), uncertain
 
 
 def _values(rows: Sequence[Sequence[str]], layout: Layout) -> Sequence[Sequence[str]]:
-    """The four values of each row; nothing for a row of another width, whose cells may stand anywhere."""
+    """A value of each field for each row; nothing for a row of another width, whose cells may stand anywhere."""
     if {layout.width}.issuperset(map(len, rows)):
         right = rows
     else:
         right = [cells if len(cells) == layout.width else [""] * layout.width for cells in rows]
-    if all(len(columns) == 1 for columns in layout.fields):
-        return list(map(itemgetter(*(columns[0] for columns in layout.fields)), right))
-    return [[" ".join([cells[at] for at in columns]) for columns in layout.fields] for cells in right]
-
-
-def _without_separators(mobiles: Sequence[str]) -> list[str]:
-    joined = _END.join(mobiles)
-    for separator in _SEPARATORS:
-        joined = joined.replace(separator, "")
-    return joined.split(_END)
+    places = layout.in_order
+    if max(map(len, places)) > 1:
+        return [[" ".join([cells[at] for at in columns]) for columns in places] for cells in right]
+    if () in places:
+        # An empty cell at the end stands for the fields that the file lacks.
+        right = [[*cells, ""] for cells in right]
+    return list(map(itemgetter(*(columns[0] if columns else layout.width for columns in places)), right))

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hypothesis import strategies as st
 
-GOOD_ROW = ("Ada Lovelace", "Analytical Engines", "+441234567890", "ada@engines.example")
+from shared.rows.fields import FIELDS
+
+ADA: Final = {
+    "employee_name": "Ada Lovelace",
+    "company_name": "Analytical Engines",
+    "mobile_no": "+441234567890",
+    "email": "ada@engines.example",
+}
+# As it is stored.
+GOOD_ROW: Final = tuple(ADA.get(field.name, field.stored_example) for field in FIELDS)
 
 # fmt: off
 # Pieces of good and bad values, which in any order reach every branch of the rules.
@@ -17,5 +28,5 @@ _values = st.lists(_fragments, max_size=5).map("".join)
 
 
 def near_misses() -> st.SearchStrategy[tuple[str, ...]]:
-    """Four cells in the order of the fields."""
+    """A cell for each field, in their order."""
     return st.tuples(*(_values | st.just(good) for good in GOOD_ROW))

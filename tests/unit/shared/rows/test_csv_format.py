@@ -11,13 +11,14 @@ import pytest
 
 from shared.errors import FileCode, FileProblem
 from shared.rows.csv_format import CsvFormat, FormatOptions, decode_check, judge_format, needs_decode_check
-from shared.rows.employee_row import FIELDS, Layout
+from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
+from shared.rows.layout import layout_of_names
 from tests.support.csv_files import check_bytes, judge, read
 
 HEADER = "employee_name,company_name,mobile_no,email\n"
 ADA = "Ada Lovelace,Engines,1234567890,ada@b.example\n"
 TEXT = HEADER + ADA
-CANONICAL_LAYOUT = Layout(4, ((0,), (1,), (2,), (3,)))
+REQUIRED_LAYOUT = layout_of_names(REQUIRED_NAMES)
 
 
 def refusal(content: bytes, options: FormatOptions | None = None) -> FileCode:
@@ -28,7 +29,7 @@ def refusal(content: bytes, options: FormatOptions | None = None) -> FileCode:
 
 
 def test_a_plain_file_is_utf8_with_commas_and_a_header() -> None:
-    assert judge(TEXT.encode()) == CsvFormat("utf-8", False, ",", True, FIELDS, CANONICAL_LAYOUT)
+    assert judge(TEXT.encode()) == CsvFormat("utf-8", False, ",", True, REQUIRED_NAMES, REQUIRED_LAYOUT)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b"\xef\xbb\xbf\n"])
@@ -48,7 +49,7 @@ def test_a_header_alone_is_a_file_of_no_rows() -> None:
 def test_unicode_with_or_without_its_mark_is_recognised(encoding: str, codec: str) -> None:
     content = TEXT.replace("Ada", "Zoë 🦉").encode(encoding)
     judged = judge(content)
-    assert (judged.encoding, judged.encoding_guessed, judged.columns) == (codec, False, FIELDS)
+    assert (judged.encoding, judged.encoding_guessed, judged.columns) == (codec, False, REQUIRED_NAMES)
     assert read(content)[0].cells[0] == "Zoë 🦉 Lovelace"
 
 
@@ -60,7 +61,7 @@ def test_big_endian_utf16_is_recognised_by_its_mark() -> None:
 
 def test_a_mark_before_a_quoted_cell_does_not_break_it() -> None:
     content = TEXT.replace("employee_name", '"employee_name"').encode("utf-8-sig")
-    assert judge(content).columns == FIELDS
+    assert judge(content).columns == REQUIRED_NAMES
 
 
 def test_what_is_not_utf8_is_taken_for_cp1252_and_said_to_be_a_guess() -> None:
@@ -93,7 +94,7 @@ def test_a_given_utf16_is_read_with_or_without_its_mark(given: str) -> None:
     assert judge(marked, options).encoding == "utf-16"
     assert not needs_decode_check(check_bytes(marked), options)
     judged = judge(bare, options)
-    assert (judged.encoding, judged.columns) == ("utf-16-le", FIELDS)
+    assert (judged.encoding, judged.columns) == ("utf-16-le", REQUIRED_NAMES)
     assert needs_decode_check(check_bytes(bare), options)
     decode_check([bare], judged.encoding)
 
@@ -102,7 +103,7 @@ def test_a_given_utf16_is_read_with_or_without_its_mark(given: str) -> None:
 def test_another_given_encoding_is_taken_and_must_be_checked(given: str) -> None:
     content = TEXT.encode(given)
     judged = judge(content, FormatOptions(encoding=given))
-    assert judged.columns == FIELDS
+    assert judged.columns == REQUIRED_NAMES
     assert not judged.encoding_guessed
     assert needs_decode_check(check_bytes(content), FormatOptions(encoding=given))
 
@@ -193,7 +194,7 @@ def test_a_delimiter_may_be_given_by_name(given: str, meant: str) -> None:
 
 @pytest.mark.parametrize("given", ["^", ":", "~", "¦", "§"])
 def test_any_other_sensible_character_delimits_when_it_is_given(given: str) -> None:
-    assert judge(TEXT.replace(",", given).encode(), FormatOptions(delimiter=given)).columns == FIELDS
+    assert judge(TEXT.replace(",", given).encode(), FormatOptions(delimiter=given)).columns == REQUIRED_NAMES
 
 
 @pytest.mark.parametrize("given", ['"', "\n", "\r", "\0", "\x01", "\u2028", "a", "7", " ", "@", "..", "commas", "'"])
@@ -208,8 +209,8 @@ def test_a_given_delimiter_is_not_second_guessed() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_a_file_without_a_header_is_known_by_the_email_in_its_fourth_cell(delimiter: str) -> None:
     judged = judge(ADA.replace(",", delimiter).encode())
-    assert (judged.has_header, judged.delimiter, judged.columns) == (False, delimiter, FIELDS)
-    assert judged.layout == CANONICAL_LAYOUT
+    assert (judged.has_header, judged.delimiter, judged.columns) == (False, delimiter, REQUIRED_NAMES)
+    assert judged.layout == REQUIRED_LAYOUT
 
 
 @pytest.mark.parametrize("first", ["a,b,1234567,no email", "a,b,1234567,x@b.example,more", "a,b,x@b.example"])
@@ -222,7 +223,7 @@ def test_any_other_first_line_is_taken_for_a_header(first: str) -> None:
 
 def test_a_header_said_to_be_absent_is_not_looked_for() -> None:
     judged = judge(b"a;b;c;no email\n", FormatOptions(header="absent"))
-    assert (judged.has_header, judged.delimiter, judged.layout) == (False, ";", CANONICAL_LAYOUT)
+    assert (judged.has_header, judged.delimiter, judged.layout) == (False, ";", REQUIRED_LAYOUT)
 
 
 def test_a_header_said_to_be_present_is_looked_for() -> None:
@@ -231,7 +232,13 @@ def test_a_header_said_to_be_present_is_looked_for() -> None:
 
 def test_a_mapping_permutes_the_columns_of_a_file_without_a_header() -> None:
     mapping = {"employee_name": ["company_name"], "company_name": ["employee_name"]}
-    assert judge(ADA.encode(), FormatOptions(mapping=mapping)).layout.fields == ((1,), (0,), (2,), (3,))
+    found = judge(ADA.encode(), FormatOptions(mapping=mapping)).layout.columns
+    assert found == {"employee_name": (1,), "company_name": (0,), "mobile_no": (2,), "email": (3,)}
+
+
+def test_a_file_said_to_have_no_header_has_the_fields_in_their_order() -> None:
+    content = ",".join(FIELD_NAMES).encode()
+    assert judge(content, FormatOptions(header="absent")).layout == layout_of_names(FIELD_NAMES)
 
 
 def test_the_problem_reported_is_that_of_the_likeliest_delimiter() -> None:
@@ -251,12 +258,12 @@ def test_columns_are_given_as_written_but_trimmed() -> None:
 
 
 def test_blank_lines_before_the_header_are_skipped() -> None:
-    assert judge(("\n  \r\n" + TEXT).encode()).columns == FIELDS
+    assert judge(("\n  \r\n" + TEXT).encode()).columns == REQUIRED_NAMES
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_every_line_end_ends_the_header(line_end: str) -> None:
-    assert judge(TEXT.replace("\n", line_end).encode()).columns == FIELDS
+    assert judge(TEXT.replace("\n", line_end).encode()).columns == REQUIRED_NAMES
 
 
 @pytest.mark.parametrize("content", [b'name,"company\n' + b"x\n" * 50_000, b'name,"company\n', b'"'])
@@ -269,7 +276,7 @@ def test_a_header_that_ends_about_the_border_of_the_head_is_not_misread(missing:
     padding = "x" * (65536 - len(HEADER) - 1 + missing)
     content = f"{padding},{HEADER}{ADA}".encode()
     if missing <= 0:
-        assert judge(content).columns == (padding, *FIELDS)
+        assert judge(content).columns == (padding, *REQUIRED_NAMES)
     else:
         assert refusal(content) == FileCode.NOT_CSV
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from shared.errors import FileCode, FileProblem
 from shared.rows.csv_format import CsvFormat
 from shared.rows.csv_reader import Record, read_records
-from shared.rows.employee_row import FIELDS, Layout
+from shared.rows.fields import FIELD_NAMES
+from shared.rows.layout import layout_of_names
 from shared.rows.formula import escape_formula, unescape_formula
 from tests.support.csv_files import DribblingStream, judge, read
 
@@ -46,7 +47,7 @@ class Table:
 
     def _written(self) -> list[str]:
         rows = []
-        for row in [list(FIELDS), *self.rows]:
+        for row in [list(FIELD_NAMES), *self.rows]:
             stream = io.StringIO(newline="")
             csv.writer(stream, delimiter=self.delimiter, lineterminator=self.line_end, quoting=self.quoting).writerow(
                 row
@@ -97,7 +98,7 @@ def test_rows_do_not_depend_on_how_the_bytes_arrive(table: Table, encoding: str,
 
 def outcome(text: str, sizes: tuple[int, ...]) -> tuple[list[Record], FileCode | None]:
     """All that reading gives, for text that may end in an open quote."""
-    csv_format = CsvFormat("utf-8", False, ",", False, FIELDS, Layout(4, ((0,), (1,), (2,), (3,))))
+    csv_format = CsvFormat("utf-8", False, ",", False, FIELD_NAMES, layout_of_names(FIELD_NAMES))
     records: list[Record] = []
     try:
         records.extend(read_records(DribblingStream(text.encode(), sizes), csv_format))

@@ -9,26 +9,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.rows import employee_rows
-from shared.rows.employee_row import Employee, Layout, RowFault, check_row
+from shared.rows.employee_row import EmployeeValues, check_row
 from shared.rows.employee_rows import CheckedRows, check_rows
+from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
+from shared.rows.layout import Layout, layout_of_names
+from shared.rows.rules import RowFault
 from tests.support.near_misses import GOOD_ROW, near_misses
 
-CANONICAL = Layout(4, ((0,), (1,), (2,), (3,)))
-# Another order, a column more, and a name in two columns.
-SCATTERED = Layout(6, ((4, 1), (0,), (5,), (2,)))
+CANONICAL = layout_of_names(FIELD_NAMES)
+# The other way round, each with a column more beside it, and a name in two columns.
+SCATTERED = Layout(
+    2 * len(FIELD_NAMES),
+    {name: (2 * at,) for at, name in enumerate(reversed(FIELD_NAMES))}
+    | {"employee_name": (2 * len(FIELD_NAMES) - 2, 1)},
+)
 
 
 def one_by_one(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
     outcomes = [check_row(cells, layout) for cells in rows]
     return CheckedRows(
-        [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Employee)],
-        [outcome for outcome in outcomes if isinstance(outcome, Employee)],
+        [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, RowFault)],
+        [outcome for outcome in outcomes if not isinstance(outcome, RowFault)],
         [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, RowFault)],
     )
 
 
-_odd_width = st.lists(st.sampled_from([*GOOD_ROW, "", " "]), max_size=7)
-_clean = st.sampled_from([GOOD_ROW, ("Zoë 王", "a\\b's", "(030) 12-34 567", "Z@b.example"), ("x" * 200, *GOOD_ROW[1:])])
+_odd_width = st.lists(st.sampled_from([*GOOD_ROW, "", " "]), max_size=len(GOOD_ROW) + 3)
+_ZOE = {"employee_name": "Zoë 王", "company_name": "a\\b's", "mobile_no": "(030) 12-34 567", "email": "Z@b.example"}
+_clean = st.sampled_from(
+    [
+        GOOD_ROW,
+        tuple(_ZOE.get(name, "") for name in FIELD_NAMES),
+        ("x" * 200, *GOOD_ROW[1:]),
+    ]
+)
 
 
 @pytest.mark.slow
@@ -42,13 +56,13 @@ def test_rows_together_come_out_as_each_alone(rows: list[Sequence[str]]) -> None
 @settings(derandomize=True, deadline=None, max_examples=1000)
 @given(st.lists(near_misses() | _clean, max_size=5), st.lists(st.sampled_from(["", "Ada", "\n", "\x1f"]), min_size=2))
 def test_fields_are_taken_from_where_the_layout_says(rows: list[Sequence[str]], more: list[str]) -> None:
-    scattered = [[company, more[0], email, more[1], name, mobile] for name, company, mobile, email in rows]
+    scattered = [[cell for value in reversed(row) for cell in (value, more[len(value) % 2])] for row in rows]
 
     assert check_rows(scattered, SCATTERED) == one_by_one(scattered, SCATTERED)
 
 
 @settings(derandomize=True, deadline=None, max_examples=500)
-@given(st.lists(st.lists(st.text(), min_size=4, max_size=4), max_size=5))
+@given(st.lists(st.lists(st.text(), min_size=len(FIELD_NAMES), max_size=len(FIELD_NAMES)), max_size=5))
 def test_any_text_comes_out_as_alone(rows: list[Sequence[str]]) -> None:
     assert check_rows(rows, CANONICAL) == one_by_one(rows, CANONICAL)
 
@@ -56,14 +70,33 @@ def test_any_text_comes_out_as_alone(rows: list[Sequence[str]]) -> None:
 def test_clean_rows_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[Sequence[str]] = []
 
-    def counted(cells: Sequence[str], layout: Layout) -> Employee | RowFault:
+    def counted(cells: Sequence[str], layout: Layout) -> EmployeeValues | RowFault:
         looked_at.append(cells)
         return check_row(cells, layout)
 
     monkeypatch.setattr(employee_rows, "check_row", counted)
     faulty = ["", *GOOD_ROW[1:]]
 
-    checked = check_rows([GOOD_ROW, ["Zoë  王", *GOOD_ROW[1:]], faulty, GOOD_ROW, GOOD_ROW[:3]], CANONICAL)
+    checked = check_rows([GOOD_ROW, ["Zoë  王", *GOOD_ROW[1:]], faulty, GOOD_ROW, GOOD_ROW[:-1]], CANONICAL)
 
     assert checked.indices == [0, 1, 3]
-    assert looked_at == [["Zoë  王", *GOOD_ROW[1:]], faulty, GOOD_ROW[:3]]
+    assert looked_at == [["Zoë  王", *GOOD_ROW[1:]], faulty, GOOD_ROW[:-1]]
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(st.lists(near_misses(), max_size=5))
+def test_fields_that_a_file_lacks_are_empty(rows: list[Sequence[str]]) -> None:
+    layout = layout_of_names(REQUIRED_NAMES)
+    narrow = [row[: len(REQUIRED_NAMES)] for row in rows]
+    whole = [[*row, *[""] * (len(FIELD_NAMES) - len(REQUIRED_NAMES))] for row in narrow]
+
+    assert check_rows(narrow, layout) == one_by_one(narrow, layout) == one_by_one(whole, CANONICAL)
+
+
+def test_field_that_a_layout_does_not_name_is_missing_unless_it_may_be_empty() -> None:
+    row = [value for name, value in zip(FIELD_NAMES, GOOD_ROW, strict=True) if name != "mobile_no"]
+    layout = layout_of_names([name for name in FIELD_NAMES if name != "mobile_no"])
+
+    ((_, fault),) = check_rows([row], layout).faults
+
+    assert (fault.code, fault.field) == ("missing_value", "mobile_no")

@@ -1,0 +1,56 @@
+"""Where the fields stand in a file, by their names: what is stored or sent outlives the release that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from shared.errors import TryAgainLater
+from shared.rows.fields import FIELD_NAMES
+
+# Releases before 0.2.0 wrote lists without names, in this order.
+UNNAMED_ORDER: Final = ("employee_name", "company_name", "mobile_no", "email")
+
+
+class NewerLayout(TryAgainLater):
+    """A layout has fields that a newer version declares. Read without them, their cells would be dropped silently."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The number of a file's columns, and which of them are which field.
+
+    A field in several columns is their cells joined with one space. A field that has none here, because the file lacks
+    it or because it was declared after the layout was written, is empty in every row.
+    """
+
+    width: int
+    columns: Mapping[str, tuple[int, ...]]
+
+    @cached_property
+    def in_order(self) -> tuple[tuple[int, ...], ...]:
+        """The columns of each field in the order of `FIELDS`."""
+        return tuple(self.columns.get(name, ()) for name in FIELD_NAMES)
+
+    @property
+    def fits(self) -> bool:
+        """Whether every field that it names stands in columns that there are."""
+        return all(indices and all(0 <= index < self.width for index in indices) for indices in self.columns.values())
+
+    def require_known(self) -> Layout:
+        """Itself. Raises `NewerLayout`."""
+        if not self.columns.keys() <= set(FIELD_NAMES):
+            raise NewerLayout("a layout names a field that this version does not know: update this service")
+        return self
+
+
+def layout_of_names(names: Sequence[str]) -> Layout:
+    """Of a file whose columns are these fields and nothing else."""
+    return Layout(len(names), {name: (at,) for at, name in enumerate(names)})
+
+
+def name_columns(unnamed: Sequence[Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    """The columns of a layout as releases before 0.2.0 wrote it. Raises `ValueError` if it has not their four."""
+    return {name: tuple(indices) for name, indices in zip(UNNAMED_ORDER, unnamed, strict=True)}
