@@ -11,6 +11,7 @@ from typing import Final
 
 from benchmarks.rig import Rig, run_program
 from deploy.local import debian_packages
+from shared.rows.fields import FIELD_NAMES
 from tests.support.servers import execute
 
 _TARGET: Final = """
@@ -18,7 +19,7 @@ _TARGET: Final = """
     ALTER TABLE copied ALTER upload_sequence SET DEFAULT 1, ALTER row_number SET DEFAULT 1,
                        ALTER by_update SET DEFAULT false
 """
-_COPY: Final = r"\copy copied (employee_name, company_name, mobile_no, email) FROM '{file}' WITH (FORMAT csv, HEADER)"
+_COPY: Final = rf"\copy copied ({', '.join(FIELD_NAMES)}) FROM '{{file}}' WITH (FORMAT csv, HEADER)"
 
 
 async def copy_seconds(rig: Rig, files: Sequence[Path]) -> float:

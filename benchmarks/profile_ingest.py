@@ -26,6 +26,7 @@ import psutil
 from benchmarks.ingest import BAD_SHARE
 from benchmarks.rig import NO_SETTINGS
 from deploy.sample import write_sample
+from shared.rows.fields import FIELD_NAMES
 from shared.upload_status import FINAL_STATES
 from tests.support import servers as test_servers
 from tests.support.private_pair import private_pair
@@ -46,7 +47,6 @@ _COPY_TARGET: Final = """
     ALTER TABLE copied ALTER upload_sequence SET DEFAULT 1, ALTER row_number SET DEFAULT 1,
                        ALTER by_update SET DEFAULT false
 """
-_COLUMNS: Final = ("employee_name", "company_name", "mobile_no", "email")
 _STATEMENTS: Final = """
     SELECT calls, total_exec_time + total_plan_time AS milliseconds, wal_bytes,
            regexp_replace(query, '\\s+', ' ', 'g') AS query
@@ -114,7 +114,7 @@ async def _copy(servers: Servers, file: Path, connections: int) -> Spent:
         begin = time.perf_counter()
         await asyncio.gather(
             *(
-                session.copy_to_table("copied", source=_blocks(part), columns=_COLUMNS, format="csv", header=True)
+                session.copy_to_table("copied", source=_blocks(part), columns=FIELD_NAMES, format="csv", header=True)
                 for session, part in zip(sessions, parts, strict=True)
             )
         )

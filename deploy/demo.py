@@ -16,6 +16,7 @@ from typing import Any
 from deploy.checkout import ENDPOINTS, LOCAL, SAMPLE, Endpoints, get_json
 from deploy.sample import Sample, write_sample
 from deploy.up import bring_up, parse_arguments
+from shared.rows.fields import FIELD_NAMES
 
 ROWS = 5_000
 BAD_SHARE = 0.02
@@ -109,8 +110,8 @@ def show_counts(upload: dict[str, Any]) -> None:
 def show_employees(api_url: str) -> None:
     page = get_json(f"{api_url}/v1/employees?limit=5")
     say(f"\nThe first of {page['totalData']:,} employees:")
-    columns = ("id", "employee_name", "company_name", "mobile_no", "email")
-    show_table(columns, [[str(employee[column]) for column in columns] for employee in page["data"]])
+    columns = ("id", *FIELD_NAMES)
+    show_table(columns, [[str(employee[column] or "") for column in columns] for employee in page["data"]])
 
 
 def show_rejects(api_url: str, upload_id: str) -> None:

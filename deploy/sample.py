@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+
 # As displayed, and as an email has it.
 FIRST_NAMES = [
     ("Ada", "ada"), ("Bram", "bram"), ("Chidi", "chidi"), ("Dunja", "dunja"), ("Élodie", "elodie"), ("Farid", "farid"),
@@ -37,17 +39,18 @@ COMPANIES = [
     ("Andes Botánica", "andes-botanica.example"),
 ]
 COUNTRY_CODES = ["+1", "+31", "+44", "+49", "+81", "+91", "+234"]
-HEADER = "employee_name,company_name,mobile_no,email\n"
 ROWS_A_WRITE = 10_000
-# Each with the code that its row is to be refused with.
-BAD_ROWS = {
-    "missing_value": "{name},,{mobile},{email}",
-    "invalid_email": "{name},{company},{mobile},{email} at home",
-    "invalid_mobile": "{name},{company},extension 12,{email}",
-    "spreadsheet_damage": "{name},{company},9.19E+11,{email}",
-    "wrong_column_count": "{name},{company},{mobile}",
-    "value_too_long": "{name}{long},{company},{mobile},{email}",
-    "control_character": "{name}\a,{company},{mobile},{email}",
+# What a row lacks of a field that may be empty, one in so many.
+EMPTY_EVERY = 4
+# Each with the code that its row is to be refused with, and what is done to one of its cells; None: it is left out.
+BAD_CELLS: dict[str, tuple[str, str | None]] = {
+    "missing_value": ("company_name", ""),
+    "invalid_email": ("email", "{cell} at home"),
+    "invalid_mobile": ("mobile_no", "extension 12"),
+    "spreadsheet_damage": ("mobile_no", "9.19E+11"),
+    "wrong_column_count": ("email", None),
+    "value_too_long": ("employee_name", "{cell}{long}"),
+    "control_character": ("employee_name", "{cell}\a"),
 }
 
 
@@ -69,7 +72,7 @@ def write_sample(path: Path, rows: int, bad_share: float = 0.01, seed: int = 1, 
     sample = Sample()
     lines = _lines(sample, rows, bad_share, duplicate_share, random.Random(seed))
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(HEADER)
+        file.write(",".join(FIELD_NAMES) + "\n")
         while batch := list(islice(lines, ROWS_A_WRITE)):
             file.write("".join(batch))
     return sample
@@ -77,7 +80,7 @@ def write_sample(path: Path, rows: int, bad_share: float = 0.01, seed: int = 1, 
 
 def _lines(sample: Sample, rows: int, bad_share: float, duplicate_share: float, chance: random.Random) -> Iterator[str]:
     accepted: list[int] = []  # of which rows the email has been seen; only kept to repeat some
-    codes = list(BAD_ROWS)
+    codes = list(BAD_CELLS)
     for number in range(1, rows + 1):
         sample.rows += 1
         draw = chance.random()
@@ -94,13 +97,22 @@ def _lines(sample: Sample, rows: int, bad_share: float, duplicate_share: float, 
             yield _line(number)
 
 
-def _cells(number: int) -> tuple[str, str, str, str]:
+def _cells(number: int) -> list[str]:
     """The row with this number: a function of it alone, so that any row can be written again."""
     first, first_ascii = FIRST_NAMES[number % len(FIRST_NAMES)]
     last, last_ascii = LAST_NAMES[number // len(FIRST_NAMES) % len(LAST_NAMES)]
     company, domain = COMPANIES[number * 7 % len(COMPANIES)]
-    mobile = f"{COUNTRY_CODES[number % len(COUNTRY_CODES)]} {number * 7919 % 1_000_000_000:09d}"
-    return f"{first} {last}", company, mobile, f"{first_ascii}.{last_ascii}.{number}@{domain}"
+    known = {
+        "employee_name": f"{first} {last}",
+        "company_name": company,
+        "mobile_no": f"{COUNTRY_CODES[number % len(COUNTRY_CODES)]} {number * 7919 % 1_000_000_000:09d}",
+        "email": f"{first_ascii}.{last_ascii}.{number}@{domain}",
+    }
+    return [known[field.name] if field.name in known else _other_cell(field, number) for field in FIELDS]
+
+
+def _other_cell(field: Field, number: int) -> str:
+    return "" if field.may_be_empty and number % EMPTY_EVERY == 0 else field.example
 
 
 def _line(number: int) -> str:
@@ -108,6 +120,8 @@ def _line(number: int) -> str:
 
 
 def _bad_line(code: str, number: int) -> str:
-    name, company, mobile, email = _cells(number)
-    pattern = BAD_ROWS[code]
-    return pattern.format(name=name, company=company, mobile=mobile, email=email, long=" the Elder" * 20) + "\n"
+    cells = _cells(number)
+    name, pattern = BAD_CELLS[code]
+    at = FIELD_NAMES.index(name)
+    cells[at : at + 1] = [] if pattern is None else [pattern.format(cell=cells[at], long=" the Elder" * 20)]
+    return ",".join(cells) + "\n"

@@ -21,8 +21,8 @@ ASYNCPG_INSERT: Final = INSERT.format("$1", "$2", "$3", "$4")
 
 
 def read_rows() -> Iterator[list[str]]:
-    """Of the file, in its order."""
+    """Of the file, in its order; the four cells that the statement takes, whatever fields come after them."""
     with Path(os.environ["PIPELINE_FILE"]).open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         next(reader)
-        yield from reader
+        yield from (row[:4] for row in reader)

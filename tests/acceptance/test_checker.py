@@ -16,6 +16,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.errors import RowCode
+from shared.rows.fields import FIELD_NAMES
 from tests.support import leaks
 from tests.support.broker import open_broker
 from tests.support.checker import letter_differences, report_differences, share_differences, table_differences
@@ -255,8 +256,8 @@ async def _ignore(_: AbstractIncomingMessage) -> None: ...
 
 async def _fill(database: asyncpg.Connection, expected: Expected) -> None:
     await database.executemany(
-        "INSERT INTO employees (row_number, employee_name, company_name, mobile_no, email, upload_sequence, by_update)"
-        " VALUES ($1, $2, $3, $4, $5, 1, false)",
-        list(expected.employees.values()),
+        f"INSERT INTO employees (row_number, upload_sequence, by_update, {', '.join(FIELD_NAMES)})"
+        f" VALUES ($1, 1, false, {', '.join(f'${number}' for number, _ in enumerate(FIELD_NAMES, 2))})",
+        [(employee.row_number, *employee.values) for employee in expected.employees.values()],
     )
     await database.execute("UPDATE employee_totals SET total = $1 WHERE slot = 0", len(expected.employees))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.checker import table_differences
 from tests.support.failpoint_settings import row_that_raises
-from tests.support.mixed_file import HEADER, person
-from tests.support.reference import Employee, Expected, Mode, read_top_to_bottom
+from tests.support.mixed_file import HEADER, other_cells, person
+from tests.support.reference import Expected, ExpectedEmployee, Mode, read_top_to_bottom
 from tests.support.services import Services
 from tests.support.system import Json, System
 
@@ -35,7 +35,7 @@ def write_pair(folder: Path, people: int, mode: Mode, *, failing_every: int | No
     numbers = range(1, people + 1)
     for file, order in zip(files, (numbers, reversed(numbers)), strict=True):
         lines = [
-            ",".join(person(number)._replace(company=_company(file, row, failing_every)))
+            other_cells(number) + ",".join(person(number)._replace(company=_company(file, row, failing_every)))
             for row, number in enumerate(order, 1)
         ]
         file.write_text(HEADER + "\n".join(lines) + "\n")
@@ -110,7 +110,7 @@ async def _differences(system: System, pair: Pair, uploads: Sequence[Json], mode
 async def _both(system: System, pair: Pair, mode: Mode) -> Expected:
     """The table: of `update` uploads that of the later; else, of each employee, whoever came first."""
     first, second = pair.expected
-    employees: dict[str, Employee] = first.employees | second.employees
+    employees: dict[str, ExpectedEmployee] = first.employees | second.employees
     if mode == "skip":
         firsts = await system.database.fetch(
             "SELECT lower(email) FROM employees AS e JOIN uploads AS u ON u.sequence = e.upload_sequence"

@@ -20,7 +20,7 @@ from tests.soak.stage import Stage
 from tests.soak.verdict import Verdict
 from tests.support.checker import count_differences, domain_differences, report_differences, share_differences
 from tests.support.mixed_file import write_mixed_file
-from tests.support.reference import Employee, Expected, Mode, read_top_to_bottom
+from tests.support.reference import Expected, ExpectedEmployee, Mode, read_top_to_bottom
 from tests.support.uploads import send
 
 # So many emails nobody else uses, file after file.
@@ -80,7 +80,7 @@ class Uploads:
             plans = list(_plans(people + 1, chance))
             people += max(plan.rows for plan in plans)
             history = History(plans, [])
-            table: dict[str, Employee] = {}
+            table: dict[str, ExpectedEmployee] = {}
             path = self._folder / f"line-{number}.csv"
             for plan in plans:
                 expected = await asyncio.to_thread(_expect, plan, path, table)
@@ -94,7 +94,7 @@ class Uploads:
         path = self._folder / "again.csv"
         employees = 0
         for plans, upload_ids in self._histories:
-            table: dict[str, Employee] = {}
+            table: dict[str, ExpectedEmployee] = {}
             for plan, upload_id in zip(plans, upload_ids, strict=True):
                 expected = await asyncio.to_thread(_expect, plan, path, table)
                 self._verdict.differs(upload_id, count_differences(await self._state(upload_id), expected))
@@ -193,6 +193,6 @@ def _plans(first_person: int, chance: random.Random) -> Iterator[Plan]:
         yield plan._replace(rows=chance.choice(SIZES), seed=chance.randrange(2**32), mode=chance.choice(MODES))
 
 
-def _expect(plan: Plan, path: Path, before: dict[str, Employee]) -> Expected:
+def _expect(plan: Plan, path: Path, before: dict[str, ExpectedEmployee]) -> Expected:
     plan.write(path)
     return read_top_to_bottom(path, plan.mode, before)

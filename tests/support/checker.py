@@ -16,7 +16,8 @@ from typing import Any, Final
 import asyncpg
 
 from shared.database.tables import EMAIL_DOMAIN
-from tests.support.reference import FIELDS, Employee, Expected, Rejected, drop_apostrophe
+from shared.rows.fields import FIELD_NAMES
+from tests.support.reference import Expected, ExpectedEmployee, Rejected, drop_apostrophe
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ PLAIN_PHONE: Final = re.compile(r"\+[0-9(][0-9 ().-]*")
 
 
 async def table_differences(database: asyncpg.Connection, expected: Expected) -> list[str]:
-    """All four fields of every employee, in constant memory beside the reference's own."""
+    """All fields of every employee, in constant memory beside the reference's own."""
     differences = await _employee_differences(database, expected, "true")
     total = await database.fetchval("SELECT sum(total)::bigint FROM employee_totals")
     counted = await database.fetchval("SELECT count(*) FROM employees")
@@ -55,17 +56,18 @@ async def _employee_differences(
     differences: list[str] = []
     seen: set[str] = set()
     async with database.transaction():
-        query = f"SELECT row_number, employee_name, company_name, mobile_no, email FROM employees WHERE {condition}"
+        query = f"SELECT row_number, {', '.join(FIELD_NAMES)} FROM employees WHERE {condition}"
         async for record in database.cursor(query, *values, prefetch=5000):
-            found = Employee(*record)
-            key = found.email.lower()
+            found = ExpectedEmployee(record[0], tuple(record)[1:])
+            key = found.key
             wanted = expected.employees.get(key)
             if wanted is None:
                 differences.append(f"unexpected in the table: row {found.row_number}")
             elif key in seen:
                 differences.append(f"doubled in the table: row {wanted.row_number}")
-            elif found[1:] != wanted[1:]:
-                fields = [name for name in FIELDS if getattr(found, name) != getattr(wanted, name)]
+            elif found.values != wanted.values:
+                pairs = zip(FIELD_NAMES, found.values, wanted.values, strict=True)
+                fields = [name for name, is_, ought in pairs if is_ != ought]
                 differences.append(f"altered in the table: row {wanted.row_number}, {', '.join(fields)}")
             seen.add(key)
     lost = sorted(employee.row_number for key, employee in expected.employees.items() if key not in seen)

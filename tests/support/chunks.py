@@ -6,14 +6,16 @@ import uuid
 from collections.abc import Sequence
 
 from shared.messages import ChunkRequest, ReaderFault
-from shared.rows.employee_row import Layout
+from shared.rows.fields import FIELD_NAMES, FIELDS
+from shared.rows.layout import layout_of_names
 
-LAYOUT = Layout(4, ((0,), (1,), (2,), (3,)))
+LAYOUT = layout_of_names(FIELD_NAMES)
 CHUNK_BYTES = 100
 
 
 def row(email: str, *, name: str = "Asha Rao", mobile: str = "9876543210") -> list[str]:
-    return [name, "Initech", mobile, email]
+    known = {"employee_name": name, "company_name": "Initech", "mobile_no": mobile, "email": email}
+    return [known.get(field.name, field.example) for field in FIELDS]
 
 
 def rows(count: int, *, start: int = 1) -> list[list[str]]:

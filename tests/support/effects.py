@@ -10,6 +10,7 @@ import asyncpg
 
 from consumer_service.dead_letters import UnpublishedLetters
 from shared.messages import DeadLetterMessage
+from shared.rows.fields import FIELD_NAMES
 
 
 class Counts(NamedTuple):
@@ -20,14 +21,14 @@ class Counts(NamedTuple):
     rejected: int
 
 
-async def employees(database: asyncpg.Connection, domain: str = "") -> dict[str, tuple[str, str, str, str]]:
-    """The four fields by email in lower case; only emails that end in `domain`."""
+async def employees(database: asyncpg.Connection, domain: str = "") -> dict[str, tuple[str | None, ...]]:
+    """All fields by email in lower case; only emails that end in `domain`."""
     found = await database.fetch(
-        "SELECT employee_name, company_name, mobile_no, email FROM employees WHERE right(email, $2) = $1",
+        f"SELECT {', '.join(FIELD_NAMES)} FROM employees WHERE right(email, $2) = $1",
         domain,
         len(domain),
     )
-    by_email = {each["email"].lower(): (each[0], each[1], each[2], each[3]) for each in found}
+    by_email = {each["email"].lower(): tuple(each) for each in found}
     assert len(by_email) == len(found), "two employees share an email"
     return by_email
 

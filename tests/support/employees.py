@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import asyncpg
 
+from shared.rows.fields import FIELD_NAMES, FIELDS
+
 
 class Person(NamedTuple):
     name: str
@@ -15,24 +17,23 @@ class Person(NamedTuple):
     mobile: str = "9876543210"
     upload_sequence: int = 0
 
+    def values(self) -> tuple[str | None, ...]:
+        """In the order of the fields; of those that a person here has none of, null where the table takes it."""
+        known = {
+            "employee_name": self.name,
+            "company_name": self.company,
+            "mobile_no": self.mobile,
+            "email": self.email,
+        }
+        return tuple(known.get(field.name, None if field.may_be_empty else field.stored_example) for field in FIELDS)
+
 
 async def insert_employees(database: asyncpg.Connection, people: Sequence[Person]) -> None:
     """In this order, with the total kept, and the planner told."""
     await database.copy_records_to_table(
         "employees",
-        records=[
-            (each.name, each.company, each.mobile, each.email, each.upload_sequence, number, False)
-            for number, each in enumerate(people, 1)
-        ],
-        columns=[
-            "employee_name",
-            "company_name",
-            "mobile_no",
-            "email",
-            "upload_sequence",
-            "row_number",
-            "by_update",
-        ],
+        records=[(*each.values(), each.upload_sequence, number, False) for number, each in enumerate(people, 1)],
+        columns=[*FIELD_NAMES, "upload_sequence", "row_number", "by_update"],
     )
     await database.execute("UPDATE employee_totals SET total = total + $1 WHERE slot = 7", len(people))
     await database.execute("VACUUM ANALYZE employees")

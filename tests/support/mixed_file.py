@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from shared.errors import RowCode
+from shared.rows.fields import FIELDS
 
-HEADER: Final = "employee_name,company_name,mobile_no,email,badge\n"
+# What stands in a row of its own making; the columns of all other fields come before these.
+_OWN: Final = ("employee_name", "company_name", "mobile_no", "email", "badge")
+_OTHER_FIELDS: Final = tuple(field for field in FIELDS if field.name not in _OWN)
+HEADER: Final = ",".join([*(field.name for field in _OTHER_FIELDS), *_OWN]) + "\n"
 LINES_A_WRITE: Final = 10_000
 # A record may have 256 Ki characters; these are rare, or a large file would consist of them.
 TOO_LONG_CHARACTERS: Final = 270_000
@@ -58,6 +62,12 @@ def person(number: int) -> Person:
 
 def _line(person: Person) -> str:
     return ",".join(person) + "\n"
+
+
+def other_cells(number: int) -> str:
+    """What a row begins with; a field that may be empty is, one in three times."""
+    cells = ["" if field.may_be_empty and number % 3 == 0 else field.example for field in _OTHER_FIELDS]
+    return "".join(f"{cell}," for cell in cells)
 
 
 # Accepted, but not as plainly as the rest.
@@ -136,16 +146,17 @@ def _lines(people: range, bad_share: float, duplicate_share: float, chance: rand
     odd = cycle(_ODD)
     for number in people:
         draw = chance.random()
+        start = other_cells(number)
         if draw < bad_share:
-            yield next(bad)(person(number))
+            yield start + next(bad)(person(number))
         elif draw < bad_share + duplicate_share and number > people.start:
-            yield _line(_repeated(number, people.start, chance))
+            yield start + _line(_repeated(number, people.start, chance))
         elif draw > 1 - ODD_SHARE:
-            yield next(odd)(person(number))
+            yield start + next(odd)(person(number))
         elif draw > 1 - ODD_SHARE - BLANK_SHARE:
-            yield chance.choice(("\n", " \t \n", "\r\n\n")) + _line(person(number))
+            yield chance.choice(("\n", " \t \n", "\r\n\n")) + start + _line(person(number))
         else:
-            yield _line(person(number))
+            yield start + _line(person(number))
 
 
 def _bad_kinds() -> Iterator[Callable[[Person], str]]:

@@ -2,6 +2,9 @@
 
 Written from the rules in words (docs/architecture.md), with `csv` and plain string operations. It knows UTF-8 files
 with commas, a header of the fields' own names, and extra columns.
+
+Of the declared fields it takes what is no rule: their names and order, which may be empty or lacking, and how long a
+text may be. What a name, a mobile and an email must be it says again, in its own words; any other field is a text.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-FIELDS: Final = ("employee_name", "company_name", "mobile_no", "email")
+from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+
+KEY: Final = FIELD_NAMES.index("email")
 RECORD_CHARACTERS: Final = 256 * 1024
 LOCAL_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + ".!#$%&'*+/=?^_`{|}~-")
 WHITE_SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
@@ -28,14 +33,18 @@ Mode = Literal["skip", "update", "reject"]
 csv.field_size_limit(1 << 22)
 
 
-class Employee(NamedTuple):
+Values = tuple[str | None, ...]
+
+
+class ExpectedEmployee(NamedTuple):
     """One row of the table; `row_number` is that of the file's row it stands as, 0 = of an earlier file."""
 
     row_number: int
-    employee_name: str
-    company_name: str
-    mobile_no: str
-    email: str
+    values: Values
+
+    @property
+    def key(self) -> str:
+        return _key(self.values)
 
 
 class Rejected(NamedTuple):
@@ -50,7 +59,7 @@ class Expected:
     """The table (by lower-case email) and an upload's counts and rejects, as they have to be in the end."""
 
     columns: list[str]
-    employees: dict[str, Employee]
+    employees: dict[str, ExpectedEmployee]
     rows_read: int = 0
     inserted: int = 0
     updated: int = 0
@@ -65,7 +74,7 @@ class Expected:
 def read_top_to_bottom(
     path: Path,
     mode: Mode = "skip",
-    before: Mapping[str, Employee] | None = None,
+    before: Mapping[str, ExpectedEmployee] | None = None,
     failing_rows: Mapping[int, str] | None = None,
 ) -> Expected:
     """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
@@ -73,7 +82,7 @@ def read_top_to_bottom(
     with path.open(encoding="utf-8", newline="") as file:
         records = _records(file)
         columns = next(records)[1]
-        places = [columns.index(name) for name in FIELDS]
+        places = [columns.index(name) if name in columns else None for name in FIELD_NAMES]
         table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
         expected = Expected(columns, table)
         failing = failing_rows or {}
@@ -88,11 +97,11 @@ def read_top_to_bottom(
     return expected
 
 
-def _write(expected: Expected, mode: Mode, row_number: int, outcome: tuple[str, str, str, str]) -> bool:
+def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> bool:
     """False: this mode rejects it."""
-    key = outcome[3].lower()
+    key = _key(outcome)
     known = expected.employees.get(key)
-    employee = Employee(row_number, *outcome)
+    employee = ExpectedEmployee(row_number, outcome)
     if known is None:
         expected.employees[key] = employee
         expected.inserted += 1
@@ -108,6 +117,10 @@ def _write(expected: Expected, mode: Mode, row_number: int, outcome: tuple[str, 
             expected.updated += 1
         expected.employees[key] = employee
     return True
+
+
+def _key(values: Values) -> str:
+    return str(values[KEY]).lower()
 
 
 def drop_apostrophe(cell: str) -> str:
@@ -134,22 +147,22 @@ def _records(file: Iterator[str]) -> Iterator[tuple[int, list[str], int]]:
         text = ""
 
 
-def _judge(cells: list[str], size: int, width: int, places: Sequence[int]) -> tuple[str, str, str, str] | str:
-    """The four clean values, or the code of the first thing that is wrong."""
+def _judge(cells: list[str], size: int, width: int, places: Sequence[int | None]) -> Values | str:
+    """The clean values, or the code of the first thing that is wrong."""
     if size > RECORD_CHARACTERS:
         return "row_too_long"
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         return "wrong_column_count"
-    clean = []
-    for name, place in zip(FIELDS, places, strict=True):
-        value = " ".join(cells[place].split()).strip(" " + JOINERS)
-        if not value:
+    clean: list[str | None] = []
+    for declared, place in zip(FIELDS, places, strict=True):
+        cell = "" if place is None else cells[place]
+        value = " ".join(cell.split()).strip(" " + JOINERS)
+        if not value and not declared.may_be_empty:
             return "missing_value"
-        if fault := _character_fault(cells[place]) or _field_fault(name, value):
+        if value and (fault := _character_fault(cell) or _field_fault(declared, value)):
             return fault
-        clean.append(_digits(value) if name == "mobile_no" else value)
-    employee_name, company_name, mobile_no, email = clean
-    return employee_name, company_name, mobile_no, email
+        clean.append((_digits(value) if declared.name == "mobile_no" else value) or None)
+    return tuple(clean)
 
 
 def _character_fault(cell: str) -> str | None:
@@ -164,8 +177,8 @@ def _character_fault(cell: str) -> str | None:
     return None
 
 
-def _field_fault(name: str, value: str) -> str | None:
-    match name:
+def _field_fault(declared: Field, value: str) -> str | None:
+    match declared.name:
         case "mobile_no":
             if re.fullmatch(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+", value):
                 return "spreadsheet_damage"
@@ -175,8 +188,10 @@ def _field_fault(name: str, value: str) -> str | None:
             if len(value) > 254:
                 return "value_too_long"
             return None if _is_email(value) else "invalid_email"
-        case _:
+        case "employee_name" | "company_name":
             return "value_too_long" if len(value) > 200 else None
+        case _:
+            return "value_too_long" if len(value) > declared.rule.limit else None
 
 
 def _digits(mobile: str) -> str:

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import httpx2
 
+from shared.rows.fields import FIELD_NAMES
+
 UPLOAD = "/v1/employee-data-upload"
 HEADER = b"employee_name,company_name,mobile_no,email\n"
 SMALL_CSV = HEADER + b"Asha Rao,Initech,+91 98765 43210,asha@example.com\n"
@@ -51,8 +53,8 @@ async def insert_upload(database: asyncpg.Connection, **columns: Any) -> uuid.UU
         "encoding_guessed": False,
         "delimiter": ",",
         "has_header": True,
-        "columns": ["employee_name", "company_name", "mobile_no", "email"],
-        "field_columns": json.dumps([[0], [1], [2], [3]]),
+        "columns": list(FIELD_NAMES),
+        "field_columns": json.dumps({name: [at] for at, name in enumerate(FIELD_NAMES)}),
         "chunk_rows": 2000,
         **columns,
     }

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from consumer_service.chunk_handler import ChunkHandler
 from shared.messages import ChunkRequest
+from shared.rows.fields import KEY
 from tests.integration.consumer_service.conftest import AddUpload, MakeHandler
 from tests.support import effects
 from tests.support.chunks import chunk, row
 from tests.support.effects import Counts
 
 Mode = Literal["skip", "update"]
-Table = dict[str, tuple[str, str, str, str]]
+Table = dict[str, tuple[str | None, ...]]
 
 _real_database = settings(
     max_examples=30,
@@ -130,7 +131,7 @@ async def test_two_uploads_at_once_with_the_same_emails_in_opposite_order_are_bo
         assert counts.rows == len(emails) == counts.inserted + counts.updated + counts.duplicates
     if "update" in modes:
         winner = "Second" if modes[1] == "update" else "First"
-        assert {employee[0].split()[0] for employee in table.values()} == {winner}
+        assert {str(employee[0]).split()[0] for employee in table.values()} == {winner}
     counted, there = await effects.counted_employees(database)
     assert counted == there == len(emails)
 
@@ -165,29 +166,29 @@ def _chunks(upload_id: uuid.UUID, cells: Sequence[list[str]], size: int) -> list
 def _top_to_bottom(before: Sequence[list[str]], cells: Sequence[list[str]], mode: Mode) -> tuple[Table, Counts]:
     """One worker, one row after another."""
     table: Table = {}
-    for name, company, mobile, email in before:
-        table.setdefault(email.lower(), (name, company, mobile, email))
+    for cells_before in before:
+        table.setdefault(cells_before[KEY].lower(), tuple(cells_before))
     known = set(table)
     touched: set[str] = set()
     inserted = updated = 0
-    for name, company, mobile, email in cells:
-        key = email.lower()
+    for row_cells in cells:
+        key = row_cells[KEY].lower()
         if key not in known | touched:
             inserted += 1
         elif mode == "update" and key not in touched:
             updated += 1
         if mode == "update" or key not in table:
-            table[key] = (name, company, mobile, email)
+            table[key] = tuple(row_cells)
         touched.add(key)
     return table, Counts(len(cells), inserted, updated, len(cells) - inserted - updated, 0)
 
 
 def _repeated(before: Sequence[list[str]], cells: Sequence[list[str]]) -> list[int]:
     """The numbers of the rows whose email was there before them."""
-    seen = {each[3].lower() for each in before}
+    seen = {each[KEY].lower() for each in before}
     repeated = []
     for number, each in enumerate(cells, 1):
-        if each[3].lower() in seen:
+        if each[KEY].lower() in seen:
             repeated.append(number)
-        seen.add(each[3].lower())
+        seen.add(each[KEY].lower())
     return repeated

@@ -12,10 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service.single_handler import SingleHandler, forget_old_outcomes
 from shared.messages import EmployeeOutcome, EmployeeRequest
+from shared.rows.fields import FIELD_NAMES
+from shared.rows.layout import NewerLayout
 from shared.service.failpoints import Failpoints
 from tests.support import effects
 
-ADA = ["Ada Calloway", "Blue Heron", "+44 20 7946 0018", "ada@blueheron.example"]
+ADA = {
+    "employee_name": "Ada Calloway",
+    "company_name": "Blue Heron",
+    "mobile_no": "+44 20 7946 0018",
+    "email": "ada@blueheron.example",
+}
 
 
 @pytest.fixture
@@ -23,15 +30,16 @@ def handler(engine: AsyncEngine) -> SingleHandler:
     return SingleHandler(engine, Failpoints(""))
 
 
-def request(cells: list[str] = ADA) -> EmployeeRequest:
-    return EmployeeRequest(correlation_id=uuid.uuid4(), cells=cells)
+def request(**changes: str) -> EmployeeRequest:
+    return EmployeeRequest(correlation_id=uuid.uuid4(), values=ADA | changes)
 
 
 async def test_employee_is_inserted_and_counted(handler: SingleHandler, database: asyncpg.Connection) -> None:
     assert await handler.handle(request()) == EmployeeOutcome(outcome="inserted")
 
+    stored = ADA | {"mobile_no": "+442079460018"}
     assert await effects.employees(database) == {
-        "ada@blueheron.example": ("Ada Calloway", "Blue Heron", "+442079460018", "ada@blueheron.example")
+        "ada@blueheron.example": tuple(stored.get(name) for name in FIELD_NAMES)
     }
     assert await effects.counted_employees(database) == (1, 1)
 
@@ -62,7 +70,7 @@ async def test_known_email_is_a_duplicate_and_changes_nothing(
 ) -> None:
     await handler.handle(request())
 
-    again = await handler.handle(request(["Somebody Else", "Other", "+4420794600", "ADA@BlueHeron.example"]))
+    again = await handler.handle(request(employee_name="Somebody Else", email="ADA@BlueHeron.example"))
 
     assert again == EmployeeOutcome(outcome="duplicate")
     assert (await effects.employees(database))["ada@blueheron.example"][0] == "Ada Calloway"
@@ -71,14 +79,25 @@ async def test_known_email_is_a_duplicate_and_changes_nothing(
 async def test_bad_employee_is_rejected_with_its_reason_and_no_dead_letter(
     handler: SingleHandler, database: asyncpg.Connection
 ) -> None:
-    outcome = await handler.handle(request(["Ada", "Blue Heron", "12", "ada@blueheron.example"]))
+    outcome = await handler.handle(request(mobile_no="12"))
 
     assert (outcome.outcome, outcome.code, outcome.field) == ("rejected", "invalid_mobile", "mobile_no")
     assert await database.fetchval("SELECT count(*) FROM rejected_rows") == 0
 
 
+async def test_employee_with_a_field_of_a_newer_version_is_held_and_not_inserted_without_it(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    with pytest.raises(NewerLayout):
+        await handler.handle(request(shoe_size="43"))
+
+    assert await effects.employees(database) == {}
+
+
 async def test_employee_that_raises_is_an_internal_error(engine: AsyncEngine) -> None:
-    handler = SingleHandler(engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "text": ADA[0]}})))
+    handler = SingleHandler(
+        engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "text": ADA["employee_name"]}}))
+    )
 
     outcome = await handler.handle(request())
 
@@ -88,7 +107,7 @@ async def test_employee_that_raises_is_an_internal_error(engine: AsyncEngine) ->
 async def test_outcomes_are_forgotten_after_a_day(
     handler: SingleHandler, engine: AsyncEngine, database: asyncpg.Connection
 ) -> None:
-    old, young = request(), request(["B", "C", "+4420794600", "b@c.example"])
+    old, young = request(), request(email="b@c.example")
     await handler.handle(old)
     await handler.handle(young)
     await database.execute(

@@ -15,6 +15,7 @@ from shared.messages import (
     ChunkReply,
     ChunkRequest,
     DeadLetterMessage,
+    EmployeeRequest,
     RedriveRequest,
     RequestsLost,
     UploadAnnounced,
@@ -23,23 +24,26 @@ from shared.messages import (
     decode_request,
     encode,
 )
-from shared.rows.employee_row import Layout
+from shared.rows.layout import Layout, NewerLayout
 
+SECRET = "asha.rao@example.com"
 ID = uuid.UUID("6f3f1c9e-2f51-4b9f-93a9-0e7a4a9c0b4e")
 CHUNK = ChunkRequest(
     upload_id=ID,
     first_row=3,
-    layout=Layout(5, ((0, 1), (2,), (3,), (4,))),
+    layout=Layout(5, {"employee_name": (0, 1), "company_name": (2,), "mobile_no": (3,), "email": (4,)}),
     byte_count=99,
     line_numbers=[4, 6],
     rows=[["a", "b"], ["ü\n", '"']],
     faults={1: "row_too_long"},
 )
-SECRET = "asha.rao@example.com"
 
 
-@pytest.mark.parametrize("request_", [CHUNK, RedriveRequest(upload_id=ID, rows=[(1, 1), (5, 2)])])
-def test_request_restarts_when_dead_as_it_went(request_: ChunkRequest | RedriveRequest) -> None:
+EMPLOYEE = EmployeeRequest(correlation_id=ID, values={"employee_name": "Asha", "email": SECRET})
+
+
+@pytest.mark.parametrize("request_", [CHUNK, EMPLOYEE, RedriveRequest(upload_id=ID, rows=[(1, 1), (5, 2)])])
+def test_request_comes_back_as_it_went(request_: ChunkRequest | EmployeeRequest | RedriveRequest) -> None:
     assert decode_request(encode(request_)) == request_
 
 
@@ -145,11 +149,59 @@ def test_reason_for_a_malformed_message_quotes_nothing_out_of_it(change: dict[st
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [((0,), (1,), (2,)), ((0,), (1,), (2,), ()), ((0,), (1,), (2,), (5,)), ((0,), (1,), (2,), (-1,))],
-    ids=["three fields", "a field without columns", "a column past the last", "a column before the first"],
+    "email",
+    [(), (5,), (-1,)],
+    ids=["a field without columns", "a column past the last", "a column before the first"],
 )
-def test_chunk_whose_layout_does_not_fit_is_malformed(fields: tuple[tuple[int, ...], ...]) -> None:
-    body = encode(msgspec.structs.replace(CHUNK, layout=Layout(5, fields)))
+def test_chunk_whose_layout_does_not_fit_is_malformed(email: tuple[int, ...]) -> None:
+    body = encode(msgspec.structs.replace(CHUNK, layout=Layout(5, {**CHUNK.layout.columns, "email": email})))
     with pytest.raises(MalformedMessage, match="layout"):
         decode_request(body)
+
+
+def test_chunk_says_which_columns_are_which_field_by_the_fields_names() -> None:
+    layout = msgspec.json.decode(encode(CHUNK))["layout"]
+    assert layout == {
+        "width": 5,
+        "columns": {"employee_name": [0, 1], "company_name": [2], "mobile_no": [3], "email": [4]},
+    }
+
+
+def test_chunk_that_was_sent_before_layouts_had_names_reads_on() -> None:
+    older = msgspec.to_builtins(CHUNK) | {"layout": [5, [[0, 1], [2], [3], [4]]]}
+    assert decode_request(msgspec.json.encode(older)) == CHUNK
+
+
+@pytest.mark.parametrize(
+    "fields", [[[0], [1], [2]], [[0], [1], [2], [3], [4]], [[0], [1], [2], []], [[0], [1], [2], [5]]]
+)
+def test_layout_without_names_that_is_not_of_its_time_is_malformed(fields: list[list[int]]) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_request(msgspec.json.encode(msgspec.to_builtins(CHUNK) | {"layout": [5, fields]}))
+
+
+def test_employee_that_was_sent_before_its_cells_had_names_reads_on() -> None:
+    older = {"kind": "employee", "correlation_id": str(ID), "cells": ["Asha", "Initech", "1234567", SECRET]}
+    request = decode_request(msgspec.json.encode(older))
+    assert isinstance(request, EmployeeRequest)
+    assert request.values == {
+        "employee_name": "Asha",
+        "company_name": "Initech",
+        "mobile_no": "1234567",
+        "email": SECRET,
+    }
+
+
+@pytest.mark.parametrize("cells", [[], ["a", "b", "c"], ["a", "b", "c", "d", "e"], [1, 2, 3, 4]])
+def test_employee_without_names_that_is_not_of_its_time_is_malformed(cells: list[object]) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_request(msgspec.json.encode({"kind": "employee", "correlation_id": str(ID), "cells": cells}))
+
+
+def test_layout_with_a_field_of_a_newer_version_is_kept_and_never_read_without_it() -> None:
+    newer = Layout(5, {**CHUNK.layout.columns, "shoe_size": (4,)})
+    request = decode_request(encode(msgspec.structs.replace(CHUNK, layout=newer)))
+    assert isinstance(request, ChunkRequest)
+    assert request.layout == newer
+    with pytest.raises(NewerLayout):
+        request.layout.require_known()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 
 import aio_pika
@@ -14,7 +15,7 @@ import pytest
 from api_service.settings import ApiSettings
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.messages import decode_announcement
-from shared.rows.employee_row import FIELDS
+from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from tests.support.api import running_api
 from tests.support.s3 import BUCKET, running_s3, use_s3
 from tests.support.uploads import HEADER, SMALL_CSV, UPLOAD, send, stored_files
@@ -34,7 +35,7 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
         "encoding": "utf-8",
         "encodingGuessed": False,
         "delimiter": ",",
-        "columns": list(FIELDS),
+        "columns": list(REQUIRED_NAMES),
         "rowsRead": 0,
         "rowsDone": 0,
         "inserted": 0,
@@ -76,7 +77,8 @@ async def test_what_the_producer_needs_is_in_the_row(
     upload = (await send(api, content, header="present")).json()
     row = await database.fetchrow("SELECT * FROM uploads WHERE id = $1", upload["id"])
     assert row is not None
-    assert row["field_columns"] == "[[0, 1], [3], [2], [4]]"
+    found = {"employee_name": [0, 1], "company_name": [3], "mobile_no": [2], "email": [4]}
+    assert json.loads(row["field_columns"]) == found
     assert (row["delimiter"], row["has_header"], row["chunk_rows"]) == (";", True, settings.chunk_rows)
 
 
@@ -172,6 +174,6 @@ async def test_many_uploads_at_once_are_all_taken(api: httpx2.AsyncClient, uploa
 async def test_the_template_is_an_upload_that_is_accepted(api: httpx2.AsyncClient) -> None:
     template = await api.get(f"{UPLOAD}/template.csv")
     assert template.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert template.text.splitlines()[0] == "employee_name,company_name,mobile_no,email"
+    assert template.text.splitlines()[0] == ",".join(FIELD_NAMES)
     assert len(template.text.splitlines()) == 2
     assert (await send(api, template.content)).status_code == 202

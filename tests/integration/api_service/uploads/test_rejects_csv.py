@@ -10,7 +10,7 @@ import asyncpg
 import httpx2
 
 from api_service.uploads.rejects_csv import BATCH_ROWS
-from shared.rows.employee_row import FIELDS
+from shared.rows.fields import FIELD_NAMES
 from tests.support.uploads import insert_rejects, insert_upload, send
 
 ERROR_COLUMNS = ["row_number", "line_number", "error_code", "error_field", "error_message"]
@@ -47,7 +47,7 @@ async def test_an_upload_without_rejects_has_an_empty_list_and_a_header(
 ) -> None:
     upload_id = await insert_upload(database)
     assert (await api.get(f"/v1/uploads/{upload_id}/rejects")).json()["data"] == []
-    assert await report(api, upload_id) == [[*FIELDS, *ERROR_COLUMNS]]
+    assert await report(api, upload_id) == [[*FIELD_NAMES, *ERROR_COLUMNS]]
 
 
 async def test_more_rejects_than_are_worth_counting_are_estimated_while_the_upload_runs(
@@ -81,7 +81,7 @@ async def test_cells_beyond_the_last_column_are_kept_before_the_reason(
     upload_id = await insert_upload(database)
     await insert_rejects(database, upload_id, [(1, ["a", "b", "c", "d", "e", "f,g"]), (2, ["a", "b", "c", "d"])])
     header, wide, plain = await report(api, upload_id)
-    assert header == [*FIELDS, "surplus_cells", *ERROR_COLUMNS]
+    assert header == [*FIELD_NAMES, "surplus_cells", *ERROR_COLUMNS]
     assert wide[:6] == ["a", "b", "c", "d", 'e,"f,g"', "1"]
     assert plain[:6] == ["a", "b", "c", "d", "", "2"]
 

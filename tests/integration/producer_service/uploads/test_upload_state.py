@@ -16,6 +16,7 @@ from producer_service.uploads.upload_state import LedgerIncomplete, Progress
 from shared.database.ledger import LedgerEntry, insert_entry
 from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkCounts
+from shared.rows.layout import Layout
 from tests.integration.producer_service.conftest import AddUpload
 from tests.support import effects
 from tests.support.waiting import eventually, somebody_waits_for_a_lock
@@ -179,14 +180,20 @@ async def test_end_waits_for_the_chunk_in_flight_and_counts_it(
     assert (upload["inserted"], upload["unprocessed"]) == (3, 2)
 
 
-async def test_upload_is_loaded_as_the_api_judged_it(engine: AsyncEngine, add_upload: AddUpload) -> None:
+_NAMED = {"employee_name": [0, 1], "company_name": [2], "mobile_no": [3], "email": [4]}
+
+
+@pytest.mark.parametrize("field_columns", [_NAMED, list(_NAMED.values())], ids=["named", "as stored before 0.2.0"])
+async def test_upload_is_loaded_as_the_api_judged_it(
+    engine: AsyncEngine, add_upload: AddUpload, field_columns: object
+) -> None:
     upload_id = await add_upload(
         delimiter=";",
         encoding="cp1252",
         encoding_guessed=True,
         has_header=False,
         columns=["First", "Last", "Firm", "Phone", "Mail"],
-        field_columns=json.dumps([[0, 1], [2], [3], [4]]),
+        field_columns=json.dumps(field_columns),
         chunk_rows=7,
     )
 
@@ -196,7 +203,7 @@ async def test_upload_is_loaded_as_the_api_judged_it(engine: AsyncEngine, add_up
     csv_format = upload.csv_format
     assert (upload.id, upload.chunk_rows, upload.status) == (upload_id, 7, "queued")
     assert (csv_format.delimiter, csv_format.encoding, csv_format.has_header) == (";", "cp1252", False)
-    assert csv_format.layout == (5, ((0, 1), (2,), (3,), (4,)))
+    assert csv_format.layout == Layout(5, {name: tuple(indices) for name, indices in _NAMED.items()})
 
 
 async def _leased(engine: AsyncEngine, upload_id: uuid.UUID) -> Lease:

@@ -15,8 +15,8 @@ from shared.errors import FileCode, FileProblem
 from shared.rows.csv_format import CsvFormat
 from shared.rows.csv_reader import Record, read_records
 from shared.rows.fields import FIELD_NAMES
-from shared.rows.layout import layout_of_names
 from shared.rows.formula import escape_formula, unescape_formula
+from shared.rows.layout import layout_of_names
 from tests.support.csv_files import DribblingStream, judge, read
 
 Quoting = Literal[0, 1, 2]
