@@ -7,19 +7,18 @@ is 1 when a mutant survived or no longer fits the code.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from tests.mutants.mutants import MUTANTS, Mutant
 from tests.support.document_passages import replace_passage
 from tests.support.servers import CHECKOUT
+from tests.support.tree_copy import copy_tree, run_tests
 
 TESTS_FAILED: Final = 1
+PATIENCE_SECONDS: Final = 600
 DOCUMENT: Final = CHECKOUT / "docs" / "reliability.md"
 
 
@@ -42,7 +41,7 @@ def main() -> int:
 def _unchanged() -> int:
     statuses = []
     for tests in dict.fromkeys(mutant.tests for mutant in MUTANTS):
-        outcome = _run(CHECKOUT, tests)
+        outcome = run_tests(CHECKOUT, tests, timeout_seconds=PATIENCE_SECONDS)
         statuses.append(outcome.returncode)
         if outcome.returncode != 0:
             print(outcome.stdout[-3000:])
@@ -52,30 +51,13 @@ def _unchanged() -> int:
 def _catch(mutant: Mutant) -> list[str]:
     """The names of the tests that failed on it."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = _copy_to(Path(folder) / "mutant")
+        copy = copy_tree(Path(folder) / "mutant")
         for change in mutant.changes:
             change.apply(copy)
-        outcome = _run(copy, mutant.tests)
+        outcome = run_tests(copy, mutant.tests, timeout_seconds=PATIENCE_SECONDS)
     if outcome.returncode not in (0, TESTS_FAILED):
         raise RuntimeError(f"pytest could not run the tests of {mutant.safeguard!r}:\n{outcome.stdout[-3000:]}")
     return list(dict.fromkeys(re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", outcome.stdout, re.MULTILINE)))
-
-
-def _copy_to(folder: Path) -> Path:
-    """What git knows or would, with the same virtual environment."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    files = subprocess.run(listed, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, files.split("\0")):
-        source, target = CHECKOUT / name, folder / name
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    return folder
-
-
-def _run(checkout: Path, tests: Iterable[str]) -> subprocess.CompletedProcess[str]:
-    pytest = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(pytest, cwd=checkout, capture_output=True, text=True, timeout=600)
 
 
 if __name__ == "__main__":
