@@ -43,7 +43,7 @@ class SingleRequests:
         requester.listen_for_singles(self)
 
     async def ask_all(self, messages: Sequence[str | dict[str, str]]) -> list[Answer]:
-        """Send all messages, texts or employees' values, at once. Returns the answers in that order, by the deadline."""
+        """Send all messages, texts or employees, at once. Returns the answers in that order, by the deadline."""
         asked = [_OpenRequest(message) for message in messages]
         for waiting in asked:
             self._waiting[waiting.correlation_id] = waiting

@@ -62,7 +62,7 @@ assert (fault.code, fault.field) == ("value_too_long", "department")
 assert ":department" in str(employee_writer._SKIP) and "department = excluded.department" in str(employee_writer._SKIP)
 assert "department" in employee_writer._COPIED
 assert "department" in statements.ONE and "department" in export.COLUMNS
-assert template_csv().splitlines()[0].split(",") == list(FIELD_NAMES)
+assert template_csv().decode().splitlines()[0].split(",") == list(FIELD_NAMES)
 assert {"type": "null"} in EmployeeDocument.model_json_schema()["properties"]["department"]["anyOf"]
 assert EmployeeMessage(employee_name="a", company_name="b", mobile_no="c", email="d").department == ""
 """
