@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.checkout import CHECKOUT, LOCAL
+from tools import installer
 
 FOLDER: Final = LOCAL / "bench-venv"
 PROGRAMS: Final = FOLDER / "bin"
@@ -20,11 +21,8 @@ def ensure() -> Path:
     wanted = _REQUIREMENTS.read_text()
     if not _INSTALLED.exists() or _INSTALLED.read_text() != wanted:
         print("Installing the packages of requirements/bench.txt ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
-        options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
-        command = [str(PROGRAMS / "pip"), "install", *options, "--requirement", str(_REQUIREMENTS)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"pip could not install them:\n{done.stderr}")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", FOLDER], check=True)
+        if not installer.install(PROGRAMS / "python", _REQUIREMENTS):
+            sys.exit("They could not be installed: the installer's own words are above.")
         _INSTALLED.write_text(wanted)
     return PROGRAMS
