@@ -35,7 +35,7 @@ class EmployeeDocument(_EmployeeValues):
 
 
 async def delete_employee(connection: AsyncConnection, employee_id: int) -> bool:
-    """Whether there was one. The counts of its upload stay: they say what became of the file's rows."""
+    """True if there was one. The counts of its upload stay, because they say what became of the file's rows."""
     deleted = await connection.execute(
         text("""
             WITH deleted AS (DELETE FROM employees WHERE id = :id RETURNING id)

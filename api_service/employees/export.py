@@ -20,7 +20,7 @@ COLUMNS: Final = {
     "updated_at": "updatedAt",
 }
 BATCH_ROWS: Final = 2000
-# What one batch may look at for the matches of a common term.
+# One batch looks at no more employees for the matches of a common term, so that it never takes long.
 WALK_ROWS: Final = 100_000
 
 

@@ -83,7 +83,7 @@ class EmployeeListing:
         return dict(found[0]) if found else None
 
     async def weigh(self, term: SearchTerm) -> Weight:
-        """How common the planner believes a term to be."""
+        """Ask the planner how common it believes a term to be."""
         [[plan]] = await self._reads.fetch(statements.explain(term), term.pattern)
         estimate = int(json.loads(plan)[0]["Plan"]["Plan Rows"])
         if estimate <= COMMON_MATCHES:
