@@ -44,6 +44,6 @@ async def test_upload_whose_layout_an_older_release_stored_is_finished_and_its_r
     assert redriven.json()["redriven"] == len(expected.rejects) == ROWS // BAD_EVERY
 
     async def are_rejected_again() -> bool:
-        return await system.database.fetchval("SELECT min(attempt) FROM rejected_rows") == 2
+        return bool(await system.database.fetchval("SELECT min(attempt) = 2 FROM rejected_rows"))
 
     await eventually(are_rejected_again)
