@@ -89,9 +89,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         statement_timeout_seconds=settings.statement_timeout_seconds,
         longest_statement_seconds=DELETE_TIMEOUT_SECONDS,
     )
-    reads = ReadPool(settings)
+    reads = ReadPool(settings, connections=settings.database_pool_size)
+    searches = ReadPool(settings, connections=settings.search_pool_size, longest_line=settings.search_line)
     shares = TrigramShares()
-    app.state.employee_listing = EmployeeListing(reads, shares)
+    app.state.employee_listing = EmployeeListing(reads, searches, shares)
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = UploadStore(settings.upload_store_url)
     app.state.lease_queues = LeaseQueues(settings)
@@ -100,7 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         retention = asyncio.create_task(
             run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
         )
-        sampling = asyncio.create_task(shares.keep_sampling(reads.fetch), name="trigram sampling")
+        sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
         app.state.lease_queues.open()
         with startup_objects_left_alone():
             yield
@@ -111,5 +112,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.lease_queues.close()
         await app.state.publisher.close()
         await reads.close()
+        await searches.close()
         await engine.dispose()
     end_with_status_0()

@@ -49,6 +49,16 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         gt=0,
         description="How long a request waits for one of them before it is answered 503 `database_busy`.",
     )
+    search_pool_size: int = Field(
+        4,
+        ge=1,
+        description="Database connections of one API process for searches, besides those for the list of employees.",
+    )
+    search_line: int = Field(
+        50,
+        ge=0,
+        description="How many searches may wait for one of them; more are answered 503 `database_busy` at once.",
+    )
     statement_timeout_seconds: float = Field(
         15,
         gt=0,

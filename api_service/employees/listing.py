@@ -6,8 +6,8 @@ Three ways lie ready for a term, and none is chosen blindly:
   total;
 - for a term that the planner's statistics call common, the index would return a large part of the table; its page is
   found by walking the primary key, where the next match is near, and its total is the planner's estimate;
-- a term that looked rare and has more matches than that, or outlasts `INDEX_SEARCH_SECONDS` (nothing but punctuation,
-  which has no trigrams), is walked too. A walk looks at no more rows than it is told, and says where to go on.
+- a term that looked rare and has more matches than that, or outlasts `INDEX_SEARCH_SECONDS`, is walked too. A walk
+  looks at no more rows than it is told, and says where to go on.
 
 What a term turned out to be is remembered for a while, so that only its first page pays for finding it out.
 """
@@ -52,11 +52,16 @@ class PageTooDeep(Exception):
     """So many matches lie before the page that counting them off is too much work; a cursor gets there."""
 
 
+class SearchTooSlow(Exception):
+    """The indexes had a term's matches not within `INDEX_SEARCH_SECONDS`."""
+
+
 class EmployeeListing:
     """The employees of one database, with what is known of the terms that were searched for."""
 
-    def __init__(self, reads: ReadPool, shares: TrigramShares | None = None) -> None:
+    def __init__(self, reads: ReadPool, searches: ReadPool, shares: TrigramShares | None = None) -> None:
         self._reads = reads
+        self._searches = searches
         self._shares = shares or TrigramShares()
         self._terms = TermCache()
 
@@ -65,52 +70,59 @@ class EmployeeListing:
     ) -> EmployeePage:
         """`limit` employees in the order of their ids, after an id or from an offset. Raises `PageTooDeep`."""
         if term is None:
-            return await self._page_of_all(after, offset, limit)
-        weight = self._terms.get(term) or self._terms.put(term, await self.weigh(term))
-        if not weight.is_common:
-            page = await self.find_rare(term, after=after, offset=offset, limit=limit)
-            if page is not None:
-                return page
-            self._terms.put(term, weight._replace(is_common=True))
-        total = Total(max(weight.estimate, EXACT_MATCHES + 1), is_estimate=True)
-        found = await self.walk(term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS)
+            async with self._reads.turn():
+                return await self._page_of_all(after, offset, limit)
+        # One turn for all statements of a search: one that has begun is not given up for want of another.
+        async with self._searches.turn():
+            weight = self._terms.get(term) or self._terms.put(term, await self.weigh(term))
+            if not weight.is_common:
+                try:
+                    page = await self.find_rare(term, after=after, offset=offset, limit=limit)
+                    if page is not None:
+                        return page
+                    weight = Weight(max(weight.estimate, EXACT_MATCHES + 1), is_common=True)
+                except SearchTooSlow:
+                    weight = weight._replace(is_common=True)
+                self._terms.put(term, weight)
+            found = await self.walk(term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS)
         if offset and not found.employees and found.resume_after is not None:
             raise PageTooDeep
-        return found._replace(total=total)
+        return found._replace(total=_walked_total(found, weight.estimate, after=after, offset=offset, limit=limit))
 
     async def one(self, employee_id: int) -> ListedEmployee | None:
-        found = await self._reads.fetch(statements.ONE, employee_id)
+        async with self._reads.turn():
+            found = await self._reads.fetch(statements.ONE, employee_id)
         return dict(found[0]) if found else None
 
     async def weigh(self, term: SearchTerm) -> Weight:
         """Ask the planner how common it believes a term to be."""
-        [[plan]] = await self._reads.fetch(statements.explain(term), term.pattern)
+        [[plan]] = await self._searches.fetch(statements.explain(term), term.pattern)
         estimate = int(json.loads(plan)[0]["Plan"]["Plan Rows"])
         if estimate <= COMMON_MATCHES:
             return Weight(estimate, is_common=False)
-        [[employees]] = await self._reads.fetch(statements.COUNT)
+        [[employees]] = await self._searches.fetch(statements.COUNT)
         return Weight(estimate, is_common=estimate > COMMON_SHARE * employees)
 
     async def find_rare(self, term: SearchTerm, *, after: int, offset: int, limit: int) -> EmployeePage | None:
-        """None for a term that has too many matches or takes too long to look up."""
+        """None for a term that has too many matches. Raises `SearchTooSlow`."""
         trigrams = self._shares.rarest(term.trigrams, LOOKED_UP_TRIGRAMS)
         arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *trigrams)
         try:
-            found = await self._reads.fetch(
+            found = await self._searches.fetch(
                 statements.rare_matches(term), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS
             )
         except TimeoutError:
-            return None
+            raise SearchTooSlow from None
         page = _page(found)
         return page if page.total.items <= EXACT_MATCHES else None
 
     async def walk(self, term: SearchTerm, *, after: int, offset: int, limit: int, rows: int) -> EmployeePage:
         """Matches among the next `rows` employees, of a total that a walk cannot know."""
-        found = await self._reads.fetch(statements.walk(term), term.pattern, after, rows, offset, limit)
+        found = await self._searches.fetch(statements.walk(term), term.pattern, after, rows, offset, limit)
         employees = [dict(row) for row in found]
         if len(employees) == limit:
             return EmployeePage(employees, Total(0))
-        last_seen_and_next = await self._reads.fetch(statements.WALK_END, after, rows - 1)
+        last_seen_and_next = await self._searches.fetch(statements.WALK_END, after, rows - 1)
         resume_after = last_seen_and_next[0]["id"] if len(last_seen_and_next) == 2 else None
         return EmployeePage(employees, Total(0), resume_after)
 
@@ -118,6 +130,15 @@ class EmployeeListing:
         if offset:
             return _page(await self._reads.fetch(statements.AT_OFFSET, offset, limit))
         return _page(await self._reads.fetch(statements.AFTER, after, limit))
+
+
+def _walked_total(found: EmployeePage, estimate: int, *, after: int, offset: int, limit: int) -> Total:
+    seen = offset + len(found.employees)
+    saw_all = not after and found.resume_after is None and len(found.employees) < limit
+    # A page beyond the last match does not tell how far.
+    if saw_all and (found.employees or not offset):
+        return Total(seen)
+    return Total(max(estimate, seen), is_estimate=True)
 
 
 def _page(found: Sequence[asyncpg.Record]) -> EmployeePage:

@@ -1,11 +1,14 @@
 """Connections for single reading statements: one round trip each, prepared once a connection, in no transaction.
 
 They go to asyncpg directly, because a page of employees takes less time than what a session around it would cost.
+Lists and searches have a pool each, so that no list waits behind searches.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -35,9 +38,12 @@ _GONE: Final = (
 
 
 class ReadPool:
-    """At most so many connections as the settings say, made when they are needed."""
+    """At most so many `connections`, made when they are needed, and as many turns at them: `turn` comes before `fetch`.
 
-    def __init__(self, settings: ApiSettings) -> None:
+    At most `longest_line` wait for a turn, if that is given.
+    """
+
+    def __init__(self, settings: ApiSettings, *, connections: int, longest_line: int | None = None) -> None:
         self._url = settings.database_url.get_secret_value()
         self._timeout_seconds = settings.database_pool_timeout_seconds
         # A server that says nothing for so long is given up.
@@ -49,40 +55,50 @@ class ReadPool:
             "statement_timeout": f"{int(settings.statement_timeout_seconds * 1000)}",
         }
         self._idle: list[asyncpg.Connection] = []
-        self._free = asyncio.Semaphore(settings.database_pool_size)
+        self._turns = asyncio.Semaphore(connections)
+        self._longest_line = longest_line
+        self._in_line = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For one statement after the other. Raises `PoolTimeout` when none comes in time, or the line is full."""
+        await self._wait_for_a_turn()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def fetch(
         self, statement: str, *arguments: Any, timeout_seconds: float | None = None
     ) -> list[asyncpg.Record]:
-        """Its rows. Raises `PoolTimeout` when all connections stay in use, and `TimeoutError` when its own time is over
-        or the database says nothing.
-        """
-        await self._wait_for_a_connection()
-        try:
-            if self._idle:
-                try:
-                    return await self._fetch_on(self._idle.pop(), statement, arguments, timeout_seconds)
-                except _GONE:
-                    # The database was restarted, say: the others that waited are gone with it.
-                    self._drop_idle()
-            return await self._fetch_on(await self._connect(), statement, arguments, timeout_seconds)
-        finally:
-            self._free.release()
+        """Its rows. Raises `TimeoutError` when its own time is over, or the database says nothing."""
+        if self._idle:
+            try:
+                return await self._fetch_on(self._idle.pop(), statement, arguments, timeout_seconds)
+            except _GONE:
+                # The database was restarted, say: the others that waited are gone with it.
+                self._drop_idle()
+        return await self._fetch_on(await self._connect(), statement, arguments, timeout_seconds)
 
     async def close(self) -> None:
         """Nothing may be running any more."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(connection.close(timeout=1) for connection in idle), return_exceptions=True)
 
-    async def _wait_for_a_connection(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
+    async def _wait_for_a_turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
             return
+        if self._in_line == self._longest_line:
+            raise PoolTimeout("too many wait for a connection already")
+        self._in_line += 1
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._free.acquire()
+                await self._turns.acquire()
         except TimeoutError:
             raise PoolTimeout("all connections for reading are in use") from None
+        finally:
+            self._in_line -= 1
 
     async def _fetch_on(
         self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None

@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
@@ -13,11 +13,12 @@ from api_service.employees.dependencies import EmployeeListingDep
 from api_service.employees.documents import EmployeeDocument, delete_employee
 from api_service.employees.export import export_csv
 from api_service.employees.listing import PageTooDeep
-from api_service.employees.search_term import parse_search_term
+from api_service.employees.search_term import SearchTerm, TermTooVague, parse_search_term
 from api_service.http.csv_download import stream_csv
 from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import EngineDep
 from api_service.http.direct_route import DirectRoute
+from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_response import json_response
 from api_service.http.pagination import PAGING_PARAMETERS, Listing, PagingDep, plain_paging
 from api_service.http.problems import Problem, ProblemCode, problem_responses
@@ -31,7 +32,8 @@ SearchText = Annotated[
     Query(
         alias="searchTerm",
         description=f"Part of {' or '.join(field.name for field in SEARCHED)}, in any case. One or two characters that "
-        "begin with a letter or digit are looked for at the start of words only. `%`, `_` and `\\` mean themselves.",
+        "begin with a letter or digit are looked for at the start of words only, and any other term needs a letter or "
+        "digit after its first character. `%`, `_` and `\\` mean themselves.",
         examples=["asha"],
     ),
 ]
@@ -49,23 +51,27 @@ class EmployeeKey(NamedTuple):
     operation_id="listEmployees",
     response_model=Listing[EmployeeDocument],
     responses=problem_responses(
-        ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.PAGE_TOO_DEEP, ProblemCode.DATABASE_BUSY
+        ProblemCode.INVALID_REQUEST,
+        ProblemCode.INVALID_CURSOR,
+        ProblemCode.PAGE_TOO_DEEP,
+        ProblemCode.SEARCH_TERM_TOO_VAGUE,
+        ProblemCode.DATABASE_BUSY,
     ),
 )
-async def get_employees(listing: EmployeeListingDep, paging: PagingDep, search_text: SearchText = "") -> Response:
+async def get_employees(
+    request: Request, listing: EmployeeListingDep, paging: PagingDep, search_text: SearchText = ""
+) -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
     A search that has looked at a million rows answers what it found by then, be it less than `limit`; `nextCursor`
     goes on from there.
     """
     after = paging.after(EmployeeKey)
+    term = _searched_term(search_text)
+    finding = listing.page(term, after=after.id if after else 0, offset=paging.offset, limit=paging.limit + 1)
     try:
-        page = await listing.page(
-            parse_search_term(search_text),
-            after=after.id if after else 0,
-            offset=paging.offset,
-            limit=paging.limit + 1,
-        )
+        # Who types on gives up one search for the next: it leaves the line. A plain list is through before it could.
+        page = await (finding if term is None else cancel_on_disconnect(request, finding))
     except PageTooDeep:
         detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
         raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
@@ -84,12 +90,12 @@ async def get_employees(listing: EmployeeListingDep, paging: PagingDep, search_t
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/csv": {}}, "description": "UTF-8, with a header line"},
-        **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.DATABASE_BUSY),
+        **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.SEARCH_TERM_TOO_VAGUE, ProblemCode.DATABASE_BUSY),
     },
 )
 async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText = "") -> Response:
     """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    return await stream_csv(export_csv(listing, parse_search_term(search_text)), "employees.csv")
+    return await stream_csv(export_csv(listing, _searched_term(search_text)), "employees.csv")
 
 
 @router.get(
@@ -120,6 +126,14 @@ async def remove_employee(engine: EngineDep, employee_id: EmployeeId) -> Respons
     if not deleted:
         raise _unknown_employee()
     return Response(status_code=204)
+
+
+def _searched_term(text: str) -> SearchTerm | None:
+    try:
+        return parse_search_term(text)
+    except TermTooVague:
+        detail = "Add a letter or digit to the search term, after its first character: punctuation alone fits too many."
+        raise Problem(ProblemCode.SEARCH_TERM_TOO_VAGUE, detail) from None
 
 
 def _unknown_employee() -> Problem:

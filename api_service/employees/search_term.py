@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
@@ -12,10 +13,10 @@ from shared.database.tables import SEARCH_TEXT, SEARCHED
 # No value that is searched is longer, so a longer term matches nothing.
 MAX_TERM_LENGTH: Final = max(field.rule.limit for field in SEARCHED)
 
-# The start of the text, or any ASCII character that is no letter and no digit; among them the newline that parts
-# name and email. A class of few characters, because pg_trgm gives up on large ones such as [^[:alnum:]].
-_WORD_START: Final = r"(^|[\n !\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~])"
-
+# Where a word starts: at the start of the text, or after one of these, all ASCII characters that are no letter and no
+# digit; among them the newline that parts name and email. A class of few characters, because pg_trgm gives up on large
+# ones such as [^[:alnum:]].
+_WORD_BORDERS: Final = "\n !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 # So many trigrams are looked up for a term that has more: few rows have them all and not the term, and each further one
 # costs as much as each of these.
@@ -35,8 +36,8 @@ class LookupPart(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
-    """A test of a text, `{}`, whose `$1` is `pattern`. What has `trigrams` is found sooner by looking for rows that
-    have some of those, and holding only these rows to the test.
+    """A test of a text, `{0}`, whose `$1` is `pattern`; `indexed_test` says the same so that an index answers it. What
+    has `trigrams` is found sooner by looking for rows that have some of those, and holding only these rows to the test.
 
     A term matches, whatever its case, inside the name or inside the email. One of one or two characters that begins
     with a letter or digit matches only where a word starts: at the start of the name or email, or after an ASCII
@@ -47,6 +48,7 @@ class SearchTerm:
     pattern: str
     lookup_part: LookupPart = LookupPart.EITHER
     trigrams: tuple[str, ...] = ()
+    indexed_test: str = field(kw_only=True)
 
     @property
     def condition(self) -> str:
@@ -54,26 +56,52 @@ class SearchTerm:
         return self.test.format(SEARCH_TEXT)
 
 
-_CONTAINS: Final = "{} LIKE lower($1::text)"
-_STARTS_A_WORD: Final = "{} ~ lower($1::text)"
+class TermTooVague(Exception):
+    """A term in which no index can look: with it every employee would have to be read."""
+
+
+def _escaped(text: str) -> str:
+    """To mean itself, both in a regular expression and in LIKE."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def _literal(text: str) -> str:
+    """As SQL, in a test."""
+    return "'" + text.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
+
+
+_CONTAINS: Final = "{0} LIKE lower($1::text)"
+_STARTS_A_WORD: Final = f"{{0}} ~ ({_literal(f'(^|[{_escaped(_WORD_BORDERS)}])')} || lower($1::text))"
+_STARTS_A_WORD_BY_LIKE: Final = " OR ".join(
+    f"{{0}} LIKE {_literal(before)} || lower($1::text) || '%'"
+    for before in ["", *(f"%{_escaped(border)}" for border in _WORD_BORDERS)]
+)
+# In a regular expression pg_trgm sees no character behind this one.
+_LAST_OF_REGULAR_EXPRESSIONS: Final = "\u07ff"
 # The parameter is there, so that every test is run alike.
 _NOTHING: Final = "lower($1::text) IS NULL"
 
 
 def parse_search_term(text: str) -> SearchTerm | None:
-    """None when there is nothing but white space: no search at all."""
+    """None when there is nothing but white space: no search at all. Raises `TermTooVague`."""
     term = text.strip()
     if not term:
         return None
     if len(term) > MAX_TERM_LENGTH or any(character in term for character in "\0\n\r"):
         # Stored values have no such characters; the index's newline must not be found either.
-        return SearchTerm(_NOTHING, "")
-    if len(term) <= 2 and term[0].isalnum():
-        return SearchTerm(_STARTS_A_WORD, _WORD_START + re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", term))
+        return SearchTerm(_NOTHING, "", indexed_test=_NOTHING)
+    if len(term) <= 2 and _is_letter_or_digit(term[0]):
+        by_like = max(term.lower()) > _LAST_OF_REGULAR_EXPRESSIONS
+        return SearchTerm(
+            _STARTS_A_WORD, _escaped(term), indexed_test=_STARTS_A_WORD_BY_LIKE if by_like else _STARTS_A_WORD
+        )
+    if not any(map(_is_letter_or_digit, term[1:])):
+        # A trigram is three characters of a word or, at its edges, fewer; a lone first one may be a word's last.
+        raise TermTooVague
     part = _lookup_part(term)
     looked_up = term.partition("@")[0] if part is LookupPart.LOCAL_PART else term
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%"
-    return SearchTerm(_CONTAINS, pattern, part, _distinct_trigrams(looked_up))
+    return SearchTerm(_CONTAINS, pattern, part, _distinct_trigrams(looked_up), indexed_test=_CONTAINS)
 
 
 def _lookup_part(term: str) -> LookupPart:
@@ -81,7 +109,12 @@ def _lookup_part(term: str) -> LookupPart:
     if not at_sign or not domain or "@" in domain:
         return LookupPart.EITHER
     # Any letter or digit but a lone first one makes a trigram, with the end of its word.
-    return LookupPart.LOCAL_PART if any(character.isalnum() for character in local_part[1:]) else LookupPart.DOMAIN
+    return LookupPart.LOCAL_PART if any(map(_is_letter_or_digit, local_part[1:])) else LookupPart.DOMAIN
+
+
+def _is_letter_or_digit(character: str) -> bool:
+    """As pg_trgm sees it, for which other numbers, such as `²` and `½`, are punctuation."""
+    return character.isalnum() and unicodedata.category(character) != "No"
 
 
 def _distinct_trigrams(term: str) -> tuple[str, ...]:

@@ -100,8 +100,10 @@ def _lookups(term: SearchTerm) -> list[str]:
         local_part = f"{NAME_AND_LOCAL_PART} LIKE {_LOCAL_PART} || '@%'"
         return [" AND ".join([*(trigrams or [local_part]), term.condition])]
     unindexed = term.test.format(_UNINDEXED)
-    in_name_or_local_part = [*trigrams, unindexed] if trigrams else [term.test.format(NAME_AND_LOCAL_PART)]
-    domain = f"domain LIKE {_DOMAIN}" if term.lookup_part is LookupPart.DOMAIN else term.test.format("domain")
+    in_name_or_local_part = (
+        [*trigrams, unindexed] if trigrams else [f"({term.indexed_test.format(NAME_AND_LOCAL_PART)})"]
+    )
+    domain = f"domain LIKE {_DOMAIN}" if term.lookup_part is LookupPart.DOMAIN else term.indexed_test.format("domain")
     in_domain = f"{EMAIL_DOMAIN} = ANY (ARRAY(SELECT domain FROM email_domains WHERE {domain}))"
     return [" AND ".join(in_name_or_local_part), f"{in_domain} AND {term.condition} AND NOT ({unindexed})"]
 

@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from api_service.employees import statements
+from api_service.employees.read_pool import ReadPool
 from shared.database.engine import DATABASE_ERRORS
 from shared.service.telemetry import describe_error
 
@@ -37,11 +38,12 @@ class TrigramShares:
         percent = min(100.0, 100 * SAMPLED_EMPLOYEES / max(employees, 1))
         self._counts = {row["trigram"]: row["count"] for row in await fetch(statements.TRIGRAM_SAMPLE, percent)}
 
-    async def keep_sampling(self, fetch: Fetch) -> None:
+    async def keep_sampling(self, searches: ReadPool) -> None:
         """Until cancelled. A database that is away is tried again the next time."""
         while True:
             try:
-                await self.sample(fetch)
+                async with searches.turn():
+                    await self.sample(searches.fetch)
             except (*DATABASE_ERRORS, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("trigrams not sampled", **describe_error(error))
             await asyncio.sleep(SAMPLE_SECONDS)

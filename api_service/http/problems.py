@@ -15,6 +15,7 @@ class ProblemCode(StatusCode):
     INVALID_REQUEST = "invalid_request", 422, "A parameter, header or body is not as described"
     INVALID_CURSOR = "invalid_cursor", 422, "The cursor belongs to another list or other filters"
     PAGE_TOO_DEEP = "page_too_deep", 422, "The page is too far into a search: follow nextCursor instead"
+    SEARCH_TERM_TOO_VAGUE = "search_term_too_vague", 422, "The search term has no letter or digit to look for"
     MALFORMED_FORM = "malformed_form", 400, "The multipart body is broken or ends too early"
     MISSING_FILE = "missing_file", 422, "The form has no file in the field employee_data"
     SEVERAL_FILES = "several_files", 422, "The form has more than one file"

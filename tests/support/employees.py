@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,11 +40,22 @@ async def insert_employees(database: asyncpg.Connection, people: Sequence[Person
     await database.execute("VACUUM ANALYZE employees")
 
 
+def is_vague(term: str) -> bool:
+    """Whether it is refused: no letter or digit but a lone first one, before more than one other character."""
+    wanted = term.strip()
+    at = [place for place, each in enumerate(wanted) if is_letter_or_digit(each)]
+    return not at or (at == [0] and len(wanted) > 2)
+
+
+def is_letter_or_digit(character: str) -> bool:
+    return unicodedata.category(character) in {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl"}
+
+
 def matches(term: str, person: Person) -> bool:
     """The contract, word for word: contains, whatever the case; one or two characters at the start of words."""
     wanted = _lower(term.strip())
     fields = (_lower(person.name), _lower(person.email))
-    if len(wanted) <= 2 and wanted[0].isalnum():
+    if len(wanted) <= 2 and is_letter_or_digit(wanted[0]):
         return any(_starts_a_word(wanted, field) for field in fields)
     return any(wanted in field for field in fields)
 

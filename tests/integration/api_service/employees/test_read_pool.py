@@ -29,17 +29,26 @@ async def proxy(database_url: str) -> AsyncIterator[TcpProxy]:
 
 
 @contextlib.asynccontextmanager
-async def pool(settings: ApiSettings, **own: Any) -> AsyncIterator[ReadPool]:
-    reads = ReadPool(settings.model_copy(update=own))
+async def pool(
+    settings: ApiSettings, connections: int, longest_line: int | None = None, **own: Any
+) -> AsyncIterator[ReadPool]:
+    settings = settings.model_copy(update=own)
+    reads = ReadPool(settings, connections=connections, longest_line=longest_line)
     async with asyncio.timeout(DEADLINE_SECONDS):
         yield reads
     await reads.close()
 
 
+async def fetch(reads: ReadPool, statement: str) -> None:
+    async with reads.turn():
+        await reads.fetch(statement)
+
+
 @contextlib.asynccontextmanager
-async def impatient_pool(settings: ApiSettings, proxy: TcpProxy, **own: Any) -> AsyncIterator[ReadPool]:
+async def impatient_pool(settings: ApiSettings, proxy: TcpProxy, connections: int) -> AsyncIterator[ReadPool]:
     patience = {"database_answer_timeout_seconds": 0.5, "statement_timeout_seconds": 0.5}
-    async with pool(settings, database_url=SecretStr(proxy.url), **patience, **own) as reads:
+    settings = settings.model_copy(update={"database_url": SecretStr(proxy.url), **patience})
+    async with pool(settings, connections) as reads:
         yield reads
 
 
@@ -56,7 +65,7 @@ async def sessions(database: asyncpg.Connection, condition: str = "true") -> int
 async def test_silent_database_costs_the_timeout_and_the_connection(
     settings: ApiSettings, proxy: TcpProxy, database: asyncpg.Connection
 ) -> None:
-    async with impatient_pool(settings, proxy, database_pool_size=1) as reads:
+    async with impatient_pool(settings, proxy, connections=1) as reads:
         await reads.fetch("SELECT 1")
         proxy.stall()
         with pytest.raises(TimeoutError):
@@ -73,7 +82,7 @@ async def test_silent_database_costs_the_timeout_and_the_connection(
 async def test_one_statement_finds_out_that_connections_died_without_a_word_and_the_next_are_spared(
     settings: ApiSettings, proxy: TcpProxy
 ) -> None:
-    async with impatient_pool(settings, proxy, database_pool_size=3) as reads:
+    async with impatient_pool(settings, proxy, connections=3) as reads:
         await asyncio.gather(*(reads.fetch("SELECT pg_sleep(0.1)") for _ in range(3)))
         proxy.forget()
         with pytest.raises(TimeoutError):
@@ -84,7 +93,7 @@ async def test_one_statement_finds_out_that_connections_died_without_a_word_and_
 async def test_database_that_falls_silent_while_a_statement_is_cancelled_is_given_up(
     settings: ApiSettings, proxy: TcpProxy
 ) -> None:
-    async with impatient_pool(settings, proxy, database_pool_size=1) as reads:
+    async with impatient_pool(settings, proxy, connections=1) as reads:
         await reads.fetch("SELECT 1")
         proxy.stall()
         with pytest.raises(TimeoutError):
@@ -106,11 +115,11 @@ async def test_statement_that_nobody_waits_for_is_ended_and_its_connection_used_
     async def nothing_runs() -> bool:
         return await sessions(database, "state = 'active'") == 0
 
-    async with pool(settings, database_pool_size=1) as reads:
+    async with pool(settings, connections=1) as reads:
         for _ in range(times):
-            slow = asyncio.create_task(reads.fetch(SLOW))
+            slow = asyncio.create_task(fetch(reads, SLOW))
             await eventually(it_runs)
-            waiting = asyncio.create_task(reads.fetch("SELECT 1"))
+            waiting = asyncio.create_task(fetch(reads, "SELECT 1"))
             await asyncio.sleep(0)
             slow.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -123,15 +132,26 @@ async def test_statement_that_nobody_waits_for_is_ended_and_its_connection_used_
 async def test_whoever_stops_waiting_for_a_connection_takes_none(
     settings: ApiSettings, database: asyncpg.Connection
 ) -> None:
-    async with pool(settings, database_pool_size=1, database_pool_timeout_seconds=0.1) as reads:
-        slow = asyncio.create_task(reads.fetch(SLOW))
+    async with pool(settings, connections=1, database_pool_timeout_seconds=0.1) as reads:
+        slow = asyncio.create_task(fetch(reads, SLOW))
         await asyncio.sleep(0)
         with pytest.raises(PoolTimeout):
-            await reads.fetch("SELECT 1")
-        waiting = asyncio.create_task(reads.fetch("SELECT 1"))
+            await fetch(reads, "SELECT 1")
+        waiting = asyncio.create_task(fetch(reads, "SELECT 1"))
         await asyncio.sleep(0)
         waiting.cancel()
         slow.cancel()
         await asyncio.gather(waiting, slow, return_exceptions=True)
-        await reads.fetch("SELECT 1")
+        await fetch(reads, "SELECT 1")
         assert await sessions(database) <= 1
+
+
+async def test_line_has_an_end(settings: ApiSettings) -> None:
+    async with pool(settings, connections=1, longest_line=2, database_pool_timeout_seconds=60) as reads:
+        async with reads.turn():
+            waiting = [asyncio.create_task(fetch(reads, "SELECT 1")) for _ in range(2)]
+            await asyncio.sleep(0)
+            with pytest.raises(PoolTimeout):
+                await fetch(reads, "SELECT 1")
+        await asyncio.gather(*waiting)
+        await fetch(reads, "SELECT 1")

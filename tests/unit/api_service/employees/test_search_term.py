@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api_service.employees.search_term import LookupPart, parse_search_term
+from api_service.employees.search_term import LookupPart, TermTooVague, parse_search_term
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,23 @@ def test_term_is_looked_up_by_the_part_that_has_trigrams(text: str, part: Lookup
     assert term.lookup_part is part
 
 
-def test_trigrams_of_a_term_with_an_at_sign_are_of_its_place() -> None:
+def test_trigrams_of_a_term_with_an_at_sign_are_of_its_lookup_part() -> None:
     term = parse_search_term("christopher@two.example")
     assert term is not None
     assert {"chr", "her"} <= set(term.trigrams)
     assert "two" not in term.trigrams
+
+
+@pytest.mark.parametrize(
+    "text", ["%%%", "-", ".", "@", "+", "...", "@@", " ' ", "½", "²³", "😀", "’", "a--", "s@-", "é.."]
+)
+def test_term_without_a_trigram_is_refused(text: str) -> None:
+    with pytest.raises(TermTooVague):
+        parse_search_term(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["o'", "7%", "a", "李", "é", "-a", "@f", "+1", "a--b", "李明", "明.", "\0", "\n\0", "٣"]
+)
+def test_term_with_a_letter_or_digit_is_looked_up(text: str) -> None:
+    assert parse_search_term(text) is not None
