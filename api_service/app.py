@@ -36,6 +36,7 @@ from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
+from shared.version import VERSION
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPI(
         title="Rollcall",
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
-        version="0.1.0",
+        version=VERSION,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,

@@ -25,6 +25,7 @@ from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.probes import probe_router
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging, describe_error
+from shared.version import VERSION
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -78,7 +79,12 @@ def create_app() -> FastAPI:
 
     # Probes and metrics alone need no pages that describe them.
     app = FastAPI(
-        title="Rollcall consumer", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_FASTAPI_TELEMETRY
+        title="Rollcall consumer",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_FASTAPI_TELEMETRY,
     )
     app.include_router(probe_router({"consuming": deliveries.is_consuming, "database": database_answers}))
     return app

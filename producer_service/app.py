@@ -25,6 +25,7 @@ from shared.service.graceful_exit import end_with_status_0
 from shared.service.probes import probe_router
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
+from shared.version import VERSION
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,12 @@ def create_app() -> FastAPI:
         return True
 
     app = FastAPI(
-        title="Rollcall producer", lifespan=lifespan, docs_url=None, redoc_url=None, telemetry=NO_FASTAPI_TELEMETRY
+        title="Rollcall producer",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_FASTAPI_TELEMETRY,
     )
     register_problem_handlers(app)
     app.include_router(request_router(singles))

@@ -1,0 +1,3 @@
+"""The version of all services, which are released together."""
+
+VERSION = "0.2.0"
