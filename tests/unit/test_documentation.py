@@ -37,7 +37,9 @@ def test_no_setting_is_documented_that_is_gone() -> None:
         for settings in (ApiSettings, ProducerSettings, ConsumerSettings)
         for row in documentation.settings_rows(settings)
     }
-    assert set(re.findall(r"^\| `(ROLLCALL_\w+)`", OPERATIONS, re.MULTILINE)) == known
+    # What Compose alone reads has a table of its own above.
+    settings_section = OPERATIONS.partition("\n## Settings\n")[2]
+    assert set(re.findall(r"^\| `(ROLLCALL_\w+)`", settings_section, re.MULTILINE)) == known
 
 
 @pytest.mark.parametrize("settings", [ApiSettings, ProducerSettings, ConsumerSettings])
