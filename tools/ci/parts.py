@@ -73,7 +73,9 @@ INTEGRATION = (
     _integration("lease queues", "api_service/lease_queues"),
 )
 ACCEPTANCE = (
-    _acceptance("same end", "same_end", "same_emails", "failing_rows", "fair_share", "private_logs", "checker"),
+    _acceptance(
+        "same end", "same_end", "same_emails", "older_forms", "failing_rows", "fair_share", "private_logs", "checker"
+    ),
     _acceptance("processes", "killed_api", "killed_processes", "sleeping_processes", "shutdown_and_scaling"),
     _acceptance("database", "database_away", "database_sessions"),
     _acceptance("files and clients", "stored_file_faults", "upload_store_faults", "clients_that_hang_up"),
