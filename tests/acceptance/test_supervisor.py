@@ -51,7 +51,7 @@ def _is_well(folder: Path) -> bool:
     return file.exists() and Endpoints(**json.loads(file.read_text())).all_ready()
 
 
-def test_each_process_restarts_when_dead_after_kill_9_and_sigterm_ends_all_of_them(
+def test_each_process_comes_back_after_kill_9_and_sigterm_ends_all_of_them(
     supervisor: psutil.Popen, tmp_path: Path
 ) -> None:
     _wait_until(lambda: _is_well(tmp_path), "the system is up")

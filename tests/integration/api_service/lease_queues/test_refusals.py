@@ -177,7 +177,7 @@ async def test_queues_and_messages_are_listed_page_by_page(api: httpx2.AsyncClie
     assert (await api.get("/v1/queues/a")).json()["oldestAgeSeconds"] > 0
 
 
-async def test_a_database_that_is_away_is_a_503_and_restarts_when_dead(settings: ApiSettings) -> None:
+async def test_a_database_that_is_away_is_a_503_and_comes_back(settings: ApiSettings) -> None:
     async with tcp_proxy(settings.database_url.get_secret_value()) as proxy:
         behind = ApiSettings.model_validate({**settings.model_dump(), "database_url": proxy.url})
         async with running_api(behind) as api:

@@ -118,7 +118,7 @@ async def test_a_message_that_nobody_told_of_is_found_within_a_second_or_so(
     assert at - begin < 3
 
 
-async def test_a_lost_listener_restarts_when_dead_by_itself(
+async def test_a_lost_listener_comes_back_by_itself(
     api: httpx2.AsyncClient, other_api: httpx2.AsyncClient, database: asyncpg.Connection
 ) -> None:
     await eventually(lambda: _are_listening(database, 2))

@@ -129,7 +129,7 @@ async def test_an_upload_that_is_not_finished_cannot_be_deleted(
     assert (await api.get(f"/v1/uploads/{upload_id}")).status_code == 200
 
 
-async def test_the_file_restarts_when_dead_byte_for_byte_under_its_name(api: httpx2.AsyncClient) -> None:
+async def test_the_file_comes_back_byte_for_byte_under_its_name(api: httpx2.AsyncClient) -> None:
     content = SMALL_CSV + 'Zoë,"Say ""hi""",1234567,z@example.com\r\n'.encode("cp1252") * 20_000
     upload = (await send(api, content, filename='naïve "list".csv')).json()
     answer = await api.get(f"/v1/uploads/{upload['id']}/file")

@@ -40,7 +40,7 @@ async def running_upload(add_upload: AddUpload, database: asyncpg.Connection) ->
     return upload_id
 
 
-async def test_chunk_at_its_delivery_limit_restarts_when_dead_as_a_new_message_without_its_past(
+async def test_chunk_at_its_delivery_limit_comes_back_as_a_new_message_without_its_past(
     engine: AsyncEngine, settings: ProducerSettings, broker: Broker, running_upload: uuid.UUID
 ) -> None:
     request = chunk(running_upload, rows(2))

@@ -138,7 +138,7 @@ async def test_holders_that_die_without_progress_are_counted_and_progress_forgiv
     assert fruitless == [0, 1, 2, 3, 0, 1]
 
 
-async def test_holder_that_let_go_or_restarts_when_dead_has_not_died(
+async def test_holder_that_let_go_or_comes_back_has_not_died(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:
     upload_id = await add_upload()

@@ -71,7 +71,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 @settings(derandomize=True, deadline=None, max_examples=600)
 @given(tables(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
-def test_what_csv_writer_writes_restarts_when_dead_the_same(table: Table, encoding: str) -> None:
+def test_what_csv_writer_writes_comes_back_the_same(table: Table, encoding: str) -> None:
     content = table.text.encode(encoding)
     assert (judge(content).delimiter, judge(content).encoding) == (table.delimiter, encoding)
     records = read(content)
@@ -82,7 +82,7 @@ def test_what_csv_writer_writes_restarts_when_dead_the_same(table: Table, encodi
 
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(tables())
-def test_a_table_with_escaped_formulas_restarts_when_dead_as_the_reader_gave_it_first(table: Table) -> None:
+def test_a_table_with_escaped_formulas_comes_back_as_the_reader_gave_it_first(table: Table) -> None:
     delivered = [list(map(unescape_formula, row)) for row in table.rows]
     escaped = [list(map(escape_formula, row)) for row in delivered]
     report = Table(escaped, table.delimiter, table.line_end, csv.QUOTE_ALL)
