@@ -20,6 +20,7 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
+from shared.database.server_log import warn_if_it_quotes_rows
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
@@ -53,6 +54,7 @@ def create_app() -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
+        await warn_if_it_quotes_rows(engine)
         collect_seldom()
         consuming = asyncio.create_task(deliveries.subscription.run(), name="deliveries")
         background = [

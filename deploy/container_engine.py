@@ -29,6 +29,13 @@ def remove_container(identifier: str) -> None:
     _output(["docker", "rm", "--force", "--volumes", identifier])
 
 
+def log_of(identifier: str) -> str:
+    """What a container has written to both its outputs. Raises CalledProcessError."""
+    command = ["docker", "logs", identifier]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, timeout=30)
+    return done.stdout.decode(errors="replace")
+
+
 def _output(command: list[str]) -> str | None:
     if shutil.which("docker") is None:
         return None

@@ -24,7 +24,13 @@ from deploy.local import debian_packages
 from deploy.program import Program, as_account, free_port
 
 USER = "rollcall"
+# Else Postgres logs the row behind every error (DETAIL: Key (lower(email))=(…)), and the values of a slow statement.
+LOG_WITHOUT_ROWS = {
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+}
 POSTGRES_SETTINGS = {
+    **LOG_WITHOUT_ROWS,
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # a socket's path may have 107 bytes, a checkout's path has no such limit
     "shared_buffers": "256MB",

@@ -1,16 +1,26 @@
-"""P8: whatever goes wrong, no log line holds a word of what was uploaded or searched for."""
+"""P8: whatever goes wrong, no log line, ours or a server's, holds a word of what was uploaded or searched for."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.acceptance.conftest import MixedUpload
+import httpx2
+import pytest
+
+from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
+from tests.support import servers as test_servers
+from tests.support.broker import open_broker
 from tests.support.failpoint_settings import CONSUMER, killing_consumer
 from tests.support.mixed_file import HEADER, person
-from tests.support.services import Services
-from tests.support.system import System
+from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.own_postgres import own_postgres
+from tests.support.servers import Servers
+from tests.support.services import Backends, Services
+from tests.support.system import UPLOAD, System
+from tests.support.waiting import eventually
 
 # A database that refuses some rows, and quotes them in its error and in the error's detail.
 REFUSE_AND_QUOTE = """
@@ -21,6 +31,8 @@ REFUSE_AND_QUOTE = """
     CREATE TRIGGER refuse BEFORE INSERT ON employees FOR EACH ROW WHEN (NEW.email LIKE '%.4001@%')
         EXECUTE FUNCTION refuse();
 """
+# Postgres quotes the whole row in the detail of such an error.
+REFUSE_BY_CONSTRAINT = "ALTER TABLE employees ADD CONSTRAINT unwelcome CHECK (email NOT LIKE '%.4001@%')"
 SEARCH_TERM = "searched-for"
 # Shorter ones stand in logs by chance.
 SHORTEST = 6
@@ -54,6 +66,54 @@ async def test_logs_of_a_run_with_every_kind_of_failure_hold_no_employee_and_no_
     leaked = [value for value in _values(mixed.file) if value in logs]
     assert leaked == []
     assert SEARCH_TERM not in logs
+
+
+@pytest.fixture
+def rabbit(servers: Servers, tmp_path: Path) -> Iterator[OwnBroker]:
+    with own_broker(servers.kind, tmp_path) as broker:
+        yield broker
+
+
+@pytest.mark.fault(29)
+async def test_logs_of_postgres_and_rabbitmq_hold_no_employee_and_no_search_term(
+    servers: Servers, rabbit: OwnBroker, mixed: MixedUpload, upload_store_url: str, tmp_path: Path
+) -> None:
+    amqp_url = await test_servers.create_vhost(rabbit.instead_of(servers))
+    async with own_postgres(servers.kind, tmp_path) as postgres:
+        await test_servers.execute(postgres.url, REFUSE_BY_CONSTRAINT)
+        backends = Backends(postgres.url, amqp_url, upload_store_url)
+        async with (
+            Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services,
+            open_broker(amqp_url) as broker,
+            httpx2.AsyncClient(base_url=services.api_url, timeout=120) as client,
+        ):
+            doomed = services.launch("consumer_service", killing_consumer("consumer.inside_transaction", after=3))
+            services.launch("producer_service")
+            await services.start("api_service")
+            with mixed.file.open("rb") as content:
+                sent = await client.post(
+                    UPLOAD, files={"employee_data": ("mixed.csv", content)}, data={"onDuplicate": mixed.mode}
+                )
+            await doomed.ended(seconds=60)
+            await doomed.restart({CONSUMER: ""})
+            await broker.request(json.dumps({"kind": "chunk", "rows": [person(1)]}).encode())
+
+            async def is_finished() -> bool:
+                upload = (await client.get(f"/v1/uploads/{sent.json()['id']}")).json()
+                return upload["finishedAt"] is not None and upload["rejectedBy"].get("internal_error", 0) >= 1
+
+            await eventually(is_finished, seconds=90)
+            await client.get("/v1/employees", params={"searchTerm": SEARCH_TERM})
+            for service in services.all:
+                await service.terminate()
+        # In this order a run says first whether the errors happened at all.
+        log = postgres.log().lower()
+        assert "duplicate key value violates" in log
+        assert "violates check constraint" in log
+        assert "client unexpectedly closed tcp connection" in rabbit.log().lower()
+        log += rabbit.log().lower()
+    assert [value for value in _values(mixed.file) if value in log] == []
+    assert SEARCH_TERM not in log
 
 
 async def _upload_a_file_that_is_refused(system: System) -> None:

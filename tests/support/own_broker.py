@@ -56,6 +56,10 @@ class OwnBroker(ABC):
         """The output of `rabbitmqctl`. Raises CalledProcessError."""
         return await asyncio.to_thread(self._ctl, *words)
 
+    @abstractmethod
+    def log(self) -> str:
+        """What the broker has logged."""
+
     @property
     @abstractmethod
     def is_running(self) -> bool: ...
@@ -99,6 +103,9 @@ class _Container(OwnBroker):
     def remove(self) -> None:
         container_engine.remove_container(self._container)
 
+    def log(self) -> str:
+        return container_engine.log_of(self._container)
+
     @property
     def is_running(self) -> bool:
         return _output(["docker", "inspect", "--format={{.State.Running}}", self._container]) == "true"
@@ -126,6 +133,9 @@ class _Private(OwnBroker):
         self._program = rabbitmq.node
         self._log = folder / "own-broker.log"
         self._running: RunningProgram | None = None
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
 
     @property
     def is_running(self) -> bool:

@@ -70,6 +70,10 @@ class OwnPostgres(ABC):
         return True
 
     @abstractmethod
+    def log(self) -> str:
+        """What the server has logged."""
+
+    @abstractmethod
     def _start(self) -> None: ...
 
     @abstractmethod
@@ -83,10 +87,14 @@ class _Container(OwnPostgres):
         super().__init__(port, password)
         words = [f"--publish=127.0.0.1:{port}:5432", f"--label={LABEL}={own_label()}"]
         words += [f"--env=POSTGRES_USER={private_servers.USER}", f"--env=POSTGRES_PASSWORD={password}"]
-        self._container = _output("docker", "run", "--detach", *words, "postgres:17", "postgres", *_flags(settings))
+        flags = _flags({**private_servers.LOG_WITHOUT_ROWS, **settings})
+        self._container = _output("docker", "run", "--detach", *words, "postgres:17", "postgres", *flags)
 
     def remove(self) -> None:
         container_engine.remove_container(self._container)
+
+    def log(self) -> str:
+        return container_engine.log_of(self._container)
 
     def _start(self) -> None:
         _output("docker", "start", self._container)
@@ -106,6 +114,9 @@ class _Private(OwnPostgres):
     def remove(self) -> None:
         if self._running is not None and not self._running.has_ended():
             self._signal(signal.SIGKILL)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
 
     def _start(self) -> None:
         self._running = start(self._program, self._log)

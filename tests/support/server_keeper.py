@@ -27,6 +27,7 @@ from tests.support.servers import LABEL, RUNS, Servers, own_label, write_endpoin
 
 START_SECONDS = 120
 POSTGRES_SETTINGS = {
+    **private_servers.LOG_WITHOUT_ROWS,
     # Test data may be lost with the machine; tests about crashes of Postgres start one of their own.
     "fsync": "off",
     "full_page_writes": "off",

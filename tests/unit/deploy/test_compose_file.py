@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from api_service.settings import ApiSettings
 from consumer_service.settings import ConsumerSettings
 from deploy.checkout import CHECKOUT
+from deploy.local.private_servers import LOG_WITHOUT_ROWS
 from deploy.up import CONSUMERS
 from producer_service.settings import ProducerSettings
 from tests.support.documentation import operators_settings
@@ -26,6 +27,11 @@ def test_every_published_port_is_on_loopback_and_the_consumers_is_not_published(
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert "ports" not in SERVICES["consumer_service"]
     assert "container_name" not in SERVICES["consumer_service"]
+
+
+def test_the_log_of_postgres_quotes_no_rows_in_compose_as_in_the_local_mode() -> None:
+    command = SERVICES["postgres"]["command"]
+    assert {f"-c{name}={value}" for name, value in LOG_WITHOUT_ROWS.items()} <= set(command)
 
 
 @pytest.mark.parametrize("name", OURS)
