@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 # One connection for the transaction, one for careful mode's markers, one for the sweep and the probes.
 POOL_SIZE = 3
-DRAIN_SECONDS = 20
+UNWIND_SECONDS = 3
 SWEEP_SECONDS = 30
 
 
@@ -63,12 +63,13 @@ def create_app() -> FastAPI:
         ]
         yield
         deliveries.subscription.stop()
-        await asyncio.wait([consuming], timeout=DRAIN_SECONDS)
+        await asyncio.wait([consuming], timeout=settings.drain_seconds)
+        await deliveries.subscription.abandon(seconds=UNWIND_SECONDS)
+        await deliveries.close()
         await replies.drain(seconds=2)
         for task in (consuming, *background):
             task.cancel()
         await asyncio.gather(consuming, *background, return_exceptions=True)
-        await deliveries.close()
         await asyncio.gather(letters.close(), forgotten_letters.close(), reply_publisher.close())
         await engine.dispose()
         log.info("stopped")

@@ -64,6 +64,7 @@ T = TypeVar("T")
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
+FORGET_SECONDS = 3
 PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
 # Replies are sent in the background. A test that kills the consumer between reply and acknowledgement waits so long.
 REPLY_OUT_SECONDS = 10
@@ -199,8 +200,14 @@ class Deliveries:
         return self.subscription.is_subscribed
 
     async def close(self) -> None:
+        """Once no message is in hand: an end like this is no death, so no marker of ours may stand for one."""
         if self._resuming is not None:
             self._resuming.cancel()
+        try:
+            async with asyncio.timeout(FORGET_SECONDS):
+                await forget_own_markers(self._engine, self._consumer)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("own markers are left behind", **describe_error(error))
 
 
 def _delivery_number(message: AbstractIncomingMessage) -> int:

@@ -1,7 +1,7 @@
 """Marks in careful mode which consumer works on which row, so that a row that kills consumers can be found.
 
 A marker is committed before its row is touched and removed after, on a connection of its own. So a consumer that dies
-leaves one marker, at the row on which it died.
+leaves one marker, at the row on which it died; one that ends by itself takes its markers back.
 """
 
 from __future__ import annotations
@@ -92,6 +92,6 @@ async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid
 
 
 async def forget_own_markers(engine: AsyncEngine, consumer: uuid.UUID) -> None:
-    """Remove markers that a lost database connection left: this consumer did not die at those rows."""
+    """Remove what a lost connection or a cancelled delivery has left: this consumer did not die at those rows."""
     async with engine.begin() as connection:
         await connection.execute(_FORGET, {"consumer": consumer})

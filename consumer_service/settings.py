@@ -20,6 +20,12 @@ class ConsumerSettings(SharedSettings):
     unpublished_after_seconds: float = Field(
         120, gt=0, description="A stored reject whose dead letter nobody published by then is published by the sweep."
     )
+    drain_seconds: float = Field(
+        20,
+        gt=0,
+        description="How long a consumer that is told to end works on at the message in hand.",
+        json_schema_extra=FOR_TESTS,
+    )
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )

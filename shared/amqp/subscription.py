@@ -71,6 +71,7 @@ class Subscription:
         self._not_paused.set()
         self._interrupt = asyncio.Event()
         self._stopping = False
+        self._worker: asyncio.Task[None] | None = None
         self.queue_name: str | None = None
         self._queue_was_deleted = False
         self.on_subscribed: Callable[[], None] | None = None
@@ -95,8 +96,17 @@ class Subscription:
         self._not_paused.set()
         self._interrupt_consuming()
 
+    async def abandon(self, *, seconds: float) -> None:
+        """After `stop()`: cancel the handler of the current message, if there is one, and wait so long for its end.
+
+        The message is not settled, so it goes back.
+        """
+        if self._worker is not None and not self._idle.is_set():
+            self._worker.cancel()
+            await asyncio.wait([self._worker], timeout=seconds)
+
     async def run(self) -> None:
-        worker = asyncio.create_task(self._handle_messages(), name=f"{self._name} worker")
+        self._worker = worker = asyncio.create_task(self._handle_messages(), name=f"{self._name} worker")
         backoff = Backoff(RECONNECT_SECONDS)
         try:
             while not self._stopping:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
+from tests.support.mixed_file import write_mixed_file
+from tests.support.reference import read_top_to_bottom
 from tests.support.services import Kind, Services
 from tests.support.system import System
 from tests.support.uploads import SMALL_CSV, UPLOAD, stored_files
@@ -16,6 +22,13 @@ from tests.support.waiting import eventually
 
 # No rows, but more than an upload keeps in memory before it writes.
 BLANK_LINES = b"\n" * 6 * 1024 * 1024
+POISON_AFTER = 2
+# Careful from the second delivery on, and no patience with a message in hand.
+HASTY = {
+    "ROLLCALL_CONSUMER_CAREFUL_FROM_DELIVERY": "2",
+    "ROLLCALL_CONSUMER_POISON_AFTER_CONSUMERS": str(POISON_AFTER),
+    "ROLLCALL_CONSUMER_DRAIN_SECONDS": "0.5",
+}
 
 
 @pytest.mark.fault(20)
@@ -110,3 +123,43 @@ async def test_cancelled_upload_keeps_what_was_committed_and_counts_the_rest_as_
     assert await system.database.fetchval("SELECT count(*) FROM employees") == upload["inserted"]
     assert len(await system.letters(upload_id)) == upload["rejected"]
     assert await system.state(upload_id) == upload
+
+
+@pytest.mark.fault(31)
+async def test_row_at_which_consumers_are_told_to_end_again_and_again_is_not_poison(
+    services: Services, system: System, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "three.csv"
+    write_mixed_file(file, 3, bad_share=0, duplicate_share=0)
+    await services.start("api_service")
+    services.launch("producer_service")
+    consumer = await services.start("consumer_service", HASTY)
+    somebody = await asyncpg.connect(database_url)
+    async with somebody.transaction():
+        # Nobody gets past this row: its email is taken, or not, when this transaction ends.
+        await somebody.execute("LOCK TABLE employees IN SHARE MODE")
+        upload_id = await system.upload(file)
+        await eventually(partial(_somebody_waits_for_employees, system))
+        markers: set[uuid.UUID] = set()
+        for _ in range(POISON_AFTER + 1):
+            await consumer.terminate()
+            await consumer.restart()
+            await eventually(partial(_another_consumer_marks, system, markers))
+    await somebody.close()
+
+    upload = await system.until_finished(upload_id)
+    assert await system.differences(upload, read_top_to_bottom(file)) == []
+
+
+async def _somebody_waits_for_employees(system: System) -> bool:
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'employees'::regclass"
+    return bool(await system.database.fetchval(query))
+
+
+async def _another_consumer_marks(system: System, known: set[uuid.UUID]) -> bool:
+    marking = {
+        row["consumer"] for row in await system.database.fetch("SELECT unnest(consumers) AS consumer FROM row_markers")
+    }
+    is_another = not marking <= known
+    known |= marking
+    return is_another
