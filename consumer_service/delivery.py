@@ -29,6 +29,7 @@ from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
 from shared.dead_letters.malformed import dead_letter_malformed
@@ -104,6 +105,7 @@ class Deliveries:
     async def on_message(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
         try:
+            require_readable_properties(message)
             request = decode_request(message.body)
         except MalformedMessage as error:
             await self._settle_malformed(message, str(error))

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from producer_service import metrics
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.publisher import Publisher
+from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.database import ledger
@@ -75,6 +76,7 @@ class DeadChunks:
 
     async def _resolve(self, message: AbstractIncomingMessage) -> str:
         try:
+            require_readable_properties(message)
             request = decode_request(message.body)
         except MalformedMessage as error:
             await dead_letter_malformed(

@@ -11,6 +11,7 @@ import aio_pika
 import structlog
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelInvalidStateError
 
+from shared.amqp.readable_properties import tolerate_unreadable_properties
 from shared.errors import TryAgainLater
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ CLOSE_TIMEOUT_SECONDS = 3
 # The libraries raise these for a broker that is away, refuses, or has closed the channel. The first are aio-pika's own
 # list; one of them, StopAsyncIteration, comes from a connect when the broker hangs up at once.
 _BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError)
+
+
+tolerate_unreadable_properties()
 
 
 class BrokerUnavailable(TryAgainLater):
