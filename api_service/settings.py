@@ -82,7 +82,13 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
     orphan_retention_hours: float = Field(
         24,
         ge=1,
-        description="When a stored file that no upload knows is deleted. Longer than any upload takes to come in.",
+        description="A stored file that no upload knows is marked when it is so old, and deleted when its mark is; "
+        "longer than any upload takes to come in.",
+    )
+    unknown_files_limit: int = Field(
+        20,
+        ge=0,
+        description="Finds a sweep more such files, it deletes none and says so: the database may be an older backup.",
     )
     retention_interval_seconds: float = Field(
         3600,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.dead_letters.redrive import drop_stale_letters
 from api_service.http.problems import Problem
+from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
@@ -57,7 +57,7 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
         counts = PurgeCounts(
             await _purge_files(engine, store, timedelta(days=settings.file_retention_days)),
             await _purge_rejects(engine, timedelta(days=settings.reject_retention_days)),
-            await _purge_orphans(engine, store, timedelta(hours=settings.orphan_retention_hours)),
+            await _purge_left_overs(engine, store, settings),
         )
     if any(counts):
         log.info("purged", **counts._asdict())
@@ -117,26 +117,10 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
     return purged
 
 
-async def _purge_orphans(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:
-    """Files that a killed process or a commit in doubt has left. Only names of our own making are touched."""
-    purged = await store.delete_unfinished_older_than(age)
-    batch: list[uuid.UUID] = []
-    async for key in store.list_older_than(age):
-        with contextlib.suppress(ValueError):
-            batch.append(uuid.UUID(key))
-        if len(batch) == FILES_A_BATCH:
-            purged += await _delete_unknown(engine, store, batch)
-            batch = []
-    return purged + await _delete_unknown(engine, store, batch)
-
-
-async def _delete_unknown(engine: AsyncEngine, store: UploadStore, ids: Iterable[uuid.UUID]) -> int:
-    async with engine.connect() as connection:
-        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(ids)))).scalars())
-    unknown = [each for each in ids if each not in known]
-    for each in unknown:
-        await store.delete(str(each))
-    return len(unknown)
+async def _purge_left_overs(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> int:
+    age = timedelta(hours=settings.orphan_retention_hours)
+    unfinished = await store.delete_unfinished_older_than(age)
+    return unfinished + await purge_unknown_files(engine, store, age, limit=settings.unknown_files_limit)
 
 
 def _ago(age: timedelta) -> ColumnElement[datetime]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import asyncpg
 import httpx2
@@ -53,11 +50,6 @@ async def stored_upload(
         await writer.write(b"x")
     await insert_rejects(database, upload_id, [(1, ["a"]), (2, ["b"])])
     return str(upload_id)
-
-
-def make_old(path: Path) -> None:
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(path, (two_days_ago, two_days_ago))
 
 
 async def test_files_and_rejects_of_uploads_finished_long_ago_are_purged(
@@ -126,25 +118,6 @@ async def test_dead_letters_of_deleted_uploads_leave_the_queue_and_others_stay(
 
 async def _depth_is(settings: ApiSettings, expected: int) -> bool:
     return await read_depth(settings, DEAD_LETTERS_QUEUE) == expected
-
-
-async def test_files_that_no_upload_knows_are_swept_after_their_time(
-    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
-) -> None:
-    known = await stored_upload(database, store, "running", None)
-    lost = "00000000-0000-4000-8000-000000000001"
-    fresh = "00000000-0000-4000-8000-000000000002"
-    for key in (lost, fresh, "not-ours.txt"):
-        async with store.writing(key) as writer:
-            await writer.write(b"x")
-    folder = stored_files(upload_store_url)[0].parent
-    unfinished = folder / f"{lost}#1"
-    unfinished.write_bytes(b"killed while writing")
-    for path in stored_files(upload_store_url):
-        if path.name != fresh:
-            make_old(path)
-    assert await purge(engine, store, settings) == (0, 0, 2)
-    assert sorted(path.name for path in stored_files(upload_store_url)) == sorted([known, fresh, "not-ours.txt"])
 
 
 async def test_one_replica_at_a_time_purges(

@@ -1,0 +1,80 @@
+"""Deletes stored files that no upload knows, in two steps: marked when they are found, deleted a day later.
+
+A killed process or a commit in doubt leaves one now and then. Many at once mean another thing: the database is an
+older backup than the store, or another system's, and the files belong to uploads that were accepted. So a sweep that
+finds many touches none.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.database.tables import uploads
+from shared.upload_store import UploadStore
+
+log = structlog.get_logger(__name__)
+
+KEYS_A_QUERY = 100
+# The mark lies in the store and not in the database, because a restored database does not know it.
+MARK_SUFFIX = ".unknown"
+MARK_TEXT = b"No upload knows the file beside this mark. Delete the mark, and the file is kept for another day.\n"
+
+
+async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: timedelta, *, limit: int) -> int:
+    """How many were deleted. Only names of our own making are touched, and no file or mark younger than `age`."""
+    marked: set[uuid.UUID] = set()
+    unknown: list[uuid.UUID] = []
+    async for keys in _batches(store, age):
+        marked |= {key for key, is_mark in keys if is_mark}
+        unknown += await _unknown_among(engine, [key for key, is_mark in keys if not is_mark])
+        if len(unknown) > limit:
+            log.error(
+                "stored files that no upload knows are kept, because they are too many",
+                limit=limit,
+                remedy="is the database an older backup, or the store another system's? If they may go, raise "
+                "ROLLCALL_API_UNKNOWN_FILES_LIMIT for two days",
+            )
+            return 0
+    deleted = 0
+    for key in unknown:
+        if key in marked:
+            await store.delete(str(key))
+            deleted += 1
+        elif not await store.exists(_mark(key)):
+            log.warning("no upload knows this stored file: it will be deleted", file=str(key), after=str(age))
+            async with store.writing(_mark(key)) as writer:
+                await writer.write(MARK_TEXT)
+    for key in marked:
+        # Its file is gone by now, or known.
+        await store.delete(_mark(key))
+    return deleted
+
+
+async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[tuple[uuid.UUID, bool]]]:
+    """The keys of old files, and of the old marks among them."""
+    batch: list[tuple[uuid.UUID, bool]] = []
+    async for name in store.list_older_than(age):
+        try:
+            batch.append((uuid.UUID(name.removesuffix(MARK_SUFFIX)), name.endswith(MARK_SUFFIX)))
+        except ValueError:
+            continue
+        if len(batch) == KEYS_A_QUERY:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _unknown_among(engine: AsyncEngine, keys: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+    async with engine.connect() as connection:
+        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(keys)))).scalars())
+    return [each for each in keys if each not in known]
+
+
+def _mark(key: uuid.UUID) -> str:
+    return f"{key}{MARK_SUFFIX}"
