@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import aio_pika
 import asyncpg
 
-from shared.amqp.topology import REQUESTS_QUEUE
+from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_QUEUE
 from tests.soak.stage import Stage
 from tests.support.database_faults import terminate_sessions
+from tests.support.raw_message import UNREADABLE_PROPERTIES, RawMessage
 from tests.support.services import GRACE_SECONDS, Kind
 from tests.support.tcp_proxy import TcpProxy
 
@@ -80,6 +82,15 @@ async def _delete_request_queue(stage: Stage, _: random.Random) -> None:
     await stage.broker.ctl("delete_queue", "--vhost", stage.vhost, REQUESTS_QUEUE)
 
 
+async def _unreadable_message(stage: Stage, chance: random.Random) -> None:
+    """Half of them where only a producer finds it."""
+    properties = chance.choice(list(UNREADABLE_PROPERTIES.values()))
+    queue = chance.choice([REQUESTS_QUEUE, DEAD_CHUNKS_QUEUE])
+    async with await aio_pika.connect(stage.amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.default_exchange.publish(RawMessage(b"unreadable", properties), queue)
+
+
 async def _memory_alarm(stage: Stage, chance: random.Random) -> None:
     await stage.broker.ctl("set_vm_memory_high_watermark", "0.00001")
     await asyncio.sleep(chance.uniform(1, 6))
@@ -135,6 +146,7 @@ OF_SERVERS: Final[dict[str, Fault]] = {
     "broker killed": _kill_broker,
     "broker out of memory": _memory_alarm,
     "broker out of disk": _disk_alarm,
+    "unreadable message": _unreadable_message,
     "request queue deleted": _delete_request_queue,
     "Postgres sessions ended": _terminate_sessions,
     "Postgres cut off": partial(_cut, lambda stage: stage.database_proxy),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import aio_pika
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors
-from shared.amqp.topology import DEAD_LETTERS_QUEUE
+from shared.amqp.topology import DEAD_LETTERS_QUEUE, MALFORMED_KEY
 from tests.support.checker import letter_differences
 from tests.support.reference import Expected
 
@@ -59,6 +59,9 @@ class Letters:
         return letter_differences(self._arrived.pop(upload_id, []), expected, may_repeat=True)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
+        if message.routing_key == MALFORMED_KEY:
+            await message.ack()
+            return
         letter = json.loads(message.body)
         upload_id, row_number = letter["uploadId"], letter["rowNumber"]
         if upload_id not in self._checked:
