@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -12,23 +12,27 @@ from starlette.requests import ClientDisconnect
 Result = TypeVar("Result")
 
 
-async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def cancel_on_disconnect(request: Request, work: Awaitable[Result]) -> Result:
     """Return what the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
 
-    For work that leaves nothing behind when it is cancelled, and only after the body has been read.
+    For work that leaves nothing behind when it is cancelled, and only after the body has been read. The work runs in
+    the caller's task, so that it is told even when its result was just about to be handed over.
     """
-    working = asyncio.ensure_future(work)
-    disconnected = asyncio.ensure_future(_wait_for_disconnect(request))
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - coroutines run in tasks here
+    watching = asyncio.create_task(_cancel_when_gone(request, task))
     try:
-        await asyncio.wait({working, disconnected}, return_when=asyncio.FIRST_COMPLETED)
-        if disconnected.done() and not working.done():
-            raise ClientDisconnect
-        return await working
+        return await work
+    except asyncio.CancelledError:
+        # Done, it has asked for this; somebody else may have as well, who then must see it.
+        if watching.done() and task.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        disconnected.cancel()
-        working.cancel()
+        watching.cancel()
 
 
-async def _wait_for_disconnect(request: Request) -> None:
+async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    task.cancel()

@@ -37,7 +37,9 @@ class Receivers:
         self._claim = claim
         self._undo = undo
         self._calls: list[_Call] = []
-        self._wake = asyncio.Event()
+        self._news = asyncio.Event()
+        # Set when the news is one that a claim must look into.
+        self._must_claim = False
         self._serving: asyncio.Task[None] | None = None
         self._start = ClaimStart()
         self._start_learned = 0.0
@@ -48,14 +50,15 @@ class Receivers:
 
     def wake(self) -> None:
         """Something may have come into the queue."""
-        self._wake.set()
+        self._must_claim = True
+        self._news.set()
 
     async def receive(self, order: ReceiveOrder, wait_seconds: float) -> Sequence[LeasedMessage]:
         """At least one message, or none once that time is over. Database errors pass through."""
         loop = asyncio.get_running_loop()
         call = _Call(order, loop.time() + wait_seconds, loop.create_future())
         self._calls.append(call)
-        self._wake.set()
+        self.wake()
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
         try:
@@ -63,22 +66,22 @@ class Receivers:
         except asyncio.CancelledError:
             if call.answered.done() and not call.answered.cancelled() and call.answered.exception() is None:
                 self._give_back(call.answered.result())
-            # So that whoever waits for its next deadline sees that this one is gone.
-            self._wake.set()
+            # So that the line does not go on for one that is gone.
+            self._news.set()
             raise
 
     async def close(self) -> None:
         """Everyone who waits gets nothing, now."""
         for call in self._calls:
             self._answer(call, ())
-        self._wake.set()
+        self._news.set()
         if self._serving is not None:
             await asyncio.wait({self._serving})
 
     async def _serve(self) -> None:
         try:
             while self._drop_answered():
-                self._wake.clear()
+                self._must_claim = False
                 pause = await self._claim_once()
                 if self._drop_answered() and pause > 0:
                     RECEIVERS_WAITING.inc(waiting := len(self._calls))
@@ -93,11 +96,12 @@ class Receivers:
 
     async def _claim_once(self) -> float:
         """One claim for as many as it can serve. How long to wait before the next one, unless something comes."""
+        waiting = list(self._calls)
         calls = self._first_calls()
         try:
             claim = await self._claim(self._queue, [call.order for call in calls], self._claim_start())
         except Exception as error:  # whatever it is, it is the answer to those who wait here
-            for call in calls:
+            for call in waiting:
                 if not call.answered.done():
                     call.answered.set_exception(error)
             return 0
@@ -108,8 +112,10 @@ class Receivers:
                 self._give_back(messages)
             elif messages or call.deadline <= now:
                 self._answer(call, messages)
-        if claim.total or len(calls) < len(self._calls):
+        if claim.total:
             return 0
+        # What held nothing for the first held nothing for those behind them either.
+        self._answer_overdue(waiting)
         due = CHECK_SECONDS if claim.next_due_seconds is None else max(claim.next_due_seconds, 0.001)
         return min(CHECK_SECONDS, due)
 
@@ -124,14 +130,22 @@ class Receivers:
         return calls
 
     async def _pause(self, seconds: float) -> None:
-        """Until something comes, or it is time to look."""
+        """Until something comes, or it is time to look. Deadlines on the way are met without a claim."""
         loop = asyncio.get_running_loop()
-        until_deadline = min(call.deadline for call in self._calls) - loop.time()
-        try:
-            async with asyncio.timeout(max(min(seconds, until_deadline), 0)):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        end = loop.time() + seconds
+        while not self._must_claim and self._drop_answered() and loop.time() < end:
+            self._news.clear()
+            try:
+                async with asyncio.timeout_at(min(end, *(call.deadline for call in self._calls))):
+                    await self._news.wait()
+            except TimeoutError:
+                self._answer_overdue(self._calls)
+
+    def _answer_overdue(self, calls: Sequence[_Call]) -> None:
+        now = asyncio.get_running_loop().time()
+        for call in calls:
+            if call.deadline <= now:
+                self._answer(call, ())
 
     def _claim_start(self) -> ClaimStart:
         expired = asyncio.get_running_loop().time() - self._start_learned > START_SECONDS

@@ -74,8 +74,8 @@ async def receive_messages(
 ) -> Response:
     asked = await read_body(request, settings, ReceiveBody)
     order = ReceiveOrder(asked.consumer_id, asked.limit, asked.visibility_timeout_seconds)
-    receiving = queues.receive(queue, order, asked.wait_seconds)
-    messages = await (cancel_on_disconnect(request, receiving) if asked.wait_seconds else receiving)
+    # Without a wait too: a claim can take its time, and a client that has gone must not be leased what it finds.
+    messages = await cancel_on_disconnect(request, queues.receive(queue, order, asked.wait_seconds))
     return json_response(received_messages(messages))
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import SettingsDep
+from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_model import JsonModel
 from api_service.http.json_request import described_body
 from api_service.http.json_response import json_response
@@ -93,11 +94,12 @@ async def publish(request: Request, queues: LeaseQueuesDep, settings: SettingsDe
     responses=problem_responses(ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
 async def consume(
+    request: Request,
     queues: LeaseQueuesDep,
     consumer_id: ConsumerId,
     limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES, description="How many at most.")] = 1,
 ) -> Response:
-    messages = await queues.receive(DEFAULT_QUEUE, ReceiveOrder(consumer_id, limit))
+    messages = await cancel_on_disconnect(request, queues.receive(DEFAULT_QUEUE, ReceiveOrder(consumer_id, limit)))
     return json_response({"messages": [_consumed(message) for message in messages]}, headers=NO_STORE)
 
 
@@ -138,8 +140,8 @@ async def add_message(request: Request, queues: LeaseQueuesDep, settings: Settin
     response_model=ConsumedMessage,
     responses={204: {"description": "The queue is empty."}, **problem_responses(*DATABASE_PROBLEMS)},
 )
-async def next_message(queues: LeaseQueuesDep) -> Response:
-    messages = await queues.receive(DEFAULT_QUEUE, ReceiveOrder(NOBODY, 1))
+async def next_message(request: Request, queues: LeaseQueuesDep) -> Response:
+    messages = await cancel_on_disconnect(request, queues.receive(DEFAULT_QUEUE, ReceiveOrder(NOBODY, 1)))
     if not messages:
         return Response(status_code=204, headers=NO_STORE)
     return json_response(_consumed(messages[0]), headers={**NO_STORE, RECEIPT_HEADER: str(messages[0].receipt)})

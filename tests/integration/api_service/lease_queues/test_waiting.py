@@ -191,3 +191,30 @@ async def test_a_client_that_hangs_up_while_it_waits_takes_no_message(
     await send(api, "q", 1)
     (message,) = await receive(api, "q")
     assert message["receiveCount"] == 1
+
+
+@pytest.mark.parametrize("address", ["/v1/queues/default/receive", "/v1/consumer?cid=gone", "/message/next"])
+async def test_a_client_that_hangs_up_without_having_wanted_to_wait_takes_no_message(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, address: str
+) -> None:
+    await send(api, "default", 1)
+    async with database.transaction():
+        await database.execute("LOCK TABLE queue_messages IN ACCESS EXCLUSIVE MODE")
+        body = {"consumerId": "gone"}
+        leaving = asyncio.create_task(api.post(address, json=body) if address.endswith("receive") else api.get(address))
+        await eventually(lambda: _a_claim_waits(database))
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        # By the answer to another request the server has seen the first one's connection close.
+        await api.get("/livez")
+    (message,) = await receive(api, "default", wait_seconds=10)
+    assert message["receiveCount"] == 1
+
+
+async def _a_claim_waits(database: asyncpg.Connection) -> bool:
+    found = await database.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+        "AND application_name = $1",
+        APPLICATION_NAME,
+    )
+    return bool(found)

@@ -119,6 +119,7 @@ async def test_receivers_that_come_during_a_claim_share_the_next(line: Line, rec
 
 async def test_a_claim_serves_no_more_than_a_thousand_messages(line: Line, receivers: Receivers) -> None:
     tasks = [asyncio.create_task(receivers.receive(ReceiveOrder("c", limit), 0)) for limit in (1000, 600, 400, 1)]
+    line.messages = list(range(3000))
     await asyncio.gather(*tasks)
     assert line.claims == [[1000], [600, 400], [1]]
 
@@ -136,6 +137,54 @@ async def test_a_claim_starts_where_the_last_one_saw_the_head(line: Line, receiv
     for _ in range(3):
         await receivers.receive(ONE, 0)
     assert [start.head_id for start in line.starts] == [0, 1, 2]
+
+
+async def test_who_does_not_wait_is_answered_though_one_with_a_large_order_waits(
+    line: Line, receivers: Receivers
+) -> None:
+    large = asyncio.create_task(receivers.receive(ReceiveOrder("large", 1000), 20))
+    await eventually(lambda: len(line.claims) == 1)
+    async with asyncio.timeout(5):
+        assert await receivers.receive(ONE, 0) == ()
+    assert not large.done()
+    # One claim for each that came; whoever waits on an empty queue does not ask again and again.
+    assert len(line.claims) == 2
+    line.messages = [1]
+    receivers.wake()
+    assert ids(await large) == [1]
+
+
+async def test_deadlines_on_an_empty_queue_are_met_without_a_claim_each(line: Line, receivers: Receivers) -> None:
+    orders = [ReceiveOrder("c", limit) for limit in (1000, 1, 999, 1)]
+    waits = [20.0, *(0.2 + number * 0.02 for number in range(20)), 20.0, 20.0]
+    waiting = [
+        asyncio.create_task(receivers.receive(orders[number % 4], seconds)) for number, seconds in enumerate(waits)
+    ]
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*waiting[1:-2]) == [()] * 20
+    assert [task.done() for task in (waiting[0], *waiting[-2:])] == [False] * 3
+    assert len(line.claims) == 1
+    await receivers.close()
+
+
+async def test_one_behind_a_large_order_that_leaves_is_leased_nothing(line: Line, receivers: Receivers) -> None:
+    large = asyncio.create_task(receivers.receive(ReceiveOrder("large", 1000), 20))
+    line.may_claim.clear()
+    leaving = asyncio.create_task(receivers.receive(ONE, 0))
+    await eventually(lambda: len(line.claims) == 1)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    line.messages = [1, 2]
+    line.may_claim.set()
+    assert ids(await large) == [1, 2]
+    assert line.undone == []
+
+
+async def test_a_failed_claim_fails_those_behind_its_orders_too(line: Line, receivers: Receivers) -> None:
+    line.fails = ConnectionError()
+    tasks = [asyncio.create_task(receivers.receive(ReceiveOrder("c", 1000), 10)) for _ in range(3)]
+    assert [type(each) for each in await asyncio.gather(*tasks, return_exceptions=True)] == [ConnectionError] * 3
+    assert line.claims == [[1000]]
 
 
 async def test_close_answers_those_who_wait(line: Line, receivers: Receivers) -> None:
