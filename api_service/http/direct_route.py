@@ -24,7 +24,8 @@ class DirectRoute(BaseRoute):
 
     `read_arguments` gives the endpoint's arguments that come from the request, or None to leave it to the declared
     route. What else the endpoint depends on is resolved here, so each such dependency must be a coroutine function
-    that takes the request alone. The endpoint must return a response.
+    that takes the request alone; those that give it nothing are for what is not plainly right, and left out. The
+    endpoint must return a response.
     """
 
     def __init__(self, declared: APIRoute, read_arguments: ReadArguments) -> None:
@@ -32,7 +33,9 @@ class DirectRoute(BaseRoute):
         self._methods = declared.methods or set()
         self._read_arguments = read_arguments
         self._request_parameter = declared.dependant.request_param_name
-        self._dependencies = [(str(each.name), cast("Resolve", each.call)) for each in declared.dependant.dependencies]
+        self._dependencies = [
+            (str(each.name), cast("Resolve", each.call)) for each in declared.dependant.dependencies if each.name
+        ]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http" or scope["method"] not in self._methods:
@@ -55,12 +58,12 @@ class DirectRoute(BaseRoute):
 
 
 def path_arguments(declared: APIRoute, forms: Mapping[str, str]) -> ReadArguments:
-    """The parameters in the route's path, each of which must have the form that its pattern says."""
+    """The parameters in the route's path, each of which must have the form that its pattern says; none in the query."""
     groups = {name: f"(?P<{name}>{form.removeprefix('^').removesuffix('$')})" for name, form in forms.items()}
     path = re.compile(declared.path_format.format_map(groups))
 
     def read(scope: Scope) -> Mapping[str, object] | None:
         found = path.fullmatch(scope["path"])
-        return None if found is None else found.groupdict()
+        return None if found is None or scope.get("query_string") else found.groupdict()
 
     return read

@@ -20,12 +20,26 @@ async def read_json(request: Request, body_type: type[Body], *, max_bytes: int, 
     try:
         # Empty is the same as an object without fields.
         return msgspec.json.decode(content or b"{}", type=body_type)
-    except msgspec.DecodeError as error:
+    except msgspec.ValidationError as error:
         raise invalid_body(str(error)) from None
+    except msgspec.DecodeError:
+        raise invalid_body(_what_is_malformed(content, body_type)) from None
     except UnicodeDecodeError:
         raise invalid_body("The body is not UTF-8") from None
     except RecursionError:
         raise invalid_body("The body is nested too deep") from None
+
+
+def _what_is_malformed(content: bytes, body_type: Any) -> str:
+    """The decoder calls half a surrogate pair that stands at the very end a truncation: so more is put behind it."""
+    try:
+        msgspec.json.decode(content + b" " * len(rb"\ud800\udc00"), type=body_type)
+    except msgspec.DecodeError as error:
+        reason = str(error)
+        if "surrogate" in reason or "unexpected end of hex escape" in reason:
+            reason += ": half of a surrogate pair is no character"
+        return reason
+    return "Input data was truncated"
 
 
 def invalid_body(reason: str) -> RequestValidationError:

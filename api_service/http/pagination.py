@@ -148,18 +148,21 @@ class Paging:
             total_is_estimate=total.is_estimate,
             next_cursor=next_cursor,
         )
-        return envelope, self._links(next_cursor, None if total.is_estimate else pages)
+        is_cut_short = len(rows) <= self.limit and resume_after is not None
+        return envelope, self._links(next_cursor, None if total.is_estimate else pages, is_cut_short=is_cut_short)
 
-    def _links(self, next_cursor: str | None, pages: int | None) -> str:
-        """RFC 8288. No `last` where the number of pages is a guess, none but `first` and `next` with a cursor."""
+    def _links(self, next_cursor: str | None, pages: int | None, *, is_cut_short: bool) -> str:
+        """RFC 8288. No `last` where the number of pages is a guess, none but `first` and `next` with a cursor.
+
+        After a page that was cut short comes the rest of it, to which no number leads.
+        """
         targets: dict[str, tuple[str, int | str]] = {"first": ("page", 1)}
-        if self.page is None:
-            if next_cursor is not None:
-                targets["next"] = ("cursor", next_cursor)
-        else:
+        if next_cursor is not None and (self.page is None or is_cut_short):
+            targets["next"] = ("cursor", next_cursor)
+        if self.page is not None:
             if self.page > 1:
                 targets["prev"] = ("page", min(self.page - 1, max(pages, 1)) if pages is not None else self.page - 1)
-            if next_cursor is not None:
+            if next_cursor is not None and not is_cut_short:
                 targets["next"] = ("page", self.page + 1)
             if pages is not None:
                 targets["last"] = ("page", max(pages, 1))

@@ -16,16 +16,20 @@ MAX_WAIT_SECONDS: Final = 20
 # Bounds the memory of an answer: a claim hands out no more, unless its first message alone is larger.
 MAX_CLAIM_BYTES: Final = 16 * 1024 * 1024
 
-QUEUE_NAME_PATTERN: Final = r"^[A-Za-z0-9._-]{1,80}$"
+# For whole texts, as in JSON Schema and in Rust's regular expressions. Python's `$` lets a line feed pass behind the
+# text, so where Python reads them they are for `fullmatch`.
+# Not `.` and `..`, which clients and proxies take out of an address. No lookahead, because Rust has none.
+QUEUE_NAME_PATTERN: Final = (
+    r"^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,78}|\.\.[A-Za-z0-9._-]{1,78})$"
+)
 RECEIPT_PATTERN: Final = r"^[1-9][0-9]{0,17}-[0-9a-f]{32}$"
 # No control characters: Postgres takes no NUL, and pages and logs none of the others.
 CONSUMER_PATTERN: Final = r"^[^\x00-\x1f\x7f]{1,255}$"
 
-_queue_name = re.compile(QUEUE_NAME_PATTERN.rstrip("$") + r"\Z")
+# Bytes of payload on one page of a listing, unless its first message alone is larger.
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 
-
-def is_queue_name(name: str) -> bool:
-    return _queue_name.match(name) is not None
+_receipt = re.compile(RECEIPT_PATTERN)
 
 
 class NewMessage(NamedTuple):
@@ -47,7 +51,9 @@ class Receipt(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Receipt:
-        """Of a text that matches `RECEIPT_PATTERN`."""
+        """Raises `ValueError` for a text that is no receipt."""
+        if _receipt.fullmatch(text) is None:
+            raise ValueError("no receipt")
         message_id, _, token = text.partition("-")
         return cls(int(message_id), UUID(hex=token))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api_service.lease_queues.messages import MAX_PAGE_BYTES
 
 MessageState = Literal["visible", "inFlight", "delayed", "dead"]
 
@@ -59,6 +61,7 @@ _CONFIGURE = text("""
     SET max_receives = excluded.max_receives, visibility_timeout_seconds = excluded.visibility_timeout_seconds
 """)
 
+# Payloads are read from disk where they are cast, which is after the page has been cut.
 _MESSAGE_COLUMNS = f"""
     id, CAST(payload AS text) AS payload, {_STATE} AS state, receive_count, consumer_id, enqueued_at,
     nullif(visible_at, 'infinity') AS visible_at, lease_expires_at
@@ -67,9 +70,17 @@ _MESSAGE_COLUMNS = f"""
 
 def _list_messages(condition: str) -> str:
     return f"""
-        SELECT {_MESSAGE_COLUMNS} FROM queue_messages
-        WHERE queue_id = :queue_id AND id > :after AND {condition}
-        ORDER BY queue_id, id OFFSET :offset LIMIT :limit
+        SELECT {_MESSAGE_COLUMNS}, page_rows
+        FROM (
+            SELECT *, count(*) OVER () AS page_rows,
+                   sum(payload_bytes) OVER (ORDER BY id) - payload_bytes AS bytes_before
+            FROM (
+                SELECT * FROM queue_messages
+                WHERE queue_id = :queue_id AND id > :after AND {condition}
+                ORDER BY queue_id, id OFFSET :offset LIMIT :limit
+            ) AS page
+        ) AS page
+        WHERE bytes_before < :max_bytes ORDER BY id
     """  # noqa: S608 - constants of this module
 
 
@@ -105,6 +116,13 @@ _REDRIVE_SOME = text(f"""
 """)  # noqa: S608 - constants of this module
 
 
+class MessagePage(NamedTuple):
+    """`was_cut`: more were asked for and are there, but their payloads are too large."""
+
+    rows: Sequence[Row[Any]]
+    was_cut: bool
+
+
 async def list_queues(connection: AsyncConnection, *, after: str, offset: int, limit: int) -> Sequence[Row[Any]]:
     """By name, from after that one, with how many messages are in each state."""
     parameters = {"name": None, "after": after, "offset": offset, "limit": limit}
@@ -134,11 +152,19 @@ async def configure(
 
 
 async def list_messages(
-    connection: AsyncConnection, queue_id: int, state: MessageState | None, *, after: int, offset: int, limit: int
-) -> Sequence[Row[Any]]:
-    """In the order of the line, without touching them."""
-    parameters = {"queue_id": queue_id, "after": after, "offset": offset, "limit": limit}
-    return (await connection.execute(_LISTS[state], parameters)).all()
+    connection: AsyncConnection,
+    queue_id: int,
+    state: MessageState | None,
+    *,
+    after: int,
+    offset: int,
+    limit: int,
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> MessagePage:
+    """In the order of the line, without touching them; no more than `max_bytes` of payload, and always one."""
+    parameters = {"queue_id": queue_id, "after": after, "offset": offset, "limit": limit, "max_bytes": max_bytes}
+    rows = (await connection.execute(_LISTS[state], parameters)).all()
+    return MessagePage(rows, was_cut=bool(rows) and len(rows) < rows[0].page_rows)
 
 
 async def count_messages(connection: AsyncConnection, queue_id: int, state: MessageState | None) -> int:

@@ -9,7 +9,7 @@ from api_service.http.dependencies import EngineDep
 from api_service.http.pagination import MAX_PAGE
 from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_responses
 from api_service.lease_queues import queue_queries
-from api_service.lease_queues.messages import DEFAULT_QUEUE, QUEUE_NAME_PATTERN
+from api_service.lease_queues.messages import DEFAULT_QUEUE, MAX_PAYLOAD_BYTES, QUEUE_NAME_PATTERN
 from api_service.web.queues_page import QueuesPage, render
 
 # One of the two servers whose addresses the older clients know had this page.
@@ -44,7 +44,14 @@ async def show_queues(
         )
         queue_id = await queue_queries.queue_id(connection, queue)
         messages = await queue_queries.list_messages(
-            connection, queue_id or 0, None, after=0, offset=(page - 1) * ROWS_A_PAGE, limit=limit
+            connection,
+            queue_id or 0,
+            None,
+            after=0,
+            offset=(page - 1) * ROWS_A_PAGE,
+            limit=limit,
+            # Pages that are numbered cannot end early.
+            max_bytes=limit * MAX_PAYLOAD_BYTES,
         )
-    shown = QueuesPage(queue, page, queues_page, queues, messages, ROWS_A_PAGE)
+    shown = QueuesPage(queue, page, queues_page, queues, messages.rows, ROWS_A_PAGE)
     return HTMLResponse(render(shown), headers=HEADERS)

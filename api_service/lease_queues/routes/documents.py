@@ -14,7 +14,6 @@ from api_service.lease_queues.messages import (
     MAX_MESSAGES,
     MAX_TIMEOUT_SECONDS,
     MAX_WAIT_SECONDS,
-    RECEIPT_PATTERN,
     LeasedMessage,
 )
 from api_service.lease_queues.queue_queries import MessageState
@@ -27,6 +26,10 @@ class JsonStruct(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A body: camelCase, and a misspelt field is an error."""
 
 
+class NoBody(JsonStruct):
+    """For requests that take none: what somebody believes to have asked for must not be ignored."""
+
+
 class NewMessageBody(JsonStruct):
     payload: msgspec.Raw
     delay_seconds: Seconds = 0
@@ -36,22 +39,27 @@ class SendBody(JsonStruct):
     """One message (`payload`), or many (`messages`)."""
 
     payload: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
-    delay_seconds: Seconds = 0
+    delay_seconds: Seconds | None = None
     messages: Annotated[tuple[NewMessageBody, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)] | None = None
 
 
 class ReceiveBody(JsonStruct):
-    consumer_id: Annotated[str, msgspec.Meta(pattern=CONSUMER_PATTERN)]
+    # Python's `$` lets a line feed pass behind the text, which that of JSON Schema does not.
+    consumer_id: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=CONSUMER_PATTERN.removesuffix("$") + r"\Z", extra_json_schema={"pattern": CONSUMER_PATTERN}
+        ),
+    ]
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_MESSAGES)] = 1
     visibility_timeout_seconds: LeaseSeconds | None = None
     wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_WAIT_SECONDS)] = 0
 
 
 class ReceiptsBody(JsonStruct):
-    receipts: Annotated[
-        tuple[Annotated[str, msgspec.Meta(pattern=RECEIPT_PATTERN)], ...],
-        msgspec.Meta(min_length=1, max_length=MAX_MESSAGES),
-    ]
+    """What is no receipt has an outcome of its own, and the others theirs."""
+
+    receipts: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_MESSAGES)]
 
 
 class LeaseChangeBody(JsonStruct):
@@ -93,7 +101,7 @@ class ReceiptOutcome(JsonModel):
     """The outcome for one receipt."""
 
     receipt: str
-    outcome: Literal["acknowledged", "lease_lost"]
+    outcome: Literal["acknowledged", "lease_lost", "invalid_receipt"]
 
 
 class AcknowledgeOutcome(JsonModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
@@ -26,10 +26,11 @@ from api_service.lease_queues.routes.documents import (
     SentMessages,
     received_messages,
 )
+from api_service.lease_queues.routes.parameters import refuse_idempotency_key, refuse_unknown_parameters
 from api_service.lease_queues.routes.request_body import read_body
 from api_service.lease_queues.routes.sending import send_payloads
 
-router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"], dependencies=[Depends(refuse_unknown_parameters)])
 
 BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *DATABASE_PROBLEMS)
 
@@ -51,10 +52,13 @@ ReceiptText = Annotated[
     openapi_extra=described_body(SendBody),
 )
 async def send_messages(queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
+    refuse_idempotency_key(request)
     order = await read_body(request, settings, SendBody)
     if bool(order.payload) == (order.messages is not None):
         raise invalid_body("Give either payload or messages")
-    given = order.messages or (NewMessageBody(order.payload, order.delay_seconds),)
+    if order.messages is not None and order.delay_seconds is not None:
+        raise invalid_body("Give each of the messages its own delaySeconds")
+    given = order.messages or (NewMessageBody(order.payload, order.delay_seconds or 0),)
     return json_response({"ids": await send_payloads(queues, queue, given)}, 201)
 
 
@@ -105,15 +109,14 @@ async def acknowledge_messages(
     queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> Response:
     receipts = (await read_body(request, settings, ReceiptsBody)).receipts
-    outcomes = await queues.acknowledge(queue, [Receipt.parse(receipt) for receipt in receipts])
-    return json_response(
-        {
-            "outcomes": [
-                {"receipt": receipt, "outcome": "acknowledged" if acknowledged else "lease_lost"}
-                for receipt, acknowledged in zip(receipts, outcomes, strict=True)
-            ]
-        }
-    )
+    parsed = [_receipt_in(text) for text in receipts]
+    valid = [receipt for receipt in parsed if receipt is not None]
+    held = iter(await queues.acknowledge(queue, valid) if valid else ())
+    outcomes = [
+        "invalid_receipt" if receipt is None else "acknowledged" if next(held) else "lease_lost" for receipt in parsed
+    ]
+    pairs = zip(receipts, outcomes, strict=True)
+    return json_response({"outcomes": [{"receipt": receipt, "outcome": outcome} for receipt, outcome in pairs]})
 
 
 @router.patch(
@@ -132,6 +135,13 @@ async def change_lease(
     if lease_expires_at is None:
         raise lease_lost()
     return ExtendedLease(receipt=receipt, lease_expires_at=lease_expires_at)
+
+
+def _receipt_in(text: str) -> Receipt | None:
+    try:
+        return Receipt.parse(text)
+    except ValueError:
+        return None
 
 
 def lease_lost() -> Problem:

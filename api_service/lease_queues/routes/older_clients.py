@@ -25,6 +25,7 @@ from api_service.lease_queues.messages import (
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import NewMessageBody
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, lease_lost
+from api_service.lease_queues.routes.parameters import refuse_idempotency_key
 from api_service.lease_queues.routes.request_body import read_body
 from api_service.lease_queues.routes.sending import send_payloads
 
@@ -172,6 +173,7 @@ async def finish_message(
 
 
 async def _send(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> int:
+    refuse_idempotency_key(request)
     body = await read_body(request, settings, PayloadBody)
     (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
     return message_id

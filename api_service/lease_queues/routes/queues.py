@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.dependencies import EngineDep, SettingsDep
@@ -13,6 +13,7 @@ from api_service.lease_queues import queue_queries
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
+    NoBody,
     PurgedMessages,
     Queue,
     QueuedMessage,
@@ -22,9 +23,10 @@ from api_service.lease_queues.routes.documents import (
     queued_message,
 )
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, QueueName
+from api_service.lease_queues.routes.parameters import refuse_unknown_parameters
 from api_service.lease_queues.routes.request_body import read_body
 
-router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"], dependencies=[Depends(refuse_unknown_parameters)])
 
 StateFilter = Annotated[MessageState | None, Query(description="Only messages in this state.")]
 
@@ -80,6 +82,7 @@ async def configure_queue(queue: QueueName, request: Request, engine: EngineDep,
 @router.get(
     "/{queue}/messages",
     summary="Look at a queue's messages without leasing them",
+    description="A page ends early, with a `nextCursor`, where its payloads would be more than 4 MiB.",
     operation_id="listMessages",
     response_model=Listing[QueuedMessage],
     responses=problem_responses(
@@ -99,7 +102,13 @@ async def list_messages(
             connection, queue_id, state, after=after, offset=paging.offset, limit=paging.limit + 1
         )
         total = await queue_queries.count_messages(connection, queue_id, state)
-    return paging.answer(found, Total(total), key=lambda row: (row.id,), item=queued_message)
+    return paging.answer(
+        found.rows,
+        Total(total),
+        key=lambda row: (row.id,),
+        item=queued_message,
+        resume_after=(found.rows[-1].id,) if found.was_cut else None,
+    )
 
 
 @router.post(
@@ -107,9 +116,12 @@ async def list_messages(
     summary="Put dead messages back into the line",
     description="To where they were, as if never received.",
     operation_id="redriveMessages",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
+    responses=problem_responses(ProblemCode.UNKNOWN_QUEUE, *BODY_PROBLEMS),
 )
-async def redrive_messages(queue: QueueName, engine: EngineDep, queues: LeaseQueuesDep) -> RedrivenMessages:
+async def redrive_messages(
+    queue: QueueName, request: Request, engine: EngineDep, queues: LeaseQueuesDep, settings: SettingsDep
+) -> RedrivenMessages:
+    await read_body(request, settings, NoBody)
     async with engine.connect() as connection:
         queue_id = await existing_queue(connection, queue)
     return RedrivenMessages(redriven=await queues.redrive(queue_id, queue))
@@ -120,14 +132,17 @@ async def redrive_messages(queue: QueueName, engine: EngineDep, queues: LeaseQue
     summary="Purge: delete a queue's messages, all or those in one state",
     description="Leased ones too, whose receipts are worth nothing then. The queue and its settings stay.",
     operation_id="purgeMessages",
-    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
+    responses=problem_responses(ProblemCode.UNKNOWN_QUEUE, *BODY_PROBLEMS),
 )
 async def purge_messages(
     queue: QueueName,
+    request: Request,
+    settings: SettingsDep,
     engine: EngineDep,
     queues: LeaseQueuesDep,
     state: StateFilter = None,
 ) -> PurgedMessages:
+    await read_body(request, settings, NoBody)
     async with engine.connect() as connection:
         queue_id = await existing_queue(connection, queue)
     return PurgedMessages(removed=await queues.purge(queue_id, state))

@@ -175,7 +175,7 @@ class LeaseModel(RuleBasedStateMachine):
     @invariant()
     def the_listing_shows_every_message_in_its_state(self) -> None:
         queue_id = self.ask(queue_queries.queue_id, self.queue)
-        listed = self.ask(queue_queries.list_messages, queue_id, None, after=0, offset=0, limit=10_000)
+        listed = self.ask(queue_queries.list_messages, queue_id, None, after=0, offset=0, limit=10_000).rows
         expected = [(m.id, m.state(self.now), m.receives) for m in self.messages]
         assert [(row.id, row.state, row.receive_count) for row in listed] == expected
         found = self.ask(queue_queries.queue_with_counts, self.queue)

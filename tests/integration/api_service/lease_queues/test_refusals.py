@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 import asyncpg
 import httpx2
@@ -12,7 +14,8 @@ import pytest
 
 from api_service.settings import ApiSettings
 from tests.support.api import running_api
-from tests.support.queues import assert_problem, payloads, receive, send
+from tests.support.curl import curl
+from tests.support.queues import acknowledge, assert_problem, change_lease, counts, payloads, receive, send
 from tests.support.tcp_proxy import tcp_proxy
 
 RECEIPT = f"1-{'0' * 32}"
@@ -32,6 +35,7 @@ NO_MESSAGES = [
     b'{"payload": 1, "delay": 1}',
     b'{"payload": "\xff"}',
     b'{"payload": "\\ud800"}',
+    b'{"messages": [{"payload": 1}], "delaySeconds": 1}',
     b'{"payload": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     b'{"messages": [' + b",".join([b'{"payload": 1}'] * 1001) + b"]}",
 ]
@@ -61,6 +65,7 @@ BAD_ORDERS: list[dict[str, Any]] = [
     {},
     {"consumerId": ""},
     {"consumerId": "a\u0000b"},
+    {"consumerId": "c\n"},
     {"consumerId": "c", "limit": 0},
     {"consumerId": "c", "limit": 1001},
     {"consumerId": "c", "visibilityTimeoutSeconds": 0},
@@ -85,13 +90,78 @@ async def test_the_largest_order_is_taken(api: httpx2.AsyncClient) -> None:
     assert {each["outcome"] for each in outcomes} == {"acknowledged"}
 
 
+NO_RECEIPTS = ("1", "0-" + "0" * 32, "1-" + "g" * 32, "1" * 19 + "-" + "0" * 32, f"{RECEIPT}%0A", "%0A")
+
+
 async def test_what_is_no_receipt_is_refused(api: httpx2.AsyncClient) -> None:
-    for receipt in ("1", "0-" + "0" * 32, "1-" + "g" * 32, "1" * 19 + "-" + "0" * 32):
+    for receipt in NO_RECEIPTS:
         address = f"/v1/queues/q/messages/{receipt}"
         assert_problem(await api.delete(address), 422, "invalid_request")
         assert_problem(await api.patch(address, json={"visibilityTimeoutSeconds": 1}), 422, "invalid_request")
-        many = await api.post("/v1/queues/q/acknowledge", json={"receipts": [RECEIPT, receipt]})
-        assert_problem(many, 422, "invalid_request")
+
+
+async def test_what_is_no_receipt_among_others_has_its_own_outcome(api: httpx2.AsyncClient) -> None:
+    await send(api, "q", 1)
+    ((good,),) = [[message["receipt"] for message in await receive(api, "q")]]
+    wrong = [unquote(each) for each in NO_RECEIPTS]
+    assert await acknowledge(api, "q", [f"{good}\n", *wrong, good, RECEIPT]) == [
+        "invalid_receipt",
+        *["invalid_receipt"] * len(wrong),
+        "acknowledged",
+        "lease_lost",
+    ]
+    assert await acknowledge(api, "q", wrong) == ["invalid_receipt"] * len(wrong)
+
+
+async def test_half_a_surrogate_pair_is_called_that(api: httpx2.AsyncClient) -> None:
+    for address, body in (
+        ("/v1/queues/q/messages", b'{"payload": "\\ud800"}'),
+        ("/v1/queues/q/receive", b'{"consumerId": "\\ud800"}'),
+        ("/v1/queues/q/acknowledge", b'{"receipts": ["\\udc00"]}'),
+    ):
+        answer = await api.post(address, content=body, headers={"Content-Type": "application/json"})
+        assert_problem(answer, 422, "invalid_request")
+        (error,) = answer.json()["errors"]
+        assert "surrogate" in error["detail"]
+        assert "truncated" not in error["detail"]
+
+
+async def test_what_a_request_says_beside_what_is_known_is_not_ignored(api: httpx2.AsyncClient) -> None:
+    await api.put("/v1/queues/q", json={"maxReceives": 1})
+    await send(api, "q", 1)
+    (message,) = await receive(api, "q")
+    await change_lease(api, "q", message["receipt"], 0)
+    receipt_address = f"/v1/queues/q/messages/{message['receipt']}"
+    for method, address, body in (
+        ("POST", "/v1/queues/q/redrive", {"ids": [message["id"]]}),
+        ("DELETE", "/v1/queues/q/messages", {"state": "delayed"}),
+        ("POST", "/v1/queues/q/redrive?ids=1", None),
+        ("DELETE", "/v1/queues/q/messages?status=delayed", None),
+        ("DELETE", "/v1/queues/q/messages?state=delayed&state=dead", None),
+        ("POST", "/v1/queues/q/messages?delaySeconds=1", {"payload": 1}),
+        ("POST", "/v1/queues/q/receive?limit=3", {"consumerId": "c"}),
+        ("DELETE", f"{receipt_address}?x=1", None),
+        ("PATCH", f"{receipt_address}?x=1", {"visibilityTimeoutSeconds": 1}),
+        ("GET", "/v1/queues/q/messages?offset=3", None),
+        ("GET", "/v1/queues?name=q", None),
+    ):
+        answer = await api.request(method, address, json=body)
+        assert_problem(answer, 422, "invalid_request")
+    for address in ("/v1/queues/q/messages", "/v1/publish", "/message/new"):
+        answer = await api.post(address, json={"payload": 1}, headers={"idempotency-key": "k"})
+        assert_problem(answer, 422, "invalid_request")
+    assert await counts(api, "q") == {"dead": 1}
+    assert (await api.post("/v1/queues/q/redrive", json={})).json() == {"redriven": 1}
+
+
+async def test_names_that_clients_take_out_of_addresses_are_refused(api: httpx2.AsyncClient) -> None:
+    for name in (".", ".."):
+        status, body = await curl(
+            api, "--path-as-is", "-X", "POST", "-d", '{"payload": 1}', f"/v1/queues/{name}/messages"
+        )
+        assert (status, body["code"]) == (422, "invalid_request")
+    for name in ("...", ".a", "..a", "a.", "-"):
+        await send(api, name, 1)
 
 
 async def test_a_lease_change_beyond_the_limits_is_refused(api: httpx2.AsyncClient) -> None:
@@ -175,6 +245,21 @@ async def test_queues_and_messages_are_listed_page_by_page(api: httpx2.AsyncClie
     assert_problem(await api.get("/v1/queues/a/messages?cursor=x"), 422, "invalid_cursor")
     assert_problem(await api.get("/v1/queues/a/messages?state=x"), 422, "invalid_request")
     assert (await api.get("/v1/queues/a")).json()["oldestAgeSeconds"] > 0
+
+
+async def test_a_page_of_messages_has_at_most_four_mebibytes_of_payloads(api: httpx2.AsyncClient) -> None:
+    for _ in range(2):
+        await send(api, "q", *["x" * (QUARTER_MEBIBYTE - 2)] * 10)
+    first = await api.get("/v1/queues/q/messages?limit=100")
+    assert len(first.content) < 4.1 * 1024 * 1024
+    assert (first.json()["size"], first.json()["totalData"]) == (16, 20)
+    # By the link as well, though the page was asked for by its number.
+    (link,) = re.findall(r'<([^>]*)>; rel="next"', first.headers["Link"])
+    rest = (await api.get(link)).json()
+    assert (rest["size"], rest["nextCursor"]) == (4, None)
+    ids = [message["id"] for page in (first.json(), rest) for message in page["data"]]
+    assert ids == sorted(set(ids))
+    assert (await api.get("/v1/queues/q/messages?limit=1")).json()["size"] == 1
 
 
 async def test_a_database_that_is_away_is_a_503_and_comes_back(settings: ApiSettings) -> None:

@@ -40,6 +40,8 @@ def test_what_makes_a_queues_throughput_is_taken_directly(method: str, path: str
         ("PATCH", f"/v1/queues/emails/messages/{RECEIPT}"),
         ("POST", f"/v1/queues/{'n' * 81}/messages"),
         ("POST", "/v1/queues/no spaces/messages"),
+        ("POST", "/v1/queues/./messages"),
+        ("POST", "/v1/queues/../messages"),
         ("POST", "/v1/queues/two/levels/messages"),
         ("POST", "/v1/queues/emails/messages\n"),
         ("POST", "/v1/queues/emails/messages/"),
@@ -50,6 +52,11 @@ def test_what_makes_a_queues_throughput_is_taken_directly(method: str, path: str
 )
 def test_anything_else_is_left_to_the_declared_routes(method: str, path: str) -> None:
     assert endpoint_of(method, path) is None
+
+
+def test_parameters_in_the_query_are_left_to_the_declared_routes() -> None:
+    scope = {"type": "http", "method": "POST", "path": "/v1/queues/emails/messages", "query_string": b"x=1"}
+    assert {each.matches(scope)[0] for each in DIRECT_ROUTES} == {Match.NONE}
 
 
 def test_only_http_is_taken() -> None:
