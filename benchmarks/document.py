@@ -16,7 +16,7 @@ from deploy.checkout import CHECKOUT
 DOCUMENT: Final = CHECKOUT / "docs" / "benchmarks.md"
 PLOT: Final = CHECKOUT / "docs" / "benchmarks.svg"
 _HEAD: Final = """\
-# What was measured
+# The figures
 
 Written by `make bench` from `benchmarks/results.json`: change neither by hand. Each part brings up its own Postgres and
 RabbitMQ (Debian's, `fsync` and `synchronous_commit` on), and measures in turns what it compares. `make bench

@@ -1,4 +1,4 @@
-"""What a part of the benchmark brings home: figures from repeated runs, and the bounds that they are held to."""
+"""The outcome of a part of the benchmark: figures from repeated runs, and the bounds that they are held to."""
 
 from __future__ import annotations
 

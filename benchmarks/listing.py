@@ -29,7 +29,7 @@ from benchmarks.uploading import get_json
 CLIENTS: Final = 16
 LIMIT: Final = 10
 RARE_TERMS: Final = 2000
-# What is promised at the largest size; the page in the middle has to count off half of the table.
+# The promise at the largest size; the page in the middle has to count off half of the table.
 P99_MS: Final = 50.0
 SHARE_OF_BARE: Final = 0.4
 UNBOUNDED: Final = ("page in the middle",)

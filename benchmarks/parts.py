@@ -1,4 +1,4 @@
-"""What can be measured, each alone or all one after the other."""
+"""The parts of the benchmark. Each can be measured alone, or all one after the other."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from benchmarks.result import Result, summarise
 PAYLOAD = {"to": "someone@example.com", "subject": "Your statement", "template": 7, "body": "x" * 60}
 PAYLOAD_TEXT = json.dumps(PAYLOAD)
 WARM_UP_SECONDS = 1.0
-# What receivers may take at most: they must not come to the end of the line.
+# Receivers take no more, or they would come to the end of the line.
 MOST_RECEIVED_PER_SECOND = 100_000
 
-# What a client does once: the number of messages that it did it to.
+# One action of a client. It returns the number of messages that it acted on.
 Step = Callable[[KeepAliveClient], Awaitable[int]]
 
 

@@ -1,4 +1,4 @@
-"""What lease queues are measured on: a private Postgres, API processes, and queues that hold so many messages."""
+"""The servers that lease queues are measured on: a private Postgres, API processes, and queues with many messages."""
 
 from __future__ import annotations
 

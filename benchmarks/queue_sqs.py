@@ -19,15 +19,15 @@ from benchmarks.queue_load import PAYLOAD_TEXT
 from benchmarks.result import Result, summarise
 from deploy.program import Program, free_port, start
 
-# What SQS takes at most.
+# SQS takes no more.
 BATCHES = (1, 10)
 
-# What a client does once with its connection to a queue: the number of messages that it did it to.
+# One action of a client on its connection to a queue. It returns the number of messages that it acted on.
 Step = Callable[[Any, str, int], int]
 
 
 def measure_sqs(clients: Sequence[int], seconds: float) -> Iterator[Result]:
-    """What was sent is received afterwards, for as long or until there is no more."""
+    """Send first, and then receive for as long, or until there is no more."""
     with _server() as server_url:
         for batch in BATCHES:
             for count in clients:

@@ -1,4 +1,4 @@
-"""What the lease queues are to reach: the worst of the measured cases counts."""
+"""The targets of the lease queues: the worst of the measured cases counts."""
 
 from __future__ import annotations
 

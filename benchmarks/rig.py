@@ -1,4 +1,4 @@
-"""What measurements run on: a private Postgres and RabbitMQ, and on them a new database and new services each time."""
+"""The rig for measurements: a private Postgres and RabbitMQ, and on them a new database and new services each time."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from tests.support.servers import CHECKOUT, management
 from tests.support.waiting import eventually
 
 PIPELINES: Final = {"celery": "Celery", "dramatiq": "Dramatiq", "taskiq": "Taskiq", "faststream": "FastStream"}
-# What the broker sees of two worker processes; Celery's share the main process's connection.
+# The broker sees this of two worker processes; Celery's share the main process's connection.
 CONSUMERS: Final = {"celery": 1, "dramatiq": 2, "taskiq": 2, "faststream": 2}
 START_SECONDS: Final = 60
 FINISH_SECONDS: Final = 300

@@ -1,4 +1,4 @@
-"""What more consumers give, what a row costs in small and in large files, and how much memory each service takes.
+"""The gain of more consumers, the cost of a row in small and in large files, and the memory that each service takes.
 
 COPY of the same rows stands beside each size: an index grows slower with its size, whoever fills it.
 """

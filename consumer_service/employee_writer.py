@@ -61,7 +61,7 @@ class NumberedEmployees:
 
 
 class Written(NamedTuple):
-    """What became of valid rows. `refused` are the row numbers that `reject` turned away."""
+    """The outcome of valid rows. `refused` are the row numbers that `reject` turned away."""
 
     inserted: int
     updated: int

@@ -57,7 +57,7 @@ class RawRows:
         """Raises whatever a row makes the check raise: then the rows have to be taken one by one."""
         cells = self.cells
         if self.faults:
-            # What is left of such a row must not pass for the row: without cells it is refused.
+            # The rest of such a row must not pass for the row: without cells it is refused.
             cells = [() if index in self.faults else each for index, each in enumerate(cells)]
         checked = check_rows(cells, layout)
         rejects = [

@@ -99,7 +99,7 @@ def _published(service: str, port: int) -> str | None:
 
 
 def _compose_step(words: list[str], environment: dict[str, str]) -> bool:
-    """Whether it succeeded. On a terminal Compose draws its progress; elsewhere it has a say only when it fails."""
+    """True when it succeeded. On a terminal Compose draws its progress; elsewhere it has a say only when it fails."""
     if sys.stderr.isatty():
         return _compose(words, environment).returncode == 0
     command = ["docker", "compose", *words]
@@ -117,6 +117,6 @@ def _compose_step(words: list[str], environment: dict[str, str]) -> bool:
 
 
 def _compose(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-    # What Compose says is not our result: `make demo | less` shows ours.
+    # The output of Compose is not our result: `make demo | less` shows ours.
     command = ["docker", "compose", *words]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)

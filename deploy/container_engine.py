@@ -1,4 +1,4 @@
-"""Whether this machine has a Docker engine that answers, and a Compose to drive it with."""
+"""Finds out if this machine has a Docker engine that answers, and a Compose to drive it with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def remove_container(identifier: str) -> None:
 
 
 def log_of(identifier: str) -> str:
-    """What a container has written to both its outputs. Raises CalledProcessError."""
+    """All that a container has written to both its outputs. Raises CalledProcessError."""
     command = ["docker", "logs", identifier]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, timeout=30)
     return done.stdout.decode(errors="replace")

@@ -17,12 +17,12 @@ from deploy.checkout import ENDPOINTS, LOCAL, SAMPLE, Endpoints, get_json
 from deploy.sample import Sample, write_sample
 from deploy.up import bring_up, parse_arguments
 from shared.rows.fields import FIELD_NAMES
+from shared.upload_status import FINAL_STATES
 
 ROWS = 5_000
 BAD_SHARE = 0.02
 BAR_WIDTH = 40
 UPLOAD_SECONDS = 120
-FINAL = ("succeeded", "partially_succeeded", "failed", "cancelled")
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def watch(upload_url: str) -> Any:
     shown = ""
     while True:
         upload = get_json(upload_url)
-        is_final = upload["status"] in FINAL
+        is_final = upload["status"] in FINAL_STATES
         progress = 1.0 if is_final else float(upload["progress"])
         done = "█" * round(progress * BAR_WIDTH)
         line = f"  {done:░<{BAR_WIDTH}} {progress:4.0%}  {upload['rowsDone']:,} rows, {upload['status']}"

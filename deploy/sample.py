@@ -40,7 +40,7 @@ COMPANIES = [
 ]
 COUNTRY_CODES = ["+1", "+31", "+44", "+49", "+81", "+91", "+234"]
 ROWS_A_WRITE = 10_000
-# What a row lacks of a field that may be empty, one in so many.
+# One row in so many lacks a field that may be empty.
 EMPTY_EVERY = 4
 # Each with the code that its row is to be refused with, and what is done to one of its cells; None: it is left out.
 BAD_CELLS: dict[str, tuple[str, str | None]] = {
@@ -56,7 +56,7 @@ BAD_CELLS: dict[str, tuple[str, str | None]] = {
 
 @dataclass
 class Sample:
-    """What was written: `rows` in all, of which some are bad (code → count) and some repeat an earlier email."""
+    """A written sample: `rows` in all, of which some are bad (code → count) and some repeat an earlier email."""
 
     rows: int = 0
     duplicates: int = 0

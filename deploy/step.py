@@ -1,4 +1,4 @@
-"""What a command says of itself while it works: a line a step, apart from its result."""
+"""The progress of a command, a line a step, apart from its result."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is done with a checkout rather than by the system: continuous integration, the virtualenv, the locks."""
+"""Tools for a checkout, apart from the system: continuous integration, the virtualenv, the locks."""

@@ -26,7 +26,7 @@ _OUTSIDE = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys
 
 
 def install(python: Path, lock: Path, *, compile_all: bool = False) -> bool:
-    """Whether it could. `compile_all` compiles every file to bytecode, instead of each when it is first imported."""
+    """False when it could not. `compile_all` compiles every file to bytecode, not each when it is first imported."""
     uv = ensure_uv(python)
     if uv is not None:
         options = ["--quiet", *LOCKED, *(["--compile-bytecode"] if compile_all else [])]

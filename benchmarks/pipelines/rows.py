@@ -1,4 +1,4 @@
-"""What the four pipelines share: a row, the statement that inserts it, and where broker, database and file are."""
+"""The four pipelines share this: a row, the statement that inserts it, and where broker, database and file are."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def prepare_rabbitmq(folder: Path, ports: RabbitMQPorts) -> PrivateRabbitMQ:
 
 
 def broker_is_ready(management_url: str, user: str, password: str, amqp_port: int) -> bool:
-    """Whether the broker listens for AMQP; a node that is still starting does not answer at all."""
+    """True when the broker listens for AMQP; a node that is still starting does not answer at all."""
     request = urllib.request.Request(f"{management_url}/api/health/checks/port-listener/{amqp_port}")
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     request.add_header("Authorization", f"Basic {token}")

@@ -1,4 +1,4 @@
-"""Whether the database's own log quotes rows, which no setting of an ordinary user can change."""
+"""Finds out if the database's own log quotes rows, which no setting of an ordinary user can change."""
 
 from __future__ import annotations
 

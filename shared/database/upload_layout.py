@@ -11,7 +11,7 @@ from shared.rows.layout import Layout, name_columns
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-# What a statement selects of `uploads` for `layout_of`.
+# A statement selects these columns of `uploads` for `layout_of`.
 LAYOUT_COLUMNS: Final = "cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns"
 
 _Stored = dict[str, tuple[int, ...]] | list[tuple[int, ...]]

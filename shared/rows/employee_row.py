@@ -1,4 +1,4 @@
-"""What one row means: the clean values of its fields, or the one reason why not."""
+"""The meaning of one row: the clean values of its fields, or the one reason why not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_row(cells: Sequence[str], layout: Layout) -> EmployeeValues | RowFault
 
 
 def email_key(email: str) -> str:
-    """What decides whether two rows are the same employee; equal to `lower(email)` in the database."""
+    """Two rows with the same key are the same employee; it is equal to `lower(email)` in the database."""
     return email.lower()
 
 

@@ -89,6 +89,6 @@ FIELDS: Final = (
 
 FIELD_NAMES: Final = tuple(field.name for field in FIELDS)
 REQUIRED_NAMES: Final = tuple(field.name for field in FIELDS if not field.is_optional)
-# What tells two employees apart.
+# It tells two employees apart.
 KEY_NAME: Final = "email"
 KEY: Final = FIELD_NAMES.index(KEY_NAME)

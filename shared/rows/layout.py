@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def fits(self) -> bool:
-        """Whether every field that it names stands in columns that there are."""
+        """True when every field that it names stands in columns that there are."""
         return all(indices and all(0 <= index < self.width for index in indices) for indices in self.columns.values())
 
     def require_known(self) -> Layout:

@@ -1,4 +1,4 @@
-"""What a value must be: the rules that fields are declared with.
+"""The rules for values, which fields are declared with.
 
 A rule is said twice: for one cell, with the reason of a refusal, and as a pattern that finds thousands of clean ones at
 once (`employee_rows`). The pattern may be narrower than the rule and never wider; a property test holds the two
@@ -88,7 +88,7 @@ _email = re.compile(_EMAIL)
 
 
 def is_email(text: str) -> bool:
-    """Whether the trimmed text would do as an email of a row."""
+    """True when the trimmed text would do as an email of a row."""
     return len(text) <= EMAIL_LIMIT and _email.fullmatch(text) is not None
 
 
@@ -116,7 +116,7 @@ _drop_separators = str.maketrans("", "", " .()-\u2010\u2011\u2012\u2013\u2014\u2
 
 
 def is_mobile(text: str) -> bool:
-    """Whether the text, without its separators, would do as a mobile of a row."""
+    """True when the text, without its separators, would do as a mobile of a row."""
     return _mobile.fullmatch(text) is not None
 
 

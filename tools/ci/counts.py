@@ -26,7 +26,7 @@ class Counts:
 
 
 def counts_in(line: str) -> Counts | None:
-    """What a line says, if it is pytest's summary; an error is a failure."""
+    """The counts of a line that is pytest's summary; an error is a failure."""
     found = _SUMMARY.fullmatch(line.strip())
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What the last lines of a run say: each part's result and time, what did not run and why, the sum of the counts."""
+"""The last lines of a run: each part's result and time, what did not run and why, the sum of the counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = Literal["passed", "FAILED", "did not run"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a part."""
+    """The result of a part."""
 
     name: str
     result: Result

@@ -27,7 +27,7 @@ def run_all(
     engine_answers: Callable[[], bool] = lambda: True,
     run: Run = commands.run,
 ) -> Iterator[Outcome]:
-    """What became of each. After a failure the others still run: they say more about it than their absence would."""
+    """The outcome of each. After a failure the others still run: they say more about it than their absence would."""
     began = clock()
     for part in parts:
         elapsed = clock() - began
