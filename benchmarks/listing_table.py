@@ -87,3 +87,14 @@ async def rare_surnames(connection: asyncpg.Connection, count: int) -> list[str]
         timeout=FILL_SECONDS,
     )
     return [row["last"] for row in found]
+
+
+async def some_people(connection: asyncpg.Connection, count: int) -> list[tuple[str, str]]:
+    """Names and emails of different ones, from all over the table."""
+    found = await connection.fetch(
+        "SELECT employee_name, email FROM employees WHERE id % $1 = 0 ORDER BY id LIMIT $2",
+        max(await connection.fetchval("SELECT count(*) FROM employees") // count, 1),
+        count,
+        timeout=FILL_SECONDS,
+    )
+    return [(row["employee_name"], row["email"]) for row in found]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple
 
-from benchmarks import ingest, listing, recovery, row_pipelines, scaling, single_requests, small_upload
+from benchmarks import ingest, listing, listing_costs, recovery, row_pipelines, scaling, single_requests, small_upload
 from benchmarks.figures import Outcome
 
 
@@ -26,5 +26,6 @@ PARTS: Final = {
     "small-behind-big": Part("A small upload behind a large one", 2, small_upload.add_options, small_upload.measure),
     "one-request": Part("Single requests", 1, single_requests.add_options, single_requests.measure),
     "listing": Part("The listing and the search", 15, listing.add_options, listing.measure),
+    "listing-costs": Part("The listing's choices", 8, listing_costs.add_options, listing_costs.measure),
     "recovery": Part("Recovery from a kill", 1, recovery.add_options, recovery.measure),
 }

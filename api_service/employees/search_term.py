@@ -101,7 +101,12 @@ def parse_search_term(text: str) -> SearchTerm | None:
     part = _lookup_part(term)
     looked_up = term.partition("@")[0] if part is LookupPart.LOCAL_PART else term
     pattern = "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%"
-    return SearchTerm(_CONTAINS, pattern, part, _distinct_trigrams(looked_up), indexed_test=_CONTAINS)
+    trigrams = distinct_trigrams(looked_up)
+    if any(map(str.isspace, term)):
+        # The rarest of several words are often all of one that is common: of "Ximena Garcia" those of Ximena. These
+        # few are from all over.
+        trigrams = trigrams[:LOOKED_UP_TRIGRAMS]
+    return SearchTerm(_CONTAINS, pattern, part, trigrams, indexed_test=_CONTAINS)
 
 
 def _lookup_part(term: str) -> LookupPart:
@@ -117,7 +122,7 @@ def _is_letter_or_digit(character: str) -> bool:
     return character.isalnum() and unicodedata.category(character) != "No"
 
 
-def _distinct_trigrams(term: str) -> tuple[str, ...]:
+def distinct_trigrams(term: str) -> tuple[str, ...]:
     """Of letters and digits, first some from all over the term; none for a term that has few, or is not all ASCII,
     whose lower case is for Postgres to say.
     """

@@ -111,7 +111,6 @@ uploads = Table(
     _timestamp("file_deleted_at"),
     CheckConstraint(_one_of("status", UPLOAD_STATES), name="status_check"),
     CheckConstraint(_one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
-    Index("uploads_newest_idx", text("sequence DESC")),
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
