@@ -4,6 +4,8 @@ Invariants, each kept by the order below:
 
 * No chunk joins a finished upload: `FOR KEY SHARE` waits for the final state change, which takes `FOR UPDATE`.
 * Every effect happens once (P3): the ledger entry commits with it, and a conflict rolls the effect back.
+* No row counts twice (P3): a chunk that shares rows with one of other borders, or was cut by other rules than those
+  its upload began with, is refused. Its producer starts anew from the ledger.
 * A chunk that the ledger has is answered from the ledger, even when its upload is finished by now.
 """
 
@@ -23,7 +25,7 @@ from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
 from consumer_service.row_writer import Target, blames_a_row, write_as_new, write_at_once, write_one_by_one
-from shared.database.ledger import LedgerEntry, entries_among, insert_entry
+from shared.database.ledger import LedgerEntry, entries_among, insert_entry, last_entry_up_to
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
 from shared.messages import ChunkReply
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_LOCK_UPLOAD = text("SELECT status, sequence, on_duplicate FROM uploads WHERE id = :upload_id FOR KEY SHARE")
+_LOCK_UPLOAD = text("""
+    SELECT status, sequence, on_duplicate, reader_version FROM uploads WHERE id = :upload_id FOR KEY SHARE
+""")
 
 
 class Handled(NamedTuple):
@@ -112,9 +116,13 @@ class ChunkHandler:
     async def _transact(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
         async with self._engine.begin() as connection:
             locked = (await connection.execute(_LOCK_UPLOAD, {"upload_id": chunk.upload_id})).one_or_none()
-            if await entries_among(connection, chunk.upload_id, [chunk.first_row]):
+            before = await last_entry_up_to(connection, chunk.upload_id, _last_row(chunk))
+            if before is not None and before.first_row == chunk.first_row:
                 raise _DoneAlready
             if locked is None or locked.status != "running":
+                return Handled(_closed(chunk), [])
+            if chunk.reader_version != locked.reader_version or (before and before.last_row >= chunk.first_row):
+                log.error("a chunk of other rules or borders than its upload's: refused", **_log_fields(chunk))
                 return Handled(_closed(chunk), [])
             target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
             written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)

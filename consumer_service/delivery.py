@@ -1,9 +1,10 @@
 """Takes a message from the request queue and settles it: decode, handle, publish, reply, acknowledge.
 
-No other module of this service settles messages. A delivery ends in one of three ways:
+No other module of this service settles messages. A delivery ends in one of four ways:
 
 * handled, now or by an earlier delivery: dead letters confirmed, reply sent, acknowledged;
 * it is no request: stored and published to the dead letters, confirmed, acknowledged, never rejected;
+* a newer release wrote it: put at the end of the queue, confirmed, acknowledged;
 * the database or the broker is away: it is not settled. The subscription pauses, which gives the message back once,
   and goes on when the database answers (P5).
 """
@@ -31,9 +32,9 @@ from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
-from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_QUEUE
+from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.dead_letters.malformed import dead_letter_malformed
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, NewerThanKnown
 from shared.messages import (
     ChunkRequest,
     EmployeeRequest,
@@ -66,6 +67,7 @@ CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
 FORGET_SECONDS = 3
+NEWER_PAUSE_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5)
 PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
 # Replies are sent in the background. A test that kills the consumer between reply and acknowledgement waits so long.
 REPLY_OUT_SECONDS = 10
@@ -92,6 +94,7 @@ class Deliveries:
         self._redrives = RedriveHandler(engine, settings, failpoints, self._consumer)
         self._singles = SingleHandler(engine, failpoints)
         self._holds = Backoff(HOLD_SECONDS)
+        self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
         self.subscription = Subscription(
             settings,
@@ -107,17 +110,20 @@ class Deliveries:
         try:
             require_readable_properties(message)
             request = decode_request(message.body)
+            self._failpoints.hit("consumer.before_transaction")
+            await self._handle(request, message)
         except MalformedMessage as error:
             await self._settle_malformed(message, str(error))
             return
-        try:
-            self._failpoints.hit("consumer.before_transaction")
-            await self._handle(request, message)
+        except NewerThanKnown as error:
+            await self._leave_to_newer(message, str(error))
+            return
         except Exception as error:  # an error that a row caused never arrives here, so it is ours
             self._hold(error)
             return
         await acknowledge(message)
         self._holds.reset()
+        self._newer_pauses.reset()
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - started)
 
     async def _handle(self, request: Request, message: AbstractIncomingMessage) -> None:
@@ -170,6 +176,30 @@ class Deliveries:
             return
         metrics.MALFORMED.inc()
         await acknowledge(message)
+
+    async def _leave_to_newer(self, message: AbstractIncomingMessage, reason: str) -> None:
+        """Give it back by the end of the queue, so that neither the messages behind it nor its delivery limit suffer.
+
+        It goes as a new message: one that was only returned would be next again, and at the limit a dead chunk.
+        The pause comes last, when the message is free for a newer consumer, and grows while only such come.
+        """
+        try:
+            await self._publisher.publish(
+                REQUESTS_EXCHANGE,
+                REQUESTS_QUEUE,
+                message.body,
+                message_id=message.message_id,
+                correlation_id=message.correlation_id,
+                reply_to=message.reply_to,
+            )
+        except BrokerUnavailable as error:
+            self._hold(error)
+            return
+        await acknowledge(message)
+        metrics.NEWER.inc()
+        pause = self._newer_pauses.next_seconds()
+        log.error("a newer release wrote this message: update this service", reason=reason, pause_seconds=pause)
+        await asyncio.sleep(pause)
 
     def _announce_lost_requests(self) -> None:
         log.warning("the request queue was deleted: what waited in it has to be sent again")

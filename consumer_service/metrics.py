@@ -17,6 +17,7 @@ CHUNK_SECONDS = Histogram(
 ROWS = Counter("rollcall_consumer_rows_total", "Rows by what became of them.", ["outcome"])
 REJECTED = Counter("rollcall_consumer_rejected_rows_total", "Rejected rows by code.", ["code"])
 MALFORMED = Counter("rollcall_consumer_malformed_messages_total", "Messages that were no requests.")
+NEWER = Counter("rollcall_consumer_newer_messages_total", "Messages given back because a newer release wrote them.")
 HOLDS = Counter("rollcall_consumer_holds_total", "Times that consuming paused because the database was away or failed.")
 CONFLICTS = Counter("rollcall_consumer_conflicts_total", "Transactions retried after a deadlock or a lock time-out.")
 REPLIES_DROPPED = Counter("rollcall_consumer_replies_dropped_total", "Replies that no callback queue took.")

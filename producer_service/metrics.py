@@ -12,5 +12,8 @@ CHUNKS_FOUND_DONE = Counter(
 DEAD_CHUNKS = Counter(
     "rollcall_producer_dead_chunks_total", "What the broker dead-lettered at the delivery limit.", ["outcome"]
 )
+NEWER_REPLIES = Counter(
+    "rollcall_producer_newer_replies_total", "Replies and announcements ignored because a newer release wrote them."
+)
 LATE_REPLIES = Counter("rollcall_producer_late_replies_total", "Replies that nobody waited for any more.")
 LEASES_LOST = Counter("rollcall_producer_leases_lost_total", "Uploads given up because another producer had them.")

@@ -11,7 +11,7 @@ from producer_service import metrics
 from shared.amqp.publisher import Publisher
 from shared.amqp.subscription import Subscription
 from shared.amqp.topology import PRODUCERS_KEY, REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, NewerThanKnown
 from shared.messages import ChunkReply, RequestReply, RequestsLost, decode_reply
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ class Requester:
             reply = decode_reply(message.body)
         except MalformedMessage:
             log.warning("not a reply", message_id=message.message_id)
+            return
+        except NewerThanKnown as error:
+            # Replies are hints: the ledger tells of a chunk, and who waits for a single answer is told 504.
+            metrics.NEWER_REPLIES.inc()
+            log.warning("a newer release wrote this reply: update this service", reason=str(error))
             return
         match reply:
             case ChunkReply():

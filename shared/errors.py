@@ -4,6 +4,7 @@
     ├── FileProblem      the file cannot be taken or finished: a 4xx before the 202, `failed` after it
     ├── MalformedMessage this message can never be handled: dead-letter it and go on
     └── TryAgainLater    the fault is ours (database, broker, machine): hold the message, nothing is wrong with it
+        └── NewerThanKnown   a newer release wrote it: give it back, for a newer process to take
 
 A row that is refused raises nothing: validation returns a `RowFault` (`shared.rows.employee_row`).
 """
@@ -46,6 +47,7 @@ class FileCode(StrEnum):
     FILE_CHANGED = "file_changed"
     FILE_MISSING = "file_missing"
     NO_PROGRESS = "no_progress"
+    LEDGER_MISMATCH = "ledger_mismatch"
 
 
 class RollcallError(Exception):
@@ -63,8 +65,12 @@ class FileProblem(RollcallError):
 
 
 class MalformedMessage(RollcallError):
-    """No retry can help this message: it is not ours, or a newer version wrote it."""
+    """No retry can help this message: no release of ours wrote it."""
 
 
 class TryAgainLater(RollcallError):
     """Nothing is wrong with the row or the message: the database, the broker or this process is."""
+
+
+class NewerThanKnown(TryAgainLater):
+    """A newer release wrote this. This process cannot judge it, so it neither handles nor refuses it."""

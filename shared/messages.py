@@ -1,13 +1,20 @@
-"""Every message body that goes through RabbitMQ, as JSON, with its kind in the field `kind`."""
+"""Every message body that goes through RabbitMQ, as JSON, with its kind in `kind` and its form in `version`.
+
+`version` is the lowest that a reader must know to read this message. Raise `NEWEST_VERSION`, and let messages say it
+that need it, with each new kind, field or code: readers refuse a field that they do not know, and older ones would take
+such a message for malformed (docs/decisions/0013). Releases up to 0.2.0 stated none, which means 1.
+"""
 
 import re
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, NoReturn, get_args
 
 import msgspec
 
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
+
+NEWEST_VERSION: Final = 1
 
 # The reader itself refuses a row with this code alone. The consumer finds all others.
 ReaderFault = Literal["row_too_long"]
@@ -15,22 +22,28 @@ ReaderFault = Literal["row_too_long"]
 # The tables hold no larger numbers: one would fail in the database each time it is delivered.
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+ReaderVersion = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
-class UploadAnnounced(msgspec.Struct, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
+class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: Annotated[int, msgspec.Meta(ge=1, le=NEWEST_VERSION)] = 1
+
+
+class UploadAnnounced(_Message, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
     """A hint that an upload waits. The sweep finds it in the table `uploads` without this, only later."""
 
     upload_id: uuid.UUID
 
 
-class _ChunkParts(msgspec.Struct, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
+class _ChunkParts(_Message, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
     upload_id: uuid.UUID
     first_row: Position
     byte_count: ByteCount
     line_numbers: list[Position]
     rows: list[list[str]]
     faults: dict[int, ReaderFault] = {}
+    reader_version: ReaderVersion = 1
 
 
 class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_field="kind"):
@@ -38,26 +51,27 @@ class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_fiel
 
     Row `first_row + i` stands on line `line_numbers[i]` and has the cells `rows[i]`. `faults` maps such an `i` to the
     code with which the reader refused the row. `byte_count` is the number of bytes that were read for this chunk: those
-    of all chunks of an upload add up to its size.
+    of all chunks of an upload add up to its size. `reader_version` is that of the rules which cut the file into these
+    rows.
     """
 
     layout: Layout
 
 
-class RedriveRequest(msgspec.Struct, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
+class RedriveRequest(_Message, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
     """Rejected rows of one upload to be tried again: pairs of row number and the attempt that was rejected."""
 
     upload_id: uuid.UUID
     rows: list[tuple[Position, Attempt]]
 
 
-class TextRequest(msgspec.Struct, frozen=True, kw_only=True, tag="text", tag_field="kind"):
+class TextRequest(_Message, frozen=True, kw_only=True, tag="text", tag_field="kind"):
     """A text to be answered. Its reply has the same correlation id."""
 
     text: str
 
 
-class EmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
+class EmployeeRequest(_Message, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
     """One employee, as raw cells by the names of their fields, to be inserted and answered with its outcome."""
 
     correlation_id: uuid.UUID
@@ -75,7 +89,7 @@ class UnnamedChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", t
         return ChunkRequest(**msgspec.structs.asdict(self) | {"layout": Layout(width, name_columns(columns))})
 
 
-class UnnamedEmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
+class UnnamedEmployeeRequest(_Message, frozen=True, kw_only=True, tag="employee", tag_field="kind"):
     """An `EmployeeRequest` of a release before 0.2.0."""
 
     correlation_id: uuid.UUID
@@ -90,7 +104,7 @@ class UnnamedEmployeeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="emp
 Request = ChunkRequest | RedriveRequest | TextRequest | EmployeeRequest
 
 
-class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
+class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The outcomes of a chunk's rows; the four counts add up to the number of its rows (P1)."""
 
     inserted: int = 0
@@ -100,7 +114,7 @@ class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True):
     rejected_by: dict[str, int] = {}
 
 
-class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", tag_field="kind"):
+class ChunkReply(_Message, frozen=True, kw_only=True, tag="chunk_reply", tag_field="kind"):
     """A hint to the producer: `done` means that the ledger has the chunk, `closed` that the upload takes no more."""
 
     upload_id: uuid.UUID
@@ -111,7 +125,7 @@ class ChunkReply(msgspec.Struct, frozen=True, kw_only=True, tag="chunk_reply", t
     counts: ChunkCounts = ChunkCounts()
 
 
-class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The outcome for one employee; a rejection says why."""
 
     outcome: Literal["inserted", "duplicate", "rejected"]
@@ -120,20 +134,20 @@ class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     message: str | None = None
 
 
-class RequestReply(msgspec.Struct, frozen=True, kw_only=True, tag="request_reply", tag_field="kind"):
+class RequestReply(_Message, frozen=True, kw_only=True, tag="request_reply", tag_field="kind"):
     """The answer to the request with the same correlation id."""
 
     response: str | EmployeeOutcome
 
 
-class RequestsLost(msgspec.Struct, frozen=True, tag="requests_lost", tag_field="kind"):
+class RequestsLost(_Message, frozen=True, tag="requests_lost", tag_field="kind"):
     """A hint to all producers: the request queue was deleted, with what was in it, and is there again."""
 
 
 Reply = ChunkReply | RequestReply | RequestsLost
 
 
-class DeadLetterMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
+class DeadLetterMessage(_Message, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
     """One rejected row as people find it in `employees.dead-letters`; its id is that of a `RowLetter`
     (`shared.dead_letters.identity`)."""
 
@@ -150,12 +164,29 @@ class DeadLetterMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dead_let
 # A body that is nested too deeply raises RecursionError.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]*\Z")]
+
+
+class _Envelope(msgspec.Struct):
+    """What is asked of a body that cannot be read: is it a newer release's?"""
+
+    kind: _Name
+    version: int
+    faults: dict[int, _Name] = {}
+
+
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _UnnamedRequest = UnnamedChunkRequest | UnnamedEmployeeRequest
 _unnamed_decoder: msgspec.json.Decoder[_UnnamedRequest] = msgspec.json.Decoder(_UnnamedRequest)
 _reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _announcement_decoder = msgspec.json.Decoder(UploadAnnounced)
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_KNOWN_KINDS = frozenset(
+    kind.__struct_config__.tag for kind in (*get_args(Request), *get_args(Reply), UploadAnnounced, DeadLetterMessage)
+)
+_KNOWN_FAULTS = frozenset(get_args(ReaderFault))
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -163,13 +194,13 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def decode_request(body: bytes) -> Request:
-    """Raises `MalformedMessage` with a reason that holds no value out of the body (P8)."""
+    """Raises `NewerThanKnown`, or `MalformedMessage` with a reason that holds no value out of the body (P8)."""
     try:
         request = _request_decoder.decode(body)
     except _UNREADABLE as error:
         older = _decode_unnamed(body)
         if older is None:
-            raise MalformedMessage(f"not a request: {_without_values(error)}") from None
+            _refuse(body, "a request", error)
         request = older
     if isinstance(request, ChunkRequest) and not 0 < len(request.rows) == len(request.line_numbers):
         raise MalformedMessage("not a request: a chunk needs rows, and a line number for each")
@@ -190,14 +221,33 @@ def decode_reply(body: bytes) -> Reply:
     try:
         return _reply_decoder.decode(body)
     except _UNREADABLE as error:
-        raise MalformedMessage(f"not a reply: {_without_values(error)}") from None
+        _refuse(body, "a reply", error)
 
 
 def decode_announcement(body: bytes) -> UploadAnnounced:
     try:
         return _announcement_decoder.decode(body)
     except _UNREADABLE as error:
-        raise MalformedMessage(f"not an announcement: {_without_values(error)}") from None
+        _refuse(body, "an announcement", error)
+
+
+def _refuse(body: bytes, wanted: str, error: Exception) -> NoReturn:
+    if _is_newer(body):
+        raise NewerThanKnown(f"not {wanted} of a version up to {NEWEST_VERSION}: update this service") from None
+    raise MalformedMessage(f"not {wanted}: {_without_values(error)}") from None
+
+
+def _is_newer(body: bytes) -> bool:
+    """Asked only of what cannot be read, so that the others cost nothing more.
+
+    A release that states no version has no kind and no code that is unknown here.
+    """
+    try:
+        envelope = _envelope_decoder.decode(body)
+    except _UNREADABLE:
+        return False
+    is_known = envelope.kind in _KNOWN_KINDS and _KNOWN_FAULTS.issuperset(envelope.faults.values())
+    return envelope.version > NEWEST_VERSION or (envelope.version > 0 and not is_known)
 
 
 def _without_values(error: Exception) -> str:

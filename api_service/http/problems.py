@@ -58,6 +58,7 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.FILE_CHANGED: "The stored file is not the one that was uploaded",
     FileCode.FILE_MISSING: "The stored file is gone",
     FileCode.NO_PROGRESS: "Processing was given up after repeated failures",
+    FileCode.LEDGER_MISMATCH: "What is on record as done does not fit the file",
 }
 
 

@@ -175,6 +175,7 @@ class Intake:
             "columns": storable(csv_format.columns),
             "field_columns": stored_columns(csv_format.layout),
             "chunk_rows": self._settings.chunk_rows,
+            "reader_version": csv_format.reader_version,
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from shared.errors import FileCode, FileProblem
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from producer_service.uploads.upload_state import Upload
     from shared.rows.csv_reader import Record
 
-# Counted in characters of the cells. A single record may have a quarter of it.
+# Counted in characters of the cells. A single record may have a quarter of it. Every reader version up to now has this
+# number: another is another version (`shared.rows.csv_format`), and this one stays for the uploads that began by it.
 CHUNK_CHARACTERS = 1024 * 1024
 DRAIN_BYTES = 1024 * 1024
 
@@ -31,7 +32,8 @@ class FileChunk(NamedTuple):
 class ChunkReader:
     """Cuts one upload's file into chunks of at most `chunk_rows` rows or 1 Mi characters.
 
-    The borders depend on the file and on `chunk_rows` alone, so that every reading has the same ones (P3).
+    The borders depend on the file, on `chunk_rows` and on the reader version alone, all stored with the upload, so that
+    every reading has the same ones (P3). What is done already is passed over by its number of rows.
     """
 
     def __init__(self, stream: BinaryIO, upload: Upload) -> None:
@@ -42,8 +44,28 @@ class ChunkReader:
         self._bytes_counted = 0
         self.rows_read = 0
 
-    def next_chunk(self) -> FileChunk | None:
-        """The next chunk, or None at the end of a file that is what was uploaded.
+    def pass_over(self, row_count: int, byte_count: int) -> int:
+        """Read rows that had their effect, in a chunk of so many bytes; returns how many of them the file has.
+
+        Raises `FileProblem` as `next_chunk` does.
+        """
+        carried_over = () if self._carried_over is None else (self._carried_over,)
+        self._carried_over = None
+        self._bytes_counted += byte_count
+        rows_read_before = self.rows_read
+        try:
+            for _ in islice(chain(carried_over, self._records), row_count):
+                self.rows_read += 1
+        except FileProblem:
+            self._check_unchanged()
+            raise
+        found = self.rows_read - rows_read_before
+        if found < row_count:
+            self._check_unchanged()
+        return found
+
+    def next_chunk(self, *, at_most: int | None = None) -> FileChunk | None:
+        """The next chunk, of `at_most` so many rows, or None at the end of a file that is what was uploaded.
 
         Raises `FileProblem`, after a last chunk with the rows before it: `unclosed_quote`, or `file_changed` when
         the bytes read are not those of the upload, whatever else they led to.
@@ -51,7 +73,7 @@ class ChunkReader:
         records: list[Record] = []
         problem: FileProblem | None = None
         try:
-            self._fill(records)
+            self._fill(records, self._upload.chunk_rows if at_most is None else min(at_most, self._upload.chunk_rows))
         except FileProblem as error:
             problem = error
         if problem is not None and records:
@@ -64,7 +86,7 @@ class ChunkReader:
             return None
         return self._cut(records)
 
-    def _fill(self, records: list[Record]) -> None:
+    def _fill(self, records: list[Record], at_most: int) -> None:
         characters = 0
         carried_over = () if self._carried_over is None else (self._carried_over,)
         self._carried_over = None
@@ -75,18 +97,20 @@ class ChunkReader:
                 return
             records.append(record)
             characters += size
-            if len(records) >= self._upload.chunk_rows:
+            if len(records) >= at_most:
                 return
 
     def _cut(self, records: list[Record]) -> FileChunk:
         first_row = self.rows_read + 1
         self.rows_read += len(records)
-        byte_count = self._stream.bytes_read - self._bytes_counted
-        self._bytes_counted = self._stream.bytes_read
+        # A reading that passed over rows may stand a block behind the one that counted their bytes.
+        byte_count = max(0, self._stream.bytes_read - self._bytes_counted)
+        self._bytes_counted += byte_count
         request = ChunkRequest(
             upload_id=self._upload.id,
             first_row=first_row,
             layout=self._upload.csv_format.layout,
+            reader_version=self._upload.csv_format.reader_version,
             byte_count=byte_count,
             line_numbers=[record.line_number for record in records],
             rows=[record.cells for record in records],

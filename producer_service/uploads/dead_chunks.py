@@ -1,7 +1,8 @@
 """Sends chunks once more that the broker dead-lettered at its delivery limit, which proves nothing about their rows.
 
 A chunk that the ledger has, or whose upload takes no more chunks, is dropped. A message that is no request goes to the
-dead letters.
+dead letters. One that a newer release wrote stays here, at the end of the queue, for a newer producer: whether it is
+wanted cannot be told, so it is neither dropped nor sent again.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.publisher import Publisher
 from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
-from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.amqp.topology import (
+    CHUNK_KEY,
+    DEAD_CHUNKS_QUEUE,
+    DEAD_LETTERS_EXCHANGE,
+    REQUESTS_EXCHANGE,
+    REQUESTS_QUEUE,
+)
 from shared.database import ledger
 from shared.dead_letters.malformed import dead_letter_malformed
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, NewerThanKnown
 from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, decode_request
+from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 3
+NEWER_PAUSE_SECONDS = (0.1, 0.5, 1, 5, 30)
 NEVER_ANSWERED = "a single request that came back too often to be tried again"
 
 _IS_RUNNING = text("SELECT status = 'running' FROM uploads WHERE id = :upload_id")
@@ -50,6 +59,7 @@ class DeadChunks:
     def __init__(self, engine: AsyncEngine, settings: SharedSettings) -> None:
         self._engine = engine
         self._publisher = Publisher(settings, "rollcall producer dead chunks")
+        self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self.subscription = Subscription(
             settings,
             name="rollcall producer dead chunks consumer",
@@ -73,6 +83,10 @@ class DeadChunks:
         metrics.DEAD_CHUNKS.labels(outcome).inc()
         log.warning("dead chunk", outcome=outcome, correlation_id=message.correlation_id)
         await acknowledge(message)
+        if outcome == "newer":
+            await asyncio.sleep(self._newer_pauses.next_seconds())
+        else:
+            self._newer_pauses.reset()
 
     async def _resolve(self, message: AbstractIncomingMessage) -> str:
         try:
@@ -83,6 +97,10 @@ class DeadChunks:
                 self._engine, self._publisher, message.body, message_id=message.message_id, reason=str(error)
             )
             return "malformed"
+        except NewerThanKnown as error:
+            log.error("a newer release wrote this message: update this service", reason=str(error))
+            await self._publish_again(message, DEAD_LETTERS_EXCHANGE, CHUNK_KEY)
+            return "newer"
         if isinstance(request, TextRequest | EmployeeRequest):
             # The client was told long ago that there is no answer. In the dead letters people find the message.
             await dead_letter_malformed(
@@ -91,15 +109,18 @@ class DeadChunks:
             return "malformed"
         if not await self._is_wanted(request):
             return "dropped"
-        # A new message without the headers of the old one, of which one is its delivery count.
+        await self._publish_again(message, REQUESTS_EXCHANGE, REQUESTS_QUEUE)
+        return "republished"
+
+    async def _publish_again(self, message: AbstractIncomingMessage, exchange: str, routing_key: str) -> None:
+        """As a new message without the headers of the old one, of which one is its delivery count."""
         await self._publisher.publish(
-            REQUESTS_EXCHANGE,
-            REQUESTS_QUEUE,
+            exchange,
+            routing_key,
             message.body,
             correlation_id=message.correlation_id,
             reply_to=message.reply_to,
         )
-        return "republished"
 
     async def _is_wanted(self, request: ChunkRequest | RedriveRequest) -> bool:
         async with self._engine.connect() as connection:

@@ -20,7 +20,7 @@ from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.database.search_index import tidy_search_index
-from shared.errors import FileCode, FileProblem, MalformedMessage
+from shared.errors import FileCode, FileProblem, MalformedMessage, NewerThanKnown
 from shared.messages import decode_announcement
 from shared.service.telemetry import describe_error
 
@@ -91,6 +91,9 @@ class Dispatcher:
             await self._start(announced.upload_id)
         except MalformedMessage:
             log.warning("not an announcement: dropped", message_id=message.message_id)
+        except NewerThanKnown as error:
+            metrics.NEWER_REPLIES.inc()
+            log.warning("a newer release wrote this announcement: left to the sweep", reason=str(error))
         except (SQLAlchemyError, OSError) as error:
             log.warning("announced upload left to the sweep", **describe_error(error))
         # The announcement is a hint. Whatever came of it, the table has the upload, and the sweep finds it.

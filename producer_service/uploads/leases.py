@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import text
 
 from shared.errors import RollcallError
+from shared.rows.csv_format import NEWEST_READER_VERSION
 
 if TYPE_CHECKING:
     import uuid
@@ -34,7 +35,7 @@ class Lease(NamedTuple):
 _ACQUIRE = text("""
     INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)
     SELECT id, :owner, 1, now() + make_interval(secs => :seconds), 0, 0
-    FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR KEY SHARE
+    FROM uploads WHERE id = :upload_id AND finished_at IS NULL AND reader_version <= :newest_reader FOR KEY SHARE
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
         fence = l.fence + 1,
@@ -63,16 +64,21 @@ _PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR 
 
 _DUE = text("""
     SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
-    WHERE u.finished_at IS NULL AND (l.upload_id IS NULL OR l.expires_at < now())
+    WHERE u.finished_at IS NULL AND u.reader_version <= :newest_reader
+      AND (l.upload_id IS NULL OR l.expires_at < now())
     ORDER BY u.sequence LIMIT :limit
 """)
 
 
 async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: str, seconds: float) -> Lease | None:
-    """None when the upload is finished, unknown, or leased to another producer."""
-    row = (
-        await connection.execute(_ACQUIRE, {"upload_id": upload_id, "owner": owner, "seconds": seconds})
-    ).one_or_none()
+    """None when the upload is finished, unknown, leased to another producer, or begun by a newer reader's rules."""
+    parameters = {
+        "upload_id": upload_id,
+        "owner": owner,
+        "seconds": seconds,
+        "newest_reader": NEWEST_READER_VERSION,
+    }
+    row = (await connection.execute(_ACQUIRE, parameters)).one_or_none()
     return None if row is None else Lease(upload_id, row.fence, row.fruitless)
 
 
@@ -96,5 +102,6 @@ async def prove(connection: AsyncConnection, lease: Lease) -> None:
 
 
 async def due_uploads(connection: AsyncConnection, *, limit: int) -> list[uuid.UUID]:
-    """Unfinished uploads that nobody works on, oldest first."""
-    return list((await connection.execute(_DUE, {"limit": limit})).scalars())
+    """Unfinished uploads that nobody works on and that this reader can read, oldest first."""
+    due = await connection.execute(_DUE, {"limit": limit, "newest_reader": NEWEST_READER_VERSION})
+    return list(due.scalars())

@@ -33,6 +33,8 @@ class PendingChunks:
         self._counts: Counter[str] = Counter()
         self._rejected_by: Counter[str] = Counter()
         self.last_answer = time.monotonic()
+        # Set once an answer is about another number of rows than was sent: the ledger has other borders than this run.
+        self.borders_differ = False
 
     async def wait_for_room(self) -> None:
         """Wait for a place in the send window for the next `add`."""
@@ -48,11 +50,16 @@ class PendingChunks:
         if first_row in self._chunks:
             self._due[first_row] = time.monotonic() + self._answer_seconds[first_row]
 
-    def settle(self, first_row: int, byte_count: int, counts: ChunkCounts) -> bool:
-        """False for a chunk that was settled before, or never sent by us."""
+    def settle(self, first_row: int, row_count: int, byte_count: int, counts: ChunkCounts) -> bool:
+        """False for a chunk that was settled before, or never sent by us, or not of these rows."""
         self.last_answer = time.monotonic()
-        if self._chunks.pop(first_row, None) is None:
+        chunk = self._chunks.get(first_row)
+        if chunk is None:
             return False
+        if chunk.row_count != row_count:
+            self.borders_differ = True
+            return False
+        del self._chunks[first_row]
         self._due.pop(first_row, None)
         self._answer_seconds.pop(first_row, None)
         self.count(byte_count, counts)
@@ -70,7 +77,7 @@ class PendingChunks:
         self._rejected_by.update(counts.rejected_by)
 
     def settle_all(self, entries: Iterable[LedgerEntry]) -> int:
-        return sum(self.settle(entry.first_row, entry.byte_count, entry.counts) for entry in entries)
+        return sum(self.settle(entry.first_row, entry.row_count, entry.byte_count, entry.counts) for entry in entries)
 
     def overdue(self) -> list[FileChunk]:
         """Chunks to be sent again. Each may then take twice as long until it is overdue once more."""

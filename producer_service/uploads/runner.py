@@ -6,7 +6,8 @@ Two tasks run side by side, and the first that fails ends both:
 * the watch renews the lease, writes progress, notices a cancel, asks the ledger when replies stay away, and sends
   chunks again that were unanswered for too long.
 
-When a runner dies, the next one reads the same file, finds the same borders, and skips the chunks that the ledger has.
+When a runner dies, the next one reads the same file by the same rules, finds the same borders, and passes over the
+rows that the ledger has. Should its borders be others all the same, the ledger's stay, and chunks fill the gaps.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from producer_service import metrics
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_reader import ChunkReader
-from producer_service.uploads.finished_chunks import FinishedChunks
+from producer_service.uploads.finished_chunks import FinishedChunks, ledger_mismatch
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.pending_chunks import PendingChunks
 from shared.amqp.connection import BrokerUnavailable
 from shared.database import ledger
-from shared.errors import FileCode, FileProblem
+from shared.errors import FileCode, FileProblem, RollcallError
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 from shared.upload_store import ObjectMissing
@@ -50,6 +51,10 @@ log = structlog.get_logger(__name__)
 BROKER_RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)
 FINISH_RETRY_SECONDS = 1
 RENEWALS_PER_LEASE = 3
+
+
+class BordersDiffer(RollcallError):
+    """The ledger has other chunks than this run cut. A fresh start passes over those, and cuts what lies between."""
 
 
 class UploadRunner:
@@ -80,6 +85,7 @@ class UploadRunner:
         self._senders: set[asyncio.Task[None]] = set()
         self._sender_error: BaseException | None = None
         self._ask_ledger = asyncio.Event()
+        self._refused: set[int] = set()
         self._cancelled = False
         self._rows_read = 0
         self._renewed_at = time.monotonic()
@@ -101,8 +107,9 @@ class UploadRunner:
 
     def on_reply(self, reply: ChunkReply) -> None:
         if reply.outcome == "done":
-            self._pending.settle(reply.first_row, reply.byte_count, reply.counts)
+            self._pending.settle(reply.first_row, reply.row_count, reply.byte_count, reply.counts)
         else:
+            self._refused.add(reply.first_row)
             self._ask_ledger.set()
 
     def on_replies_lost(self) -> None:
@@ -146,17 +153,33 @@ class UploadRunner:
 
     async def _send_file(self, reader: ChunkReader) -> FileProblem | None:
         try:
-            while (chunk := await asyncio.to_thread(reader.next_chunk)) is not None:
+            while await self._send_next_rows(reader):
                 self._rows_read = reader.rows_read
-                await self._send_unless_finished(chunk)
         except FileProblem as problem:
             return problem
+        finally:
+            self._rows_read = reader.rows_read
         return None
 
-    async def _send_unless_finished(self, chunk: FileChunk) -> None:
-        if (entry := await self._finished_chunks.find(chunk.first_row)) is not None:
-            self._pending.count(entry.byte_count, entry.counts)
-            return
+    async def _send_next_rows(self, reader: ChunkReader) -> bool:
+        """False at the end of the file. Raises `FileProblem`."""
+        next_row = reader.rows_read + 1
+        done = await self._finished_chunks.next_from(next_row)
+        if done is not None and done.first_row == next_row:
+            if await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count) < done.row_count:
+                raise ledger_mismatch()
+            self._pending.count(done.byte_count, done.counts)
+            return True
+        gap = None if done is None else done.first_row - next_row
+        chunk = await asyncio.to_thread(reader.next_chunk, at_most=gap)
+        if chunk is not None:
+            self._rows_read = reader.rows_read
+            await self._send(chunk)
+        elif done is not None:
+            raise ledger_mismatch()
+        return chunk is not None
+
+    async def _send(self, chunk: FileChunk) -> None:
         if not self._cancelled:
             await self._pending.wait_for_room()
         # The upload may have been cancelled meanwhile. Then the file is only read to its end, for the total.
@@ -200,6 +223,8 @@ class UploadRunner:
             except (SQLAlchemyError, OSError) as error:
                 # Waiting loses nothing: chunks go on, and the fencing number guards the final state.
                 self._log.warning("the database does not answer", **describe_error(error))
+            if self._pending.borders_differ:
+                raise BordersDiffer
             for chunk in self._pending.overdue():
                 metrics.CHUNKS_REPUBLISHED.inc()
                 self._log.warning("no answer: chunk sent again", first_row=chunk.first_row)
@@ -207,6 +232,7 @@ class UploadRunner:
 
     async def _check_on_upload(self) -> None:
         settings = self._settings
+        refused = frozenset(self._refused)
         async with self._engine.begin() as connection:
             if time.monotonic() - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE:
                 await leases.renew(connection, self._lease, seconds=settings.lease_seconds)
@@ -225,6 +251,9 @@ class UploadRunner:
             self._cancel()
         elif status != "running":
             raise LeaseLost
+        elif any(self._pending.is_waiting_for(first_row) for first_row in refused):
+            raise BordersDiffer
+        self._refused -= refused
 
     def _should_ask_the_ledger(self) -> bool:
         asked = self._ask_ledger.is_set()

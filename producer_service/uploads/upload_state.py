@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import text
 
 from producer_service.uploads import leases
+from producer_service.uploads.finished_chunks import ledger_mismatch
 from shared.database import ledger
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RollcallError
@@ -49,8 +50,8 @@ class LedgerIncomplete(RollcallError):
 
 
 _LOAD = text(f"""
-    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, encoding, encoding_guessed, delimiter,
-           has_header, columns, {LAYOUT_COLUMNS}
+    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, reader_version, encoding,
+           encoding_guessed, delimiter, has_header, columns, {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
 
@@ -97,6 +98,7 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         has_header=row.has_header,
         columns=tuple(row.columns),
         layout=layout_of(row),
+        reader_version=row.reader_version,
     )
     return Upload(
         row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format
@@ -140,6 +142,9 @@ async def finish(
     totals = await ledger.totals(connection, lease.upload_id)
     if rows_read is None:
         rows_read = totals.row_count
+    elif problem is None and totals.row_count > rows_read:
+        # No later reading would find more rows, so without an end here there would be none.
+        problem, rows_read = ledger_mismatch(), totals.row_count
     elif problem is not None:
         # An earlier producer may have read further in a file that is gone or changed by now.
         rows_read = max(rows_read, totals.row_count)

@@ -26,6 +26,10 @@ class LedgerEntry(NamedTuple):
     byte_count: int
     counts: ChunkCounts
 
+    @property
+    def last_row(self) -> int:
+        return self.first_row + self.row_count - 1
+
 
 class LedgerTotals(NamedTuple):
     row_count: int
@@ -59,6 +63,11 @@ _ENTRIES_AMONG = text(f"""
 _ENTRIES_FROM = text(f"""
     SELECT {_ENTRY_COLUMNS} FROM upload_chunks
     WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :limit
+""")  # noqa: S608 - a constant of this module
+
+_LAST_ENTRY_UP_TO = text(f"""
+    SELECT {_ENTRY_COLUMNS} FROM upload_chunks
+    WHERE upload_id = :upload_id AND first_row <= :row_number ORDER BY first_row DESC LIMIT 1
 """)  # noqa: S608 - a constant of this module
 
 _TOTALS = text("""
@@ -107,6 +116,14 @@ async def entries_from(
     """Done chunks in file order, a page at a time, so that memory does not grow with the file."""
     rows = await connection.execute(_ENTRIES_FROM, {"upload_id": upload_id, "first_row": first_row, "limit": limit})
     return [_entry(row) for row in rows.all()]
+
+
+async def last_entry_up_to(connection: AsyncConnection, upload_id: uuid.UUID, row_number: int) -> LedgerEntry | None:
+    """The last entry that begins at this row or before."""
+    row = (
+        await connection.execute(_LAST_ENTRY_UP_TO, {"upload_id": upload_id, "row_number": row_number})
+    ).one_or_none()
+    return None if row is None else _entry(row)
 
 
 async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTotals:

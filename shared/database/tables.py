@@ -91,6 +91,8 @@ uploads = Table(
     # By the name of each field that the file has, the indices of the columns that it is joined from (`upload_layout`).
     Column("field_columns", JSONB, nullable=False),
     Column("chunk_rows", Integer, nullable=False),
+    # Of the rules that the file is read and cut by to its end (`shared.rows.csv_format`).
+    Column("reader_version", Integer, nullable=False, server_default=text("1")),
     Column("idempotency_key", Text, unique=True),
     Column("idempotency_fingerprint", Text),
     _count("rows_read"),

@@ -51,11 +51,17 @@ class FormatOptions:
     mapping: Mapping[str, list[str]] | None = None
 
 
+# What a version fixes is all that moves a row or the border of a chunk: the rules of `csv_reader`, its longest record,
+# and `CHUNK_CHARACTERS` of the producer. A change of any is a new version beside the old one, for a release at least.
+NEWEST_READER_VERSION: Final = 1
+
+
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
     """All that the reader must know. `encoding` is a Python codec name that takes care of a byte order mark.
 
     A guessed encoding is read with U+FFFD in place of what it cannot decode, a certain one is read strictly.
+    `reader_version` is that of the rules the upload began with; uploads from before there was a choice mean the first.
     """
 
     encoding: str
@@ -64,6 +70,7 @@ class CsvFormat:
     has_header: bool
     columns: tuple[str, ...]
     layout: Layout
+    reader_version: int = 1
 
 
 class _Columns(NamedTuple):
@@ -91,7 +98,9 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
     if len(records) < len(delimiters) and all(len(cells) == 1 for cells in records.values()):
         raise _endless_record(text, whole=check.head_is_whole)
     delimiter, has_header, columns, layout = _choose_delimiter(records, options)
-    return CsvFormat(encoding.codec, encoding.guessed, delimiter, has_header, columns, layout)
+    return CsvFormat(
+        encoding.codec, encoding.guessed, delimiter, has_header, columns, layout, reader_version=NEWEST_READER_VERSION
+    )
 
 
 def needs_decode_check(check: ByteCheck, options: FormatOptions) -> bool:

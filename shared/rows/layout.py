@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from shared.errors import TryAgainLater
+import msgspec
+
+from shared.errors import NewerThanKnown
 from shared.rows.fields import FIELD_NAMES
 
 # Releases before 0.2.0 wrote lists without names, in this order.
 UNNAMED_ORDER: Final = ("employee_name", "company_name", "mobile_no", "email")
 
 
-class NewerLayout(TryAgainLater):
+class NewerLayout(NewerThanKnown):
     """A layout has fields that a newer version declares. Read without them, their cells would be dropped silently."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """The number of a file's columns, and which of them are which field.
 
     A field in several columns is their cells joined with one space. A field that has none here, because the file lacks

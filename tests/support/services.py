@@ -54,10 +54,13 @@ class Backends(NamedTuple):
 class Service:
     """One process on a port of its own, which it keeps when it is started again."""
 
-    def __init__(self, name: str, kind: Kind, port: int, logs: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, kind: Kind, port: int, logs: Path, environment: dict[str, str], checkout: Path = CHECKOUT
+    ) -> None:
         self.name = name
         self.kind = kind
         self.environment = environment
+        self._checkout = checkout
         # Like `restart: unless-stopped` of a container.
         self.restarts_when_dead = False
         self.deaths = 0
@@ -88,7 +91,7 @@ class Service:
             command=[sys.executable, *serve, "--port", str(self.port), *grace],
             environment=self.environment,
             is_ready=lambda: is_ready(self.url),
-            working_folder=CHECKOUT,
+            working_folder=self._checkout,
             start_seconds=START_SECONDS * patience(),
         )
         self._running = start(program, self.log)
@@ -188,11 +191,18 @@ class Services:
         for service in self.all:
             await service.ended()
 
-    def launch(self, kind: Kind, own: Mapping[str, str] | None = None, *, restarts_when_dead: bool = False) -> Service:
+    def launch(
+        self,
+        kind: Kind,
+        own: Mapping[str, str] | None = None,
+        *,
+        restarts_when_dead: bool = False,
+        checkout: Path = CHECKOUT,
+    ) -> Service:
         """Start one without waiting for it. `own` is the environment that it does not share."""
         name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
         port = self._api_port if kind == "api_service" and not self.of(kind) else free_port()
-        service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})})
+        service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})}, checkout)
         service.restarts_when_dead = restarts_when_dead
         self.all.append(service)
         service.start()

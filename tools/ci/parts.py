@@ -74,7 +74,15 @@ INTEGRATION = (
 )
 ACCEPTANCE = (
     _acceptance(
-        "same end", "same_end", "same_emails", "older_forms", "failing_rows", "fair_share", "private_logs", "checker"
+        "same end",
+        "same_end",
+        "same_emails",
+        "older_forms",
+        "other_versions",
+        "failing_rows",
+        "fair_share",
+        "private_logs",
+        "checker",
     ),
     _acceptance("processes", "killed_api", "killed_processes", "sleeping_processes", "shutdown_and_scaling"),
     _acceptance("database", "database_away", "database_sessions"),

@@ -9,6 +9,7 @@ import uuid
 import asyncpg
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service.settings import ConsumerSettings
@@ -114,6 +115,83 @@ async def test_malformed_message_gives_nothing_of_its_body_away_in_its_reason(
         await broker.take(DEAD_LETTERS_QUEUE, 1)
 
     assert secret not in await database.fetchval("SELECT reason FROM malformed_messages")
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"version": 99},
+        {"version": 99, "rows": "in another form", "more": 1},
+        {"kind": "sheet"},
+        {"faults": {"1": "record_has_nul"}},
+        {"layout": {"width": 5, "columns": {"email": [3], "shoe_size": [4]}}},
+    ],
+    ids=["version", "form", "kind", "code", "field"],
+)
+async def test_what_a_newer_release_wrote_is_given_back_unharmed_and_delays_nothing(
+    newer: dict[str, object],
+    engine: AsyncEngine,
+    settings: ConsumerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await add_upload()
+    body = msgspec.json.encode(msgspec.to_builtins(chunk(upload_id, rows(3), first_row=100)) | newer)
+    before = _given_back()
+    async with running_consumer(engine, settings):
+        await broker.request(body, message_id="one", reply_to="callback.one")
+        await broker.request(chunk(upload_id, rows(2)))
+        await eventually(lambda: _has_rows(database, upload_id, 2))
+        await eventually(lambda: _given_back() >= before + 3)
+
+    (message,) = await broker.take(REQUESTS_QUEUE, 1)
+    assert (message.body, message.message_id) == (body, "one")
+    assert (message.reply_to, message.correlation_id) == ("callback.one", "correlation of one")
+    assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
+    assert await database.fetchval("SELECT count(*) FROM malformed_messages") == 0
+
+
+@pytest.mark.fault(33)
+async def test_field_that_no_version_of_a_message_has_is_refused_with_a_reason(
+    engine: AsyncEngine, settings: ConsumerSettings, broker: Broker, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    unknown = {"sheet": "ignored?"}
+    body = msgspec.json.encode(msgspec.to_builtins(chunk(await add_upload(), rows(3))) | unknown)
+    async with running_consumer(engine, settings):
+        await broker.request(body)
+        await broker.take(DEAD_LETTERS_QUEUE, 1)
+
+    assert "unknown field" in await database.fetchval("SELECT reason FROM malformed_messages")
+    assert await database.fetchval("SELECT count(*) FROM upload_chunks") == 0
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize(("first_row", "count", "reader_version"), [(4, 3, 1), (1, 12, 1), (8, 9, 1), (20, 2, 7)])
+async def test_chunk_that_cannot_be_of_its_uploads_reading_is_refused(
+    first_row: int,
+    count: int,
+    reader_version: int,
+    engine: AsyncEngine,
+    settings: ConsumerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await add_upload()
+    callbacks = await broker.callback_queue()
+    other = msgspec.structs.replace(
+        chunk(upload_id, rows(count, start=first_row), first_row=first_row), reader_version=reader_version
+    )
+    async with running_consumer(engine, settings):
+        await broker.request(chunk(upload_id, rows(6, start=5), first_row=5), reply_to=callbacks.name)
+        assert (await broker.next_reply(callbacks)).outcome == "done"
+        await broker.request(other, reply_to=callbacks.name)
+        assert (await broker.next_reply(callbacks)).outcome == "closed"
+
+    assert await database.fetchval("SELECT sum(row_count) FROM upload_chunks") == 6
+    assert len(await effects.employees(database)) == 6
 
 
 async def test_message_is_given_back_while_the_database_fails_and_done_when_it_answers_again(
@@ -263,3 +341,7 @@ async def _has_rows(database: asyncpg.Connection, upload_id: uuid.UUID, count: i
 
 async def _is(broker: Broker, state: QueueState) -> bool:
     return await broker.state(REQUESTS_QUEUE) == state
+
+
+def _given_back() -> float:
+    return REGISTRY.get_sample_value("rollcall_consumer_newer_messages_total") or 0

@@ -20,7 +20,7 @@ from tests.support import effects
 from tests.support.broker import Broker
 from tests.support.pipeline import Producer, producer_settings, running_producer
 from tests.support.scripted_consumer import ScriptedConsumer
-from tests.support.uploads import insert_upload
+from tests.support.uploads import HEADER, insert_upload
 from tests.support.waiting import eventually
 
 AddUpload = Callable[..., Awaitable[uuid.UUID]]
@@ -83,15 +83,15 @@ class UploadRuns:
         self.database = database
         self.store = store
         self.answered_by = broker.answering_requests
-        self._engine = engine
+        self.engine = engine
         self._settings = settings
 
     def producer(self, **changes: object) -> AbstractAsyncContextManager[Producer]:
         """One that runs, with these settings changed."""
-        return running_producer(self._engine, self._settings.model_copy(update=changes))
+        return running_producer(self.engine, self._settings.model_copy(update=changes))
 
     def consumer(self, **ways: bool) -> ScriptedConsumer:
-        return ScriptedConsumer(self._engine, **ways)
+        return ScriptedConsumer(self.engine, **ways)
 
     async def end_as(self, upload_id: uuid.UUID, status: str) -> None:
         async def ended() -> bool:
@@ -123,3 +123,8 @@ def runs(
 
 def stored_file(upload_store_url: str, key: str) -> Path:
     return Path(unquote(urlsplit(upload_store_url).path)) / key
+
+
+def file_of(count: int, *, bad: int = 0) -> bytes:
+    good = b"".join(b"Asha,Initech,9876543210,p%d@example.com\n" % number for number in range(count - bad))
+    return HEADER + good + b"bad,Initech,1,x\n" * bad

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, NewerThanKnown
 from shared.messages import (
+    NEWEST_VERSION,
     ChunkCounts,
     ChunkReply,
     ChunkRequest,
     DeadLetterMessage,
     EmployeeRequest,
     RedriveRequest,
+    Reply,
+    Request,
     RequestsLost,
     UploadAnnounced,
     decode_announcement,
@@ -75,6 +81,7 @@ def test_dead_letter_is_written_for_people() -> None:
 
     assert msgspec.json.decode(encode(letter)) == {
         "kind": "dead_letter",
+        "version": 1,
         "uploadId": str(ID),
         "rowNumber": 7,
         "lineNumber": 9,
@@ -205,3 +212,57 @@ def test_layout_with_a_field_of_a_newer_version_is_kept_and_never_read_without_i
     assert request.layout == newer
     with pytest.raises(NewerLayout):
         request.layout.require_known()
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("decode", [decode_request, decode_reply, decode_announcement])
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"kind": "chunk", "version": NEWEST_VERSION + 1},
+        {"kind": "sheet", "version": NEWEST_VERSION},
+        {"kind": "chunk", "version": NEWEST_VERSION, "faults": {"0": "record_has_nul"}},
+    ],
+    ids=["version", "kind", "code"],
+)
+def test_what_a_newer_release_wrote_is_told_from_what_is_malformed(
+    newer: dict[str, object], decode: Callable[[bytes], object]
+) -> None:
+    with pytest.raises(NewerThanKnown, match="update this service"):
+        decode(msgspec.json.encode(newer))
+
+
+@pytest.mark.parametrize("version", [None, "2", -1, 0, 1.5])
+def test_unknown_kind_without_a_version_is_nobodys(version: object) -> None:
+    stated = {} if version is None else {"version": version}
+    with pytest.raises(MalformedMessage):
+        decode_request(msgspec.json.encode({"kind": "sheet"} | stated))
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("place", [(), ("layout",)], ids=["message", "layout"])
+def test_unknown_field_of_a_known_version_is_refused(place: tuple[str, ...]) -> None:
+    body = msgspec.to_builtins(CHUNK)
+    part = body
+    for name in place:
+        part = part[name]
+    part["sheet"] = 1
+    with pytest.raises(MalformedMessage, match="unknown field"):
+        decode_request(msgspec.json.encode(body))
+
+
+def test_message_without_a_version_is_one_of_the_releases_before_there_were_any() -> None:
+    older = msgspec.to_builtins(CHUNK)
+    del older["version"], older["reader_version"]
+    assert decode_request(msgspec.json.encode(older)) == CHUNK
+
+
+@pytest.mark.fault(33)
+def test_form_of_messages_has_not_changed_without_a_new_version() -> None:
+    """When this fails, raise `NEWEST_VERSION`, and let the messages say it that need it; then note the new digest."""
+    kinds = (*get_args(Request), *get_args(Reply), UploadAnnounced, DeadLetterMessage)
+    _, forms = msgspec.json.schema_components(kinds)
+    for form in forms.values():
+        form.pop("description", None)
+    digest = hashlib.sha256(msgspec.json.encode(forms, order="deterministic")).hexdigest()
+    assert (NEWEST_VERSION, digest[:16]) == (1, "9fbdaf8aad34885b")

@@ -15,6 +15,7 @@ import pytest
 from api_service.settings import ApiSettings
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.messages import decode_announcement
+from shared.rows import csv_format
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from tests.support.api import running_api
 from tests.support.s3 import BUCKET, running_s3, use_s3
@@ -68,6 +69,15 @@ async def test_the_upload_is_announced_to_the_producers(api: httpx2.AsyncClient,
         message = await (await channel.get_queue(UPLOADS_QUEUE)).get(no_ack=True)
     assert message is not None
     assert str(decode_announcement(message.body).upload_id) == upload["id"]
+
+
+@pytest.mark.fault(32)
+async def test_upload_is_stored_with_the_newest_readers_version(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_format, "NEWEST_READER_VERSION", 7)
+    upload = (await send(api)).json()
+    assert await database.fetchval("SELECT reader_version FROM uploads WHERE id = $1", upload["id"]) == 7
 
 
 async def test_what_the_producer_needs_is_in_the_row(

@@ -107,6 +107,21 @@ async def test_chunk_of_an_unknown_upload_is_dropped(
     await _is_dropped(engine, settings, broker, chunk(uuid.uuid4(), rows(2)))
 
 
+@pytest.mark.fault(33)
+async def test_what_a_newer_release_wrote_stays_for_a_newer_producer_and_blocks_nothing(
+    engine: AsyncEngine, settings: ProducerSettings, broker: Broker, running_upload: uuid.UUID
+) -> None:
+    newer = json.dumps({"kind": "sheet", "version": 99, "upload_id": str(running_upload)}).encode()
+    async with running_producer(engine, settings):
+        await broker.publish(DEAD_CHUNKS_QUEUE, newer, reply_to="callback.one", message_id="one")
+        await broker.publish(DEAD_CHUNKS_QUEUE, encode(chunk(running_upload, rows(2))))
+        await broker.take(REQUESTS_QUEUE, 1)
+
+    (kept,) = await broker.take(DEAD_CHUNKS_QUEUE, 1)
+    assert (kept.body, kept.reply_to, kept.correlation_id) == (newer, "callback.one", "correlation of one")
+    assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
+
+
 async def test_redrive_goes_back_while_one_of_its_rows_stands_at_its_attempt(
     engine: AsyncEngine,
     settings: ProducerSettings,

@@ -1,4 +1,4 @@
-"""Chunks that the ledger has are found a page at a time, beside the file."""
+"""Rows that the ledger has are found a page at a time, beside the file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from producer_service.uploads import finished_chunks
 from producer_service.uploads.finished_chunks import FinishedChunks
 from shared.database.ledger import LedgerEntry, insert_entry
+from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkCounts
 from tests.integration.producer_service.conftest import AddUpload
 
@@ -28,10 +29,23 @@ async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
     await _write(engine, other, range(1, 40))
     chunks = FinishedChunks(engine, upload_id)
 
-    found = {first_row: await chunks.find(first_row) for first_row in range(1, 21, 2)}
+    for first_row in range(1, 21, 2):
+        following = next((row for row in known if row >= first_row), None)
+        expected = None if following is None else LedgerEntry(following, 2, 10, COUNTS)
+        assert await chunks.next_from(first_row) == expected
 
-    assert [first_row for first_row, entry in found.items() if entry is not None] == known
-    assert all(entry == LedgerEntry(first_row, 2, 10, COUNTS) for first_row, entry in found.items() if entry)
+
+@pytest.mark.fault(32)
+async def test_rows_that_the_ledger_has_twice_are_noticed(engine: AsyncEngine, add_upload: AddUpload) -> None:
+    upload_id = await add_upload()
+    await _write(engine, upload_id, [1, 2])
+    chunks = FinishedChunks(engine, upload_id)
+    assert await chunks.next_from(1) is not None
+
+    with pytest.raises(FileProblem) as raised:
+        await chunks.next_from(3)
+
+    assert raised.value.code is FileCode.LEDGER_MISMATCH
 
 
 async def test_ledger_is_read_a_page_at_a_time_and_never_twice(
@@ -45,7 +59,7 @@ async def test_ledger_is_read_a_page_at_a_time_and_never_twice(
     chunks = FinishedChunks(engine, upload_id)
 
     for first_row in range(1, 41, 2):
-        await chunks.find(first_row)
+        await chunks.next_from(first_row)
 
     # Three, three, and one that is the last because it is no full page.
     assert len(statements) == 3

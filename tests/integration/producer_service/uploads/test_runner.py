@@ -13,15 +13,9 @@ from prometheus_client import REGISTRY
 from producer_service.uploads import dispatcher
 from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.messages import ChunkReply, ChunkRequest, UploadAnnounced, encode
-from tests.integration.producer_service.conftest import UploadRuns, stored_file
+from tests.integration.producer_service.conftest import UploadRuns, file_of, stored_file
+from tests.support.uploads import HEADER
 from tests.support.waiting import eventually
-
-HEADER = b"employee_name,company_name,mobile_no,email\n"
-
-
-def file_of(count: int, *, bad: int = 0) -> bytes:
-    good = b"".join(b"Asha,Initech,9876543210,p%d@example.com\n" % number for number in range(count - bad))
-    return HEADER + good + b"bad,Initech,1,x\n" * bad
 
 
 async def test_upload_that_nobody_announced_is_found_sent_in_chunks_and_finished(runs: UploadRuns) -> None:
@@ -87,13 +81,17 @@ async def test_reply_that_the_ledger_does_not_bear_out_does_not_finish_the_uploa
     assert (await runs.upload(upload_id))["inserted"] == 5
 
 
-async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks(runs: UploadRuns) -> None:
+async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks_and_begins_the_upload_anew(
+    runs: UploadRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
     upload_id = await runs.store(file_of(5))
     consumer = runs.consumer(writes=False, closed=True)
-    async with runs.answered_by(consumer), runs.producer(republish_seconds=0.3):
+    async with runs.answered_by(consumer), runs.producer():
         await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
-        # Still the first run, which waits for its chunks.
-        assert await runs.database.fetchval("SELECT fence FROM upload_leases WHERE owner <> ''") == 1
+        # Released each time, so that it never counts as the death of a producer.
+        assert await runs.database.fetchval("SELECT fruitless FROM upload_leases") == 0
+        assert await runs.status(upload_id) == "running"
         consumer.writes = True
         await runs.end_as(upload_id, "succeeded")
 

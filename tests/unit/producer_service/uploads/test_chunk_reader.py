@@ -141,3 +141,36 @@ def test_quote_that_a_changed_file_leaves_open_is_the_changes_doing() -> None:
         list(read_all(reader))
 
     assert raised.value.code is FileCode.FILE_CHANGED
+
+
+@pytest.mark.fault(32)
+def test_borders_of_reader_version_1_are_those_that_uploads_under_way_began_with() -> None:
+    """When this fails, an upgrade in mid-upload cuts other chunks: add a reader version, and leave this one alone."""
+    widths = [number * number % 997 * 300 for number in range(1, 41)]
+    content = HEADER + b"".join(
+        b"%b,Initech,9876543210,p%d@example.com\n" % (b"x" * width, number) for number, width in enumerate(widths)
+    )
+
+    cut = [(request.first_row, len(request.rows)) for request in requests(content, chunk_rows=12)]
+
+    assert FORMAT.reader_version == 1
+    assert cut == [(1, 12), (13, 10), (23, 5), (28, 11), (39, 2)]
+
+
+@pytest.mark.fault(32)
+def test_rows_that_are_done_are_passed_over_and_those_after_them_are_cut_as_ever() -> None:
+    content = lines(9)
+    reader = ChunkReader(io.BytesIO(content), upload(content, chunk_rows=4))
+
+    first = reader.next_chunk(at_most=2)
+    assert first is not None
+    assert reader.pass_over(3, 150) == 3
+    rest = list(read_all(reader))
+
+    assert [_rows_of(chunk) for chunk in (first, *rest)] == [(1, 2), (6, 4)]
+    assert first.byte_count + 150 + sum(chunk.byte_count for chunk in rest) >= len(content)
+    assert reader.rows_read == 9
+
+
+def _rows_of(chunk: FileChunk) -> tuple[int, int]:
+    return chunk.first_row, chunk.row_count

@@ -45,7 +45,7 @@ async def test_chunk_is_settled_once_however_many_answers_tell_of_it() -> None:
     chunks = pending()
     await _send(chunks, 1)
 
-    settled = [chunks.settle(1, 100, COUNTS) for _ in range(3)]
+    settled = [chunks.settle(1, 4, 100, COUNTS) for _ in range(3)]
     found = chunks.settle_all([LedgerEntry(1, 4, 100, COUNTS), LedgerEntry(9, 4, 100, COUNTS)])
 
     assert (settled, found) == ([True, False, False], 0)
@@ -53,11 +53,21 @@ async def test_chunk_is_settled_once_however_many_answers_tell_of_it() -> None:
     assert (progress.bytes_done, progress.counts) == (100, COUNTS)
 
 
+@pytest.mark.fault(32)
+async def test_answer_for_other_rows_settles_nothing_and_is_noticed() -> None:
+    chunks = pending()
+    await _send(chunks, 1)
+
+    assert not chunks.settle(1, 3, 100, COUNTS)
+    assert chunks.borders_differ
+    assert chunks.first_rows() == [1]
+
+
 async def test_progress_adds_up_what_was_known_before_and_what_was_answered() -> None:
     chunks = pending()
     chunks.count(50, COUNTS)
     await _send(chunks, 5)
-    chunks.settle(5, 100, ChunkCounts(updated=3, rejected=1, rejected_by={"missing_value": 1}))
+    chunks.settle(5, 4, 100, ChunkCounts(updated=3, rejected=1, rejected_by={"missing_value": 1}))
 
     progress = chunks.progress(rows_read=8)
 
@@ -102,7 +112,7 @@ async def test_chunk_that_was_lost_is_sent_again_at_once_unless_it_is_answered_o
     chunks.add(file_chunk(9))
 
     chunks.make_all_overdue()
-    chunks.settle(5, 100, COUNTS)
+    chunks.settle(5, 4, 100, COUNTS)
 
     assert [chunk.first_row for chunk in chunks.overdue()] == [1]
     assert chunks.overdue() == []
@@ -111,7 +121,7 @@ async def test_chunk_that_was_lost_is_sent_again_at_once_unless_it_is_answered_o
 async def test_answered_chunk_is_not_sent_again(clock: Clock) -> None:
     chunks = pending(republish_seconds=60)
     await _send(chunks, 1)
-    chunks.settle(1, 100, COUNTS)
+    chunks.settle(1, 4, 100, COUNTS)
     chunks.sent(1)
 
     clock.now += 1000
@@ -127,7 +137,7 @@ async def test_answer_makes_room_in_the_window() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
 
-    chunks.settle(1, 100, COUNTS)
+    chunks.settle(1, 4, 100, COUNTS)
 
     await asyncio.wait_for(waiting, 5)
 
@@ -137,10 +147,10 @@ async def test_end_is_reached_when_the_last_answer_is_in() -> None:
     await _send(chunks, 1, 5)
     end = asyncio.create_task(chunks.wait_until_empty())
 
-    chunks.settle(5, 100, COUNTS)
+    chunks.settle(5, 4, 100, COUNTS)
     await asyncio.sleep(0)
     assert not end.done()
-    chunks.settle(1, 100, COUNTS)
+    chunks.settle(1, 4, 100, COUNTS)
 
     await asyncio.wait_for(end, 5)
 
@@ -154,7 +164,7 @@ async def test_abandoned_chunks_are_waited_for_no_more_and_free_the_window() -> 
     await asyncio.wait_for(chunks.wait_until_empty(), 5)
     for _ in range(2):
         await asyncio.wait_for(chunks.wait_for_room(), 5)
-    assert not chunks.settle(1, 100, COUNTS)
+    assert not chunks.settle(1, 4, 100, COUNTS)
 
 
 async def _send(chunks: PendingChunks, *first_rows: int) -> None:
