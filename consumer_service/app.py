@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 # One connection for the transaction, one for careful mode's markers, one for the sweep and the probes.
 POOL_SIZE = 3
-UNWIND_SECONDS = 3
+UNWIND_SECONDS = 2
 SWEEP_SECONDS = 30
 
 

@@ -66,7 +66,7 @@ T = TypeVar("T")
 CONFLICTS = frozenset({"40001", "40P01", "55P03"})
 CONFLICT_TRIES = 5
 HOLD_SECONDS = (1, 2, 5, 10, 30)
-FORGET_SECONDS = 3
+FORGET_SECONDS = 2
 NEWER_PAUSE_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5)
 PUBLISH_RETRY_SECONDS = (0.5, 1, 2, 5)
 # Replies are sent in the background. A test that kills the consumer between reply and acknowledgement waits so long.

@@ -23,8 +23,8 @@ class ConsumerSettings(SharedSettings):
     drain_seconds: float = Field(
         20,
         gt=0,
-        description="How long a consumer that is told to end works on at the message in hand.",
-        json_schema_extra=FOR_TESTS,
+        description="How long a consumer that gets SIGTERM works on at the message in hand before it gives it back; "
+        "ten seconds less than its grace period.",
     )
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
