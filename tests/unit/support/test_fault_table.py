@@ -23,7 +23,8 @@ def run(commit: str = "abc", servers: str = "RabbitMQ 4, PostgreSQL 17", **rows:
     return FaultRun(servers, "2026-01-01", commit, 90, {int(name[1:]): row for name, row in rows.items()})
 
 
-def test_summary_names_what_held_what_did_not_and_what_did_not_run() -> None:
+def test_summary_names_what_held_what_did_not_and_what_did_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.support.fault_table.FAULTS", (*range(1, 26), 29, 31, 35, 36, 39))
     held = FaultResult(passed=2)
     said = summary(run(_1=held, _2=held, _3=held, _7=FaultResult(passed=1, failed=1), _9=held))
     assert said == (
