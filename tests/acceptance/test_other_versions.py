@@ -71,7 +71,7 @@ async def test_upload_whose_next_producer_cuts_other_chunks_ends_like_an_undistu
     services.producer.kill()
     assert await services.producer.ended() == KILLED
 
-    # As if a release had changed a border's rule without a version. Chunks of the old borders still wait in the queue.
+    # As if a release had changed a border's rule without a version. Chunks of the old borders may still be under way.
     await system.database.execute("UPDATE uploads SET chunk_rows = chunk_rows * 2 / 3 WHERE id = $1", upload_id)
     services.launch("producer_service")
 
