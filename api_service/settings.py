@@ -99,7 +99,7 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
     queue_pool_size: int = Field(
         4,
         ge=1,
-        description="Database connections for lease queues, besides the pool above and one that listens.",
+        description="Database connections for lease queues, besides the pool above, one that listens, four for upkeep.",
     )
     queue_max_body_bytes: int = Field(
         16 << 20,

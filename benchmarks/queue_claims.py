@@ -24,7 +24,7 @@ async def measure_claims(url: str, batches: Sequence[int], waiting: Sequence[int
     engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": {"jit": "off", **PLANNER_SETTINGS}},
+        connect_args={"server_settings": PLANNER_SETTINGS},
     )
     results = []
     async with engine.connect() as connection:

@@ -72,7 +72,7 @@ def _array(values: Sequence[object]) -> str:
 
 
 def _pgbench(url: str, operation: str, script: str, case: Case, variables: Mapping[str, object]) -> Result:
-    options = " ".join(f"-c {name}={value}" for name, value in {"jit": "off", **PLANNER_SETTINGS}.items())
+    options = " ".join(f"-c {name}={value}" for name, value in PLANNER_SETTINGS.items())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "script.sql"
         file.write_text(script)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api_service.lease_queues import message_queries, queue_queries
+from api_service.lease_queues import message_queries
 from api_service.lease_queues.batcher import Batcher
 from api_service.lease_queues.message_queries import Claim, ClaimStart
 from api_service.lease_queues.messages import LeasedMessage, NewMessage, Receipt, ReceiveOrder
@@ -17,6 +18,7 @@ from api_service.lease_queues.metrics import BATCH_ITEMS, MESSAGES
 from api_service.lease_queues.notifications import QueueNotifications
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.receivers import Receivers
+from api_service.lease_queues.upkeep import Swept, Upkeep
 from api_service.settings import ApiSettings
 from shared.database.engine import DATABASE_ERRORS, create_engine, is_row_fault
 from shared.service.telemetry import describe_error
@@ -29,6 +31,9 @@ SEND_BATCH_BYTES = 4 * 1024 * 1024
 MESSAGE_OVERHEAD_BYTES = 2048
 ACKNOWLEDGE_BATCH_RECEIPTS = 2000
 
+INSPECTION_CONNECTIONS = 2
+UPKEEP_CONNECTIONS = 2
+
 # Each statement finds its rows through one index. Left to its estimates the planner would sometimes read the whole
 # table instead: they are taken when a queue is short, and used when it is long.
 PLANNER_SETTINGS = {
@@ -37,24 +42,34 @@ PLANNER_SETTINGS = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_sort": "off",
+    # What is off costs so much by the planner's reckoning that each statement would be compiled.
+    "jit": "off",
 }
+
+
+def _create_engine(settings: ApiSettings, application_name: str, pool_size: int) -> AsyncEngine:
+    return create_engine(
+        settings,
+        application_name,
+        pool_size=pool_size,
+        pool_timeout_seconds=settings.database_pool_timeout_seconds,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+        server_settings=PLANNER_SETTINGS,
+        autocommit=True,
+        ping=False,
+    )
 
 
 class LeaseQueues:
     """Any number of processes may serve the same queues: what they share is in Postgres, and so is the clock."""
 
     def __init__(self, settings: ApiSettings) -> None:
-        # Connections of their own: one slow listing must not hold up every queue.
-        self._engine: AsyncEngine = create_engine(
-            settings,
-            APPLICATION_NAME,
-            pool_size=settings.queue_pool_size,
-            pool_timeout_seconds=settings.database_pool_timeout_seconds,
-            statement_timeout_seconds=settings.statement_timeout_seconds,
-            server_settings=PLANNER_SETTINGS,
-            autocommit=True,
-            ping=False,
-        )
+        # Pools of their own: neither a slow listing nor a long purge must hold up every queue.
+        self._engine = _create_engine(settings, APPLICATION_NAME, settings.queue_pool_size)
+        self._inspection_engine = _create_engine(settings, f"{APPLICATION_NAME} inspection", INSPECTION_CONNECTIONS)
+        self._upkeep_engine = _create_engine(settings, f"{APPLICATION_NAME} upkeep", UPKEEP_CONNECTIONS)
+        self._upkeep = Upkeep(self._upkeep_engine)
         self._sends = Batcher(self._send, max_weight=SEND_BATCH_BYTES, is_one_callers=is_row_fault)
         self._acknowledgements = Batcher(
             self._acknowledge, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault
@@ -74,7 +89,8 @@ class LeaseQueues:
         while self._undo_tasks:
             await asyncio.wait(self._undo_tasks)
         await self._notifications.close()
-        await self._engine.dispose()
+        for engine in (self._engine, self._inspection_engine, self._upkeep_engine):
+            await engine.dispose()
 
     async def send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
         """The ids, once the messages are durable. All or none; the queue is created if need be."""
@@ -115,25 +131,22 @@ class LeaseQueues:
         self._undo_tasks.add(task)
         task.add_done_callback(self._undo_tasks.discard)
 
-    async def redrive(self, queue_id: int, queue: str) -> int:
-        """Put dead messages back to where they were in the line, with no receive counted. Returns their number."""
-        redriven = 0
-        async with self._engine.connect() as connection:
-            while moved := await queue_queries.redrive_some(connection, queue_id):
-                redriven += moved
-                self._announce(queue)
-        MESSAGES.labels("redriven").inc(redriven)
+    @contextlib.asynccontextmanager
+    async def inspecting(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for `queue_queries`, whose statements need the planner settings of a queue's."""
+        async with self._inspection_engine.connect() as connection:
+            yield connection
+
+    async def redrive(self, queue_id: int, queue: str) -> Swept:
+        """Put dead messages back to where they were in the line, with no receive counted."""
+        redriven = await self._upkeep.redrive(queue_id, lambda: self._announce(queue))
+        MESSAGES.labels("redriven").inc(redriven.changed)
         return redriven
 
-    async def purge(self, queue_id: int, state: MessageState | None) -> int:
-        """Delete the messages that are there now, all or those in one state. Returns their number."""
-        purged, after = 0, 0
-        async with self._engine.connect() as connection:
-            last = await queue_queries.last_message_id(connection, queue_id)
-            while deleted := await queue_queries.purge_some(connection, queue_id, state, after=after, last=last):
-                purged += len(deleted)
-                after = max(deleted)
-        MESSAGES.labels("purged").inc(purged)
+    async def purge(self, queue_id: int, state: MessageState | None) -> Swept:
+        """Delete the messages that are there now, all or those in one state."""
+        purged = await self._upkeep.purge(queue_id, state)
+        MESSAGES.labels("purged").inc(purged.changed)
         return purged
 
     async def _send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:

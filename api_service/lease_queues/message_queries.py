@@ -66,9 +66,14 @@ _COMMIT_MARGIN = "interval '3 seconds'"
 # entries all the way to the end of their time: to look for the first live one among them could take long.
 _LOOK_AHEAD = "interval '1 second'"
 
-# `due` are the hidden messages whose delay or lease is over, `in_line` those that were never hidden; together they are
-# handed out by id, which puts a message whose lease ran out back where it was. Rows that another claim has locked are
-# passed over. `head` sees them nevertheless, in case that claim fails.
+# How many more hidden messages that are due a claim looks at than it wants: so many that only a crowd is more.
+_DUE_WINDOW = 200
+
+# `due` are hidden messages whose delay or lease is over, `in_line` those that were never hidden; together they are
+# handed out by id, which puts a message whose lease ran out back where it was. To find the smallest id among all that
+# are due would mean to read them all, so a claim looks at those alone that have been due for longest (`due_window`),
+# and at what comes behind them (`due_behind`) where others have locked so many of these that it has not what it wants.
+# Rows that another claim has locked are passed over. `head` sees them nevertheless, in case that claim fails.
 CLAIM = text(f"""
     WITH queue AS MATERIALIZED (
         SELECT id, max_receives, visibility_timeout_seconds FROM queues WHERE name = :queue
@@ -76,11 +81,26 @@ CLAIM = text(f"""
         SELECT id FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at IS NULL AND id >= :head_id
         ORDER BY queue_id, id LIMIT 1
-    ), due AS MATERIALIZED (
-        SELECT id, payload_bytes FROM queue_messages
+    ), due_window AS MATERIALIZED (
+        SELECT visible_at, id FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
           AND visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')
-        ORDER BY id + 0 LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
+        ORDER BY queue_id, visible_at, id LIMIT CAST(:wanted AS bigint) + {_DUE_WINDOW}
+    ), window_end AS MATERIALIZED (
+        SELECT visible_at, id FROM due_window OFFSET CAST(:wanted AS bigint) + {_DUE_WINDOW - 1}
+    ), due_first AS MATERIALIZED (
+        SELECT id, payload_bytes FROM queue_messages
+        WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
+          AND id = ANY(ARRAY(SELECT id FROM due_window))
+        ORDER BY queue_id, id LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
+    ), due_behind AS MATERIALIZED (
+        SELECT id, payload_bytes FROM queue_messages
+        WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
+          AND (visible_at, id) > ((SELECT visible_at FROM window_end), (SELECT id FROM window_end))
+        ORDER BY queue_id, visible_at, id
+        LIMIT CAST(:wanted AS bigint) - (SELECT count(*) FROM due_first) FOR UPDATE SKIP LOCKED
+    ), due AS MATERIALIZED (
+        SELECT * FROM due_first UNION ALL SELECT * FROM due_behind
     ), in_line AS MATERIALIZED (
         SELECT id, payload_bytes FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at IS NULL AND id >= (SELECT id FROM head)
@@ -92,7 +112,7 @@ CLAIM = text(f"""
         FROM (SELECT * FROM due UNION ALL SELECT * FROM in_line) AS candidate
         WINDOW by_id AS (ORDER BY id)
     ), granted AS MATERIALIZED (
-        SELECT places.id, receiver.number, receiver.consumer_id, make_interval(
+        SELECT (SELECT id FROM queue) AS queue_id, places.id, receiver.number, receiver.consumer_id, make_interval(
             secs => coalesce(receiver.timeout_seconds, (SELECT visibility_timeout_seconds FROM queue))) AS timeout
         FROM places
         JOIN unnest(CAST(:consumers AS text[]), CAST(:timeouts AS int[]), CAST(:last_places AS int[]),
@@ -109,7 +129,7 @@ CLAIM = text(f"""
             consumer_id = granted.consumer_id,
             receive_count = receive_count + 1
         FROM granted
-        WHERE message.queue_id = (SELECT id FROM queue) AND message.id = granted.id
+        WHERE message.queue_id = ANY(ARRAY[granted.queue_id]) AND message.id = ANY(ARRAY[granted.id])
         RETURNING granted.number, message.id, CAST(payload AS text) AS payload, receipt, receive_count, enqueued_at,
                   lease_expires_at
     ), edges AS (
@@ -130,10 +150,13 @@ CLAIM = text(f"""
 """)  # noqa: S608 - constants of this module
 
 ACKNOWLEDGE = text("""
-    DELETE FROM queue_messages AS message
-    USING unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS given (id, token)
-    WHERE message.queue_id = (SELECT id FROM queues WHERE name = :queue)
-      AND message.id = given.id
+    WITH given AS MATERIALIZED (
+        SELECT queues.id AS queue_id, receipt.id, receipt.token
+        FROM queues, unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS receipt (id, token)
+        WHERE queues.name = :queue
+    )
+    DELETE FROM queue_messages AS message USING given
+    WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id = ANY(ARRAY[given.id])
       AND message.receipt = given.token AND message.lease_expires_at > clock_timestamp()
     RETURNING message.receipt
 """)
@@ -150,12 +173,17 @@ _EXTEND = text("""
 """)
 
 _UNDO_CLAIM = text("""
+    WITH given AS MATERIALIZED (
+        SELECT queues.id AS queue_id, receipt.id, receipt.token
+        FROM queues, unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS receipt (id, token)
+        WHERE queues.name = :queue
+    )
     UPDATE queue_messages AS message
     SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL,
         receive_count = receive_count - 1
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS given (id, token)
-    WHERE message.queue_id = (SELECT id FROM queues WHERE name = :queue)
-      AND message.id = given.id AND message.receipt = given.token
+    FROM given
+    WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id = ANY(ARRAY[given.id])
+      AND message.receipt = given.token
 """)
 
 _FINISH_BY_ID = text("""

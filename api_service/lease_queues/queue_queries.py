@@ -12,9 +12,6 @@ from api_service.lease_queues.messages import MAX_PAGE_BYTES
 
 MessageState = Literal["visible", "inFlight", "delayed", "dead"]
 
-# A redrive or a purge of millions goes step by step, so that no lock lasts and no statement runs out of time.
-STEP_MESSAGES: Final = 10_000
-
 # Disjoint, and together everything, whatever the clock says.
 STATES: Final[dict[MessageState, str]] = {
     "visible": "(visible_at IS NULL OR visible_at <= now())",
@@ -26,7 +23,8 @@ _STATE: Final = "CASE " + " ".join(f"WHEN {condition} THEN '{state}'" for state,
 
 _QUEUE_COLUMNS = "id, name, max_receives, visibility_timeout_seconds, created_at"
 
-# Each count reads one of the two partial indexes. The oldest is the one with the lowest id: ids follow the clock.
+# Each count reads one of the two partial indexes; an order that only it has, and that is not to be left out, makes sure
+# of it. The oldest is the one with the lowest id: ids follow the clock.
 _QUEUES_WITH_COUNTS = text(f"""
     SELECT {_QUEUE_COLUMNS}, in_line.count + hidden.due AS visible, hidden.in_flight, hidden.delayed, hidden.dead,
            extract(epoch FROM now() - least(in_line.oldest, hidden.oldest_due)) AS oldest_age_seconds
@@ -44,7 +42,10 @@ _QUEUES_WITH_COUNTS = text(f"""
                count(*) FILTER (WHERE {STATES["inFlight"]}) AS in_flight,
                count(*) FILTER (WHERE {STATES["delayed"]}) AS delayed,
                count(*) FILTER (WHERE {STATES["dead"]}) AS dead
-        FROM queue_messages WHERE queue_id = queues.id AND visible_at IS NOT NULL
+        FROM (
+            SELECT visible_at, lease_expires_at, enqueued_at FROM queue_messages
+            WHERE queue_id = queues.id AND visible_at IS NOT NULL ORDER BY queue_id, visible_at, id OFFSET 0
+        ) AS message
     ) AS hidden
     WHERE (name = :name OR CAST(:name AS text) IS NULL) AND name > :after
     ORDER BY name OFFSET :offset LIMIT :limit
@@ -88,32 +89,21 @@ def _count_messages(condition: str) -> str:
     return f"SELECT count(*) FROM queue_messages WHERE queue_id = :queue_id AND {condition}"  # noqa: S608 - constants
 
 
-def _purge_some(condition: str) -> str:
+def _count_hidden(condition: str) -> str:
     return f"""
-        DELETE FROM queue_messages WHERE queue_id = :queue_id AND id IN (
-            SELECT id FROM queue_messages
-            WHERE queue_id = :queue_id AND id > :after AND id <= :last AND {condition}
-            ORDER BY queue_id, id LIMIT :limit
-        ) AND {condition}
-        RETURNING id
+        SELECT count(*) FROM (
+            SELECT FROM queue_messages WHERE queue_id = :queue_id AND visible_at IS NOT NULL AND {condition}
+            ORDER BY queue_id, visible_at, id OFFSET 0
+        ) AS message
     """  # noqa: S608 - constants of this module
 
 
 _CONDITIONS: Final[dict[MessageState | None, str]] = {None: "true"} | STATES
 _LISTS = {state: text(_list_messages(condition)) for state, condition in _CONDITIONS.items()}
-_COUNTS = {state: text(_count_messages(condition)) for state, condition in _CONDITIONS.items()}
-_PURGES = {state: text(_purge_some(condition)) for state, condition in _CONDITIONS.items()}
-
-_LAST_ID = text("SELECT max(id) FROM queue_messages WHERE queue_id = :queue_id")
-
-_REDRIVE_SOME = text(f"""
-    UPDATE queue_messages
-    SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL, receive_count = 0
-    WHERE queue_id = :queue_id AND id IN (
-        SELECT id FROM queue_messages WHERE queue_id = :queue_id AND {STATES["dead"]}
-        ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
-    )
-""")  # noqa: S608 - constants of this module
+_COUNTS = {
+    state: text((_count_messages if state in {None, "visible"} else _count_hidden)(condition))
+    for state, condition in _CONDITIONS.items()
+}
 
 
 class MessagePage(NamedTuple):
@@ -169,22 +159,3 @@ async def list_messages(
 
 async def count_messages(connection: AsyncConnection, queue_id: int, state: MessageState | None) -> int:
     return int((await connection.execute(_COUNTS[state], {"queue_id": queue_id})).scalar_one())
-
-
-async def last_message_id(connection: AsyncConnection, queue_id: int) -> int:
-    """0 when there is none."""
-    return int((await connection.execute(_LAST_ID, {"queue_id": queue_id})).scalar_one() or 0)
-
-
-async def purge_some(
-    connection: AsyncConnection, queue_id: int, state: MessageState | None, *, after: int, last: int
-) -> Sequence[int]:
-    """Delete up to `STEP_MESSAGES` with ids past `after` and up to `last`. Returns the ids of the deleted."""
-    parameters = {"queue_id": queue_id, "after": after, "last": last, "limit": STEP_MESSAGES}
-    return (await connection.execute(_PURGES[state], parameters)).scalars().all()
-
-
-async def redrive_some(connection: AsyncConnection, queue_id: int) -> int:
-    """Put up to `STEP_MESSAGES` dead ones back to where they were in the line. Returns their number."""
-    redriven = await connection.execute(_REDRIVE_SOME, {"queue_id": queue_id, "limit": STEP_MESSAGES})
-    return redriven.rowcount

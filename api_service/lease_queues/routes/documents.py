@@ -148,12 +148,14 @@ class RedrivenMessages(JsonModel):
     """Dead messages that can be received again."""
 
     redriven: int
+    complete: bool = Field(description="False: it ended before its time, and others are left.")
 
 
 class PurgedMessages(JsonModel):
     """Messages that are gone."""
 
     removed: int
+    complete: bool = Field(description="False: it ended before its time, and others are left.")
 
 
 def received_messages(messages: Sequence[LeasedMessage]) -> dict[str, Any]:

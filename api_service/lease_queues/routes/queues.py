@@ -37,9 +37,9 @@ StateFilter = Annotated[MessageState | None, Query(description="Only messages in
     operation_id="listQueues",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
 )
-async def list_queues(engine: EngineDep, paging: PagingDep) -> Listing[Queue]:
+async def list_queues(queues: LeaseQueuesDep, paging: PagingDep) -> Listing[Queue]:
     (after,) = paging.after(tuple[str]) or ("",)
-    async with engine.connect() as connection:
+    async with queues.inspecting() as connection:
         found = await queue_queries.list_queues(connection, after=after, offset=paging.offset, limit=paging.limit + 1)
         total = await queue_queries.count_queues(connection)
     return paging.listing(found, Total(total), key=lambda row: (row.name,), item=queue_document)
@@ -51,8 +51,8 @@ async def list_queues(engine: EngineDep, paging: PagingDep) -> Listing[Queue]:
     operation_id="getQueue",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_QUEUE, *DATABASE_PROBLEMS),
 )
-async def get_queue(queue: QueueName, engine: EngineDep) -> Queue:
-    async with engine.connect() as connection:
+async def get_queue(queue: QueueName, queues: LeaseQueuesDep) -> Queue:
+    async with queues.inspecting() as connection:
         found = await queue_queries.queue_with_counts(connection, queue)
     if found is None:
         raise _unknown_queue()
@@ -67,7 +67,9 @@ async def get_queue(queue: QueueName, engine: EngineDep) -> Queue:
     responses=problem_responses(*BODY_PROBLEMS),
     openapi_extra=described_body(QueueSettingsBody),
 )
-async def configure_queue(queue: QueueName, request: Request, engine: EngineDep, settings: SettingsDep) -> Queue:
+async def configure_queue(
+    queue: QueueName, request: Request, engine: EngineDep, queues: LeaseQueuesDep, settings: SettingsDep
+) -> Queue:
     wanted = await read_body(request, settings, QueueSettingsBody)
     async with engine.begin() as connection:
         await queue_queries.configure(
@@ -76,7 +78,7 @@ async def configure_queue(queue: QueueName, request: Request, engine: EngineDep,
             max_receives=wanted.max_receives,
             visibility_timeout_seconds=wanted.visibility_timeout_seconds,
         )
-    return await get_queue(queue, engine)
+    return await get_queue(queue, queues)
 
 
 @router.get(
@@ -91,12 +93,12 @@ async def configure_queue(queue: QueueName, request: Request, engine: EngineDep,
 )
 async def list_messages(
     queue: QueueName,
-    engine: EngineDep,
+    queues: LeaseQueuesDep,
     paging: PagingDep,
     state: StateFilter = None,
 ) -> Response:
     (after,) = paging.after(tuple[int]) or (0,)
-    async with engine.connect() as connection:
+    async with queues.inspecting() as connection:
         queue_id = await existing_queue(connection, queue)
         found = await queue_queries.list_messages(
             connection, queue_id, state, after=after, offset=paging.offset, limit=paging.limit + 1
@@ -114,23 +116,26 @@ async def list_messages(
 @router.post(
     "/{queue}/redrive",
     summary="Put dead messages back into the line",
-    description="To where they were, as if never received.",
+    description="To where they were, as if never received. A redrive of very many ends after some seconds with "
+    "`complete` false: ask again for the rest.",
     operation_id="redriveMessages",
     responses=problem_responses(ProblemCode.UNKNOWN_QUEUE, *BODY_PROBLEMS),
 )
 async def redrive_messages(
-    queue: QueueName, request: Request, engine: EngineDep, queues: LeaseQueuesDep, settings: SettingsDep
+    queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> RedrivenMessages:
     await read_body(request, settings, NoBody)
-    async with engine.connect() as connection:
+    async with queues.inspecting() as connection:
         queue_id = await existing_queue(connection, queue)
-    return RedrivenMessages(redriven=await queues.redrive(queue_id, queue))
+    redriven = await queues.redrive(queue_id, queue)
+    return RedrivenMessages(redriven=redriven.changed, complete=redriven.complete)
 
 
 @router.delete(
     "/{queue}/messages",
     summary="Purge: delete a queue's messages, all or those in one state",
-    description="Leased ones too, whose receipts are worth nothing then. The queue and its settings stay.",
+    description="Leased ones too, whose receipts are worth nothing then. The queue and its settings stay. A "
+    "purge of very many ends after some seconds with `complete` false: ask again for the rest.",
     operation_id="purgeMessages",
     responses=problem_responses(ProblemCode.UNKNOWN_QUEUE, *BODY_PROBLEMS),
 )
@@ -138,14 +143,14 @@ async def purge_messages(
     queue: QueueName,
     request: Request,
     settings: SettingsDep,
-    engine: EngineDep,
     queues: LeaseQueuesDep,
     state: StateFilter = None,
 ) -> PurgedMessages:
     await read_body(request, settings, NoBody)
-    async with engine.connect() as connection:
+    async with queues.inspecting() as connection:
         queue_id = await existing_queue(connection, queue)
-    return PurgedMessages(removed=await queues.purge(queue_id, state))
+    purged = await queues.purge(queue_id, state)
+    return PurgedMessages(removed=purged.changed, complete=purged.complete)
 
 
 async def existing_queue(connection: AsyncConnection, queue: str) -> int:

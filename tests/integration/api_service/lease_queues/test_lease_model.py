@@ -16,10 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from api_service.lease_queues import message_queries, queue_queries
+from api_service.lease_queues import message_queries, queue_queries, upkeep_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ClaimStart
 from api_service.lease_queues.messages import NewMessage, Receipt, ReceiveOrder
+from api_service.lease_queues.queue_queries import MessageState
+from api_service.lease_queues.upkeep_queries import Cursor
 
 # No sum of steps comes within twenty seconds of a timeout or delay, so that the seconds which the test itself takes
 # change nothing.
@@ -167,10 +169,22 @@ class LeaseModel(RuleBasedStateMachine):
     def redrive(self) -> None:
         dead = [message for message in self.messages if message.state(self.now) == "dead"]
         queue_id = self.ask(queue_queries.queue_id, self.queue)
-        assert self.ask(queue_queries.redrive_some, queue_id) == len(dead)
+        last = self.ask(upkeep_queries.last_message_id, queue_id)
+        (redrive,) = upkeep_queries.REDRIVES
+        assert self.ask(upkeep_queries.take_step, redrive, queue_id, Cursor(), last).changed == len(dead)
         for message in dead:
             message.is_last, message.receives, message.receipt, message.lease_end = False, 0, None, None
             message.hidden_until = 0
+
+    @rule(state=st.sampled_from(("visible", "inFlight", "delayed", "dead")))
+    def purge(self, state: MessageState) -> None:
+        queue_id = self.ask(queue_queries.queue_id, self.queue)
+        last = self.ask(upkeep_queries.last_message_id, queue_id)
+        steps = upkeep_queries.PURGES[state]
+        purged = sum(self.ask(upkeep_queries.take_step, each, queue_id, Cursor(), last).changed for each in steps)
+        gone = [message for message in self.messages if message.state(self.now) == state]
+        assert purged == len(gone)
+        self.messages = [message for message in self.messages if message not in gone]
 
     @invariant()
     def the_listing_shows_every_message_in_its_state(self) -> None:

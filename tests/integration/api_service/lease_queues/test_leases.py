@@ -149,7 +149,7 @@ async def test_a_message_is_dead_after_its_last_lease_and_lives_after_a_redrive(
     (dead,) = (await api.get("/v1/queues/q/messages?state=dead")).json()["data"]
     assert (dead["payload"], dead["state"], dead["receiveCount"]) == ("bad", "dead", 2)
 
-    assert (await api.post("/v1/queues/q/redrive")).json() == {"redriven": 1}
+    assert (await api.post("/v1/queues/q/redrive")).json() == {"redriven": 1, "complete": True}
     (again,) = await receive(api, "q")
     assert (again["payload"], again["receiveCount"]) == ("bad", 1)
 
@@ -189,9 +189,9 @@ async def test_a_purge_takes_everything_or_one_state(api: httpx2.AsyncClient) ->
     await send(api, "q", 1, 2, 3)
     await send(api, "q", 4, delay_seconds=100)
     (leased,) = await receive(api, "q")
-    assert (await api.delete("/v1/queues/q/messages?state=delayed")).json() == {"removed": 1}
+    assert (await api.delete("/v1/queues/q/messages?state=delayed")).json() == {"removed": 1, "complete": True}
     assert await counts(api, "q") == {"visible": 2, "inFlight": 1}
-    assert (await api.delete("/v1/queues/q/messages")).json() == {"removed": 3}
+    assert (await api.delete("/v1/queues/q/messages")).json() == {"removed": 3, "complete": True}
     assert await counts(api, "q") == {}
     assert await acknowledge(api, "q", [leased["receipt"]]) == ["lease_lost"]
 
@@ -203,9 +203,9 @@ async def test_more_than_one_step_is_purged_and_redriven(api: httpx2.AsyncClient
         SELECT id, '1', 1, 'infinity', now() - interval '1 second', 1 FROM queues, generate_series(1, 25000)
     """)
     assert await counts(api, "q") == {"dead": 25000}
-    assert (await api.post("/v1/queues/q/redrive")).json() == {"redriven": 25000}
+    assert (await api.post("/v1/queues/q/redrive")).json() == {"redriven": 25000, "complete": True}
     assert await counts(api, "q") == {"visible": 25000}
-    assert (await api.delete("/v1/queues/q/messages")).json() == {"removed": 25000}
+    assert (await api.delete("/v1/queues/q/messages")).json() == {"removed": 25000, "complete": True}
 
 
 async def test_sends_and_claims_of_many_at_once_each_get_their_own(api: httpx2.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Claims read what they hand out, not what waits behind it or has passed before it."""
+"""Claims read what they hand out, not what waits behind it, has passed before it, or is due beside it."""
 
 from __future__ import annotations
 
@@ -109,6 +109,33 @@ async def test_the_plan_does_not_change_with_the_statistics(
     before = scans(await explain_claim(connection, ClaimStart()))
     await database.execute("ANALYZE queue_messages")
     assert scans(await explain_claim(connection, ClaimStart())) == before
+
+
+async def test_a_claim_costs_the_same_however_much_is_due(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    due = "UPDATE queue_messages SET visible_at = now() - interval '1 minute' WHERE visible_at IS NULL AND id <= $1"
+    read = []
+    for crowd in (1_000, 20_000, WAITING):
+        await database.execute(due, crowd)
+        await database.execute("VACUUM queue_messages")
+        read.append(blocks(await explain_claim(connection, ClaimStart())))
+        claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 10, 1)], ClaimStart())
+        ids = [message.id for message in claim.messages[0]]
+        assert ids == sorted(ids)
+        assert len(ids) == 10
+    assert max(read) < min(2 * min(read), FEW_BLOCKS)
+
+
+async def test_a_claim_finds_what_is_due_behind_a_crowd_that_others_have_locked(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    await database.execute("UPDATE queue_messages SET visible_at = now() WHERE id <= 2000")
+    await database.execute("DELETE FROM queue_messages WHERE visible_at IS NULL")
+    async with database.transaction():
+        await database.execute("SELECT 1 FROM queue_messages WHERE id <= 1500 FOR UPDATE")
+        claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 10, 30)], ClaimStart())
+    assert [message.id for message in claim.messages[0]] == list(range(1501, 1511))
 
 
 async def test_a_claim_does_not_read_what_is_leased_or_delayed(

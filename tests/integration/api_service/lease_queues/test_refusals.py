@@ -151,7 +151,7 @@ async def test_what_a_request_says_beside_what_is_known_is_not_ignored(api: http
         answer = await api.post(address, json={"payload": 1}, headers={"idempotency-key": "k"})
         assert_problem(answer, 422, "invalid_request")
     assert await counts(api, "q") == {"dead": 1}
-    assert (await api.post("/v1/queues/q/redrive", json={})).json() == {"redriven": 1}
+    assert (await api.post("/v1/queues/q/redrive", json={})).json() == {"redriven": 1, "complete": True}
 
 
 async def test_names_that_clients_take_out_of_addresses_are_refused(api: httpx2.AsyncClient) -> None:

@@ -212,6 +212,8 @@ async def test_a_client_that_hangs_up_without_having_wanted_to_wait_takes_no_mes
 
 
 async def _a_claim_waits(database: asyncpg.Connection) -> bool:
+    # Within a transaction Postgres would show again and again what it saw first.
+    await database.execute("SELECT pg_stat_clear_snapshot()")
     found = await database.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
         "AND application_name = $1",
