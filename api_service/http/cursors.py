@@ -27,9 +27,14 @@ def decode_cursor(cursor: str, list_digest: str) -> list[str | int]:
         digest, *key = msgspec.json.decode(document, type=list[str | int])
     except (UnicodeError, binascii.Error, msgspec.DecodeError, ValueError):
         raise invalid_cursor() from None
-    if digest != list_digest or any(isinstance(part, int) and not 0 <= part <= BIGINT_MAX for part in key):
+    if digest != list_digest or not all(map(_can_be_asked_for, key)):
         raise invalid_cursor()
     return key
+
+
+def _can_be_asked_for(part: str | int) -> bool:
+    """False for what Postgres has no value for: the query would fail."""
+    return "\0" not in part if isinstance(part, str) else 0 <= part <= BIGINT_MAX
 
 
 def invalid_cursor() -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -66,7 +67,13 @@ def problem_response(
     }
     if errors:
         document["errors"] = [dict(each) for each in errors]
-    return JSONResponse(document | dict(more or {}), status, headers, MEDIA_TYPE)
+    return _ProblemResponse(document | dict(more or {}), status, headers, MEDIA_TYPE)
+
+
+class _ProblemResponse(JSONResponse):
+    def render(self, content: Any) -> bytes:
+        # A detail may quote a name that the sender gave, and half of a surrogate pair in it is no character.
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
