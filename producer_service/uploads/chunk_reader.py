@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkRequest, encode
-from shared.rows.csv_reader import read_records
+from shared.rows.reader_versions import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from producer_service.uploads.upload_state import Upload
-    from shared.rows.csv_reader import Record
+    from shared.rows.record import Record
 
 # Counted in characters of the cells. A single record may have a quarter of it. Every reader version up to now has this
 # number: another is another version (`shared.rows.csv_format`), and this one stays for the uploads that began by it.

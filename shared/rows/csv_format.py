@@ -61,7 +61,8 @@ class CsvFormat:
     """All that the reader must know. `encoding` is a Python codec name that takes care of a byte order mark.
 
     A guessed encoding is read with U+FFFD in place of what it cannot decode, a certain one is read strictly.
-    `reader_version` is that of the rules the upload began with; uploads from before there was a choice mean the first.
+    `reader_version` is that of the rules the upload began with (`reader_versions`); uploads from before there was a
+    choice have none stored, and mean the first.
     """
 
     encoding: str

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from shared.rows.csv_format import ByteCheck, CsvFormat, FormatOptions, judge_format
-from shared.rows.csv_reader import Record, read_records
+from shared.rows.reader_versions import read_records
+from shared.rows.record import Record
 
 
 def check_bytes(content: bytes, block_sizes: tuple[int, ...] = (4096,)) -> ByteCheck:

@@ -10,16 +10,17 @@ import pytest
 
 from shared.errors import FileCode, FileProblem, RowCode
 from shared.rows.csv_format import CsvFormat, FormatOptions
-from shared.rows.csv_reader import RECORD_LIMIT, Record, UnclosedQuote, read_records
 from shared.rows.employee_row import check_row
 from shared.rows.fields import REQUIRED_NAMES
 from shared.rows.layout import layout_of_names
+from shared.rows.record import Record
 from shared.rows.rules import RowFault
+from shared.rows.version_1.csv_reader import RECORD_LIMIT, UnclosedQuote, read_records
 from tests.support.csv_files import check_bytes, judge, read
 
 HEADER = "employee_name,company_name,mobile_no,email\n"
 HEADERLESS = CsvFormat("utf-8", False, ",", False, REQUIRED_NAMES, layout_of_names(REQUIRED_NAMES))
-ORIGINAL_EXAMPLE = Path(__file__).parents[5] / "shared" / "data" / "original-example.csv"
+ORIGINAL_EXAMPLE = Path(__file__).parents[6] / "shared" / "data" / "original-example.csv"
 
 
 def rows(text: str) -> list[tuple[int, list[str]]]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from shared.errors import FileCode, FileProblem
 from shared.rows.csv_format import CsvFormat
-from shared.rows.csv_reader import Record, read_records
 from shared.rows.fields import FIELD_NAMES
 from shared.rows.formula import escape_formula, unescape_formula
 from shared.rows.layout import layout_of_names
+from shared.rows.record import Record
+from shared.rows.version_1.csv_reader import read_records
 from tests.support.csv_files import DribblingStream, judge, read
 
 Quoting = Literal[0, 1, 2]

@@ -1,0 +1,21 @@
+"""Which reader reads a file: the rules that an upload began with are those that it is finished by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from shared.rows.csv_format import CsvFormat
+from shared.rows.record import Record
+from shared.rows.version_1 import csv_reader as version_1
+
+
+def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
+    """Read the rows after the header by the version that the format names. Blocking; leaves the stream open.
+
+    Another version would cut other rows: the ledger's ranges would then be those of a file that nobody uploaded.
+    Raises FileProblem, and ValueError for a version that this release does not have.
+    """
+    if csv_format.reader_version == 1:
+        return version_1.read_records(stream, csv_format)
+    raise ValueError(f"reader version {csv_format.reader_version} is not known here")

@@ -1,0 +1,20 @@
+"""One row of a file as the readers of all versions give it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shared.errors import RowCode
+
+
+class Record(NamedTuple):
+    """`line_number` is the physical line it starts on, from 1.
+
+    With a fault the cells are only what is left to show of it (`row_too_long`: its beginning), never to be stored.
+    `message` says more than the code does, where there is more to say.
+    """
+
+    line_number: int
+    cells: list[str]
+    fault: RowCode | None
+    message: str | None = None
