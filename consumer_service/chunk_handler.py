@@ -148,7 +148,9 @@ def _last_row(chunk: ChunkRequest) -> int:
 
 def _raw_rows(chunk: ChunkRequest) -> RawRows:
     faults = {index: RowCode(fault) for index, fault in chunk.faults.items()}
-    return RawRows(range(chunk.first_row, _last_row(chunk) + 1), chunk.line_numbers, chunk.rows, faults)
+    return RawRows(
+        range(chunk.first_row, _last_row(chunk) + 1), chunk.line_numbers, chunk.rows, faults, chunk.fault_messages
+    )
 
 
 def _done(chunk: ChunkRequest, entry: LedgerEntry) -> ChunkReply:

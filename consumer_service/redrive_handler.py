@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# What is left of such a row after the reader had it must never pass for the row.
+_REFUSED_IN_READING = (RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES)
+
 # This is the lock of the final state change: no chunk commits and no state changes while counts are moved.
 _LOCK_UPLOAD = text(f"""
     SELECT status, sequence, on_duplicate, {LAYOUT_COLUMNS}
@@ -54,7 +57,7 @@ _CHUNKS_OF = text("""
 """)
 
 _LOCK_ROWS = text("""
-    SELECT r.row_number, r.line_number, r.code, CAST(r.cells AS text) AS cells
+    SELECT r.row_number, r.line_number, r.code, r.message, CAST(r.cells AS text) AS cells
     FROM rejected_rows AS r
     JOIN unnest(CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[])) AS wanted (row_number, attempt)
       ON wanted.row_number = r.row_number AND wanted.attempt = r.attempt
@@ -191,8 +194,8 @@ async def _lock_rows(
         [row.row_number for row in locked],
         [row.line_number for row in locked],
         [msgspec.json.decode(row.cells, type=list[str]) for row in locked],
-        # Such a row's cells were cut when it was read. The rest must never pass for the row.
-        {index: RowCode.ROW_TOO_LONG for index, row in enumerate(locked) if row.code == RowCode.ROW_TOO_LONG},
+        {index: RowCode(row.code) for index, row in enumerate(locked) if row.code in _REFUSED_IN_READING},
+        {index: row.message for index, row in enumerate(locked) if row.code in _REFUSED_IN_READING},
     )
     return rows, [row.code for row in locked]
 

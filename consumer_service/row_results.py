@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumer_service.dead_letters import Reject
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REASONS = {
     RowCode.ROW_TOO_LONG: "A record may be 256 KiB long; is a quote or a line break missing?",
+    RowCode.MALFORMED_QUOTES: "A double quote is not closed where its cell ends: close, double or remove it.",
     RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
     RowCode.POISON_ROW: "Consumers died on this row, again and again. The row is kept; redrive it after an update.",
@@ -31,13 +32,15 @@ _REASONS = {
 class RawRows:
     """Rows as they came, a list for each of their parts: a chunk has thousands, and most need no object of their own.
 
-    `cells` are those of the file; `faults` maps an index to what the reader had against that row.
+    `cells` are those of the file; `faults` maps an index to what the reader had against that row, `fault_messages` to
+    what it said of it beyond the code.
     """
 
     row_numbers: Sequence[int]
     line_numbers: Sequence[int]
     cells: Sequence[Sequence[str]]
     faults: Mapping[int, RowCode]
+    fault_messages: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -46,12 +49,13 @@ class RawRows:
         for index, fault in enumerate(map(self.faults.get, range(len(self)))):
             only = slice(index, index + 1)
             faults = {} if fault is None else {0: fault}
-            yield RawRows(self.row_numbers[only], self.line_numbers[only], self.cells[only], faults)
+            messages = {0: self.fault_messages[index]} if index in self.fault_messages else {}
+            yield RawRows(self.row_numbers[only], self.line_numbers[only], self.cells[only], faults, messages)
 
     def reject(self, index: int, code: RowCode) -> Reject:
         """A reject for what validation does not see."""
-        field = KEY_NAME if code is RowCode.DUPLICATE_EMAIL else None
-        return self._reject(index, code, field, _REASONS[code])
+        column = KEY_NAME if code is RowCode.DUPLICATE_EMAIL else None
+        return self._reject(index, code, column, self.fault_messages.get(index, _REASONS[code]))
 
     def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:
         """Raises whatever a row makes the check raise: then the rows have to be taken one by one."""

@@ -19,6 +19,7 @@ class RowCode(StrEnum):
 
     WRONG_COLUMN_COUNT = "wrong_column_count"
     ROW_TOO_LONG = "row_too_long"
+    MALFORMED_QUOTES = "malformed_quotes"
     MISSING_VALUE = "missing_value"
     VALUE_TOO_LONG = "value_too_long"
     CONTROL_CHARACTER = "control_character"

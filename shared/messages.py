@@ -16,8 +16,8 @@ from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 NEWEST_VERSION: Final = 1
 
-# The reader itself refuses a row with this code alone. The consumer finds all others.
-ReaderFault = Literal["row_too_long"]
+# The reader itself refuses a row with these codes alone. The consumer finds all others.
+ReaderFault = Literal["row_too_long", "malformed_quotes"]
 
 # The tables hold no larger numbers: one would fail in the database each time it is delivered.
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
@@ -43,6 +43,7 @@ class _ChunkParts(_Message, frozen=True, kw_only=True, tag="chunk", tag_field="k
     line_numbers: list[Position]
     rows: list[list[str]]
     faults: dict[int, ReaderFault] = {}
+    fault_messages: dict[int, str] = {}
     reader_version: ReaderVersion = 1
 
 
@@ -50,9 +51,9 @@ class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_fiel
     """Consecutive rows of one upload, as raw cells.
 
     Row `first_row + i` stands on line `line_numbers[i]` and has the cells `rows[i]`. `faults` maps such an `i` to the
-    code with which the reader refused the row. `byte_count` is the number of bytes that were read for this chunk: those
-    of all chunks of an upload add up to its size. `reader_version` is that of the rules which cut the file into these
-    rows.
+    code with which the reader refused the row, and `fault_messages` to what there is to say beyond the code.
+    `byte_count` is the number of bytes that were read for this chunk: those of all chunks of an upload add up to its
+    size. `reader_version` is that of the rules which cut the file into these rows.
     """
 
     layout: Layout

@@ -114,7 +114,10 @@ class ChunkReader:
             byte_count=byte_count,
             line_numbers=[record.line_number for record in records],
             rows=[record.cells for record in records],
-            faults={index: "row_too_long" for index, record in enumerate(records) if record.fault is not None},
+            faults={index: record.fault for index, record in enumerate(records) if record.fault is not None},
+            fault_messages={
+                index: record.message for index, record in enumerate(records) if record.message is not None
+            },
         )
         return FileChunk(first_row, len(records), byte_count, encode(request))
 

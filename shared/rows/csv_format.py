@@ -62,7 +62,8 @@ class CsvFormat:
 
     A guessed encoding is read with U+FFFD in place of what it cannot decode, a certain one is read strictly.
     `reader_version` is that of the rules the upload began with (`reader_versions`); uploads from before there was a
-    choice have none stored, and mean the first.
+    choice have none stored, and mean the first. `header_line` is the physical line that the header is looked for from:
+    what stands above is not read. `backslash_escapes`: `\\"` stands for a quote in a quoted cell.
     """
 
     encoding: str
@@ -72,6 +73,8 @@ class CsvFormat:
     columns: tuple[str, ...]
     layout: Layout
     reader_version: int = 1
+    header_line: int = 1
+    backslash_escapes: bool = False
 
 
 class _Columns(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from shared.rows import csv_reader as version_2
 from shared.rows.csv_format import CsvFormat
 from shared.rows.record import Record
 from shared.rows.version_1 import csv_reader as version_1
@@ -18,4 +19,6 @@ def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
     """
     if csv_format.reader_version == 1:
         return version_1.read_records(stream, csv_format)
+    if csv_format.reader_version == 2:
+        return version_2.read_records(stream, csv_format)
     raise ValueError(f"reader version {csv_format.reader_version} is not known here")

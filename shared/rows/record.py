@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from shared.errors import RowCode
+
+# What a reader itself refuses a row with; everything else is found in its cells.
+ReaderFault = Literal[RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES]
 
 
 class Record(NamedTuple):
@@ -16,5 +19,5 @@ class Record(NamedTuple):
 
     line_number: int
     cells: list[str]
-    fault: RowCode | None
+    fault: ReaderFault | None
     message: str | None = None

@@ -1,6 +1,6 @@
 """What is to become of a file: one thread reads it top to bottom, and shares no code with the services.
 
-Written from the rules in words (docs/architecture.md), with `csv` and plain string operations. It knows UTF-8 files
+Written from the rules in words (docs/architecture.md), with plain string operations. It knows UTF-8 files
 with commas, a header of the fields' own names, and extra columns.
 
 Of the declared fields it takes what is no rule: their names and order, which may be empty or lacking, and how long a
@@ -9,7 +9,6 @@ text may be. What a name, a mobile and an email must be it says again, in its ow
 
 from __future__ import annotations
 
-import csv
 import re
 import string
 import unicodedata
@@ -20,17 +19,14 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+from tests.support.reference_reading import FileShape, ReadRecord, read_text
 
 KEY: Final = FIELD_NAMES.index("email")
-RECORD_CHARACTERS: Final = 256 * 1024
 LOCAL_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + ".!#$%&'*+/=?^_`{|}~-")
 WHITE_SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
 JOINERS: Final = "\u200c\u200d"
 
 Mode = Literal["skip", "update", "reject"]
-
-# A field of `csv`'s own limit is shorter than a record may be.
-csv.field_size_limit(1 << 22)
 
 
 Values = tuple[str | None, ...]
@@ -79,22 +75,28 @@ def read_top_to_bottom(
 ) -> Expected:
     """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
     the file does not show."""
-    with path.open(encoding="utf-8", newline="") as file:
-        records = _records(file)
-        columns = next(records)[1]
-        places = [columns.index(name) if name in columns else None for name in FIELD_NAMES]
-        table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
-        expected = Expected(columns, table)
-        failing = failing_rows or {}
-        for row_number, (line_number, raw_cells, size) in enumerate(records, 1):
-            expected.rows_read = row_number
-            cells = [drop_apostrophe(cell) for cell in raw_cells]
-            outcome = failing.get(row_number) or _judge(cells, size, len(columns), places)
-            if isinstance(outcome, str):
-                expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
-            elif not _write(expected, mode, row_number, outcome):
-                expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
+    text = path.read_bytes().decode("utf-8-sig", "replace")
+    columns, records = _read(text)
+    places = [columns.index(name) if name in columns else None for name in FIELD_NAMES]
+    table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
+    expected = Expected(columns, table)
+    failing = failing_rows or {}
+    for row_number, (line_number, raw_cells, code) in enumerate(records, 1):
+        expected.rows_read = row_number
+        cells = [drop_apostrophe(cell) for cell in raw_cells]
+        outcome = failing.get(row_number) or code or _judge(cells, len(columns), places)
+        if isinstance(outcome, str):
+            expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
+        elif not _write(expected, mode, row_number, outcome):
+            expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
     return expected
+
+
+def _read(text: str) -> tuple[list[str], Iterator[ReadRecord]]:
+    """The columns, and the records after the header, whose width and place for the email tell what a row looks like."""
+    header = next(read_text(text, FileShape(",", 0, 0)))
+    below = header.line_number + sum(cell.count("\n") for cell in header.cells)
+    return header.cells, read_text(text, FileShape(",", len(header.cells), header.cells.index("email")), below)
 
 
 def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> bool:
@@ -128,29 +130,8 @@ def drop_apostrophe(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
-def _records(file: Iterator[str]) -> Iterator[tuple[int, list[str], int]]:
-    """The line each record starts on, its cells, its length in characters. Lines of white space alone are none."""
-    text = ""
-
-    def lines() -> Iterator[str]:
-        nonlocal text
-        for line in file:
-            text += line
-            yield line
-
-    reader = csv.reader(lines())
-    starts_on = 1
-    for cells in reader:
-        if not text.isspace():
-            yield starts_on, cells, len(text)
-        starts_on = reader.line_num + 1
-        text = ""
-
-
-def _judge(cells: list[str], size: int, width: int, places: Sequence[int | None]) -> Values | str:
+def _judge(cells: list[str], width: int, places: Sequence[int | None]) -> Values | str:
     """The clean values, or the code of the first thing that is wrong."""
-    if size > RECORD_CHARACTERS:
-        return "row_too_long"
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         return "wrong_column_count"
     clean: list[str | None] = []

@@ -1,0 +1,86 @@
+"""From bytes to the physical lines of a text, in blocks and in constant memory whatever the lines."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+# In characters, line ends and quotes included.
+RECORD_LIMIT: Final = 256 * 1024
+BLANKS: Final = " \t"
+
+_BLOCK_BYTES: Final = 64 * 1024
+# What stands for a line that is longer than a record may be: enough of it to show that it is.
+_OVERLONG: Final = RECORD_LIMIT + 1
+
+
+class LineBlock(NamedTuple):
+    """Whole lines with their ends; a line beyond the limit is cut to one character more than the limit.
+
+    The answers are for the block as a whole, and may be true without need, never false.
+    """
+
+    lines: list[str]
+    has_overlong_line: bool
+    has_apostrophe: bool
+    has_backslash: bool
+    has_blank_before_quote: bool
+
+
+def no_lines() -> LineBlock:
+    return LineBlock(
+        [], has_overlong_line=False, has_apostrophe=False, has_backslash=False, has_blank_before_quote=False
+    )
+
+
+def joined(first: LineBlock, second: LineBlock) -> LineBlock:
+    return LineBlock(
+        first.lines + second.lines, *(one or other for one, other in zip(first[1:], second[1:], strict=True))
+    )
+
+
+def decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
+    """The text in pieces that never end between a CR and its LF. A byte that does not decode becomes U+FFFD."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=False)
+    while block := stream.read(_BLOCK_BYTES):
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
+def line_blocks(texts: Iterator[str], delimiter: str) -> Iterator[LineBlock]:
+    """What becomes of a line depends on the line alone, not on how the text was cut. The last may have no end."""
+    tail = ""
+    for piece in texts:
+        text = tail + piece
+        lines = list(io.StringIO(text, newline=""))
+        tail = lines.pop() if lines and lines[-1][-1] not in "\r\n" else ""
+        # Of a line that goes on and on no more is kept than shows that it is too long.
+        tail = tail[:_OVERLONG]
+        if lines:
+            yield _block(text, lines, delimiter)
+    if tail:
+        yield _block(tail, [tail], delimiter)
+
+
+def _block(text: str, lines: list[str], delimiter: str) -> LineBlock:
+    has_overlong_line = max(map(len, lines)) > RECORD_LIMIT
+    if has_overlong_line:
+        lines = [line if len(line) <= RECORD_LIMIT else line[:RECORD_LIMIT] + "\n" for line in lines]
+    return LineBlock(lines, has_overlong_line, "'" in text, "\\" in text, _has_blank_before_quote(text, delimiter))
+
+
+def _has_blank_before_quote(text: str, delimiter: str) -> bool:
+    """Whether a cell seems to begin with blanks and a quote, which csv.reader would take for characters of it."""
+    blanks = BLANKS.replace(delimiter, "")
+    for blank in blanks:
+        at = text.find(blank + '"')
+        while at >= 0:
+            start = at
+            while start and text[start - 1] in blanks:
+                start -= 1
+            if not start or text[start - 1] in "\r\n" or text[start - 1] == delimiter:
+                return True
+            at = text.find(blank + '"', at + 1)
+    return False
