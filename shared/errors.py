@@ -11,7 +11,9 @@ A row that is refused raises nothing: validation returns a `RowFault` (`shared.r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 
 class RowCode(StrEnum):
@@ -39,6 +41,7 @@ class FileCode(StrEnum):
     NOT_CSV = "not_csv"
     UNKNOWN_ENCODING = "unknown_encoding"
     WRONG_ENCODING = "wrong_encoding"
+    ENCODING_UNCLEAR = "encoding_unclear"
     INVALID_DELIMITER = "invalid_delimiter"
     INVALID_MAPPING = "invalid_mapping"
     MISSING_COLUMNS = "missing_columns"
@@ -56,13 +59,23 @@ class RollcallError(Exception):
 
 
 class FileProblem(RollcallError):
-    """The file as a whole is refused. `detail` tells its owner what to do; `errors` names several culprits."""
+    """The file as a whole is refused. `detail` tells its owner what to do; `errors` names several culprits.
 
-    def __init__(self, code: FileCode, detail: str, errors: tuple[dict[str, str], ...] = ()) -> None:
+    `more` are members of this code alone, for the answer to the sender and for nobody's log: they may quote the file.
+    """
+
+    def __init__(
+        self,
+        code: FileCode,
+        detail: str,
+        errors: tuple[dict[str, str], ...] = (),
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.errors = errors
+        self.more = more or {}
 
 
 class MalformedMessage(RollcallError):

@@ -55,6 +55,7 @@ async def _answer(request: Request, error: Exception) -> Response:
         detail=problem.detail,
         errors=problem.errors,
         headers=headers,
+        more=problem.more,
     )
 
 
@@ -68,7 +69,7 @@ def _as_problem(request: Request, error: Exception) -> Problem:
         case Problem():
             return error
         case FileProblem():
-            return Problem(error.code, error.detail, errors=error.errors)
+            return Problem(error.code, error.detail, errors=error.errors, more=error.more)
         case RequestValidationError():
             return _invalid_request(request, error)
         case HTTPException():

@@ -48,7 +48,8 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.EMPTY_FILE: "The file is empty",
     FileCode.NOT_CSV: "The file is not CSV",
     FileCode.UNKNOWN_ENCODING: "The given encoding is not known",
-    FileCode.WRONG_ENCODING: "The file is not in the given encoding",
+    FileCode.WRONG_ENCODING: "The file is not in the encoding that is given or that its byte order mark says",
+    FileCode.ENCODING_UNCLEAR: "The file can be read in several encodings: choose one of `candidates` by how it reads",
     FileCode.INVALID_DELIMITER: "The given delimiter cannot be one",
     FileCode.INVALID_MAPPING: "The given mapping is not as described",
     FileCode.MISSING_COLUMNS: "The header lacks a column",
@@ -72,6 +73,7 @@ class Problem(Exception):
         *,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -79,6 +81,7 @@ class Problem(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.more = more
 
 
 def problem_responses(*codes: ProblemCode | FileCode) -> dict[int | str, dict[str, Any]]:

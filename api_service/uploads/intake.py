@@ -25,8 +25,9 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
 from shared.database.upload_layout import stored_columns
 from shared.messages import UploadAnnounced, encode
-from shared.rows.csv_format import ByteCheck, CsvFormat, decode_check, judge_format, needs_decode_check
+from shared.rows.csv_format import CsvFormat
 from shared.rows.employee_row import storable
+from shared.rows.format_judge import ByteCheck, decode_check, judge_format, needs_decode_check
 from shared.service.telemetry import describe_error
 from shared.upload_store import ObjectWriter, StoreFull, StoreUnavailable, UploadStore
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, cast
 
 from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
-from shared.rows.csv_format import FormatOptions, parse_mapping
+from shared.rows.format_judge import FormatOptions, parse_mapping
 
 FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping"})
 

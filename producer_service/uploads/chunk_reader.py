@@ -6,8 +6,8 @@ import hashlib
 from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from shared.errors import FileCode, FileProblem
-from shared.messages import ChunkRequest, encode
+from shared.errors import FileCode, FileProblem, RowCode
+from shared.messages import ChunkRequest, ReaderFault, encode
 from shared.rows.reader_versions import read_records
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 # number: another is another version (`shared.rows.csv_format`), and this one stays for the uploads that began by it.
 CHUNK_CHARACTERS = 1024 * 1024
 DRAIN_BYTES = 1024 * 1024
+
+_FAULTS: dict[RowCode, ReaderFault] = {
+    RowCode.ROW_TOO_LONG: "row_too_long",
+    RowCode.MALFORMED_QUOTES: "malformed_quotes",
+}
 
 
 class FileChunk(NamedTuple):
@@ -114,7 +119,7 @@ class ChunkReader:
             byte_count=byte_count,
             line_numbers=[record.line_number for record in records],
             rows=[record.cells for record in records],
-            faults={index: record.fault for index, record in enumerate(records) if record.fault is not None},
+            faults={index: _FAULTS[record.fault] for index, record in enumerate(records) if record.fault is not None},
             fault_messages={
                 index: record.message for index, record in enumerate(records) if record.message is not None
             },

@@ -6,6 +6,8 @@ import codecs
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.rows.line_vote import LineVote
+
 HEAD_BYTES: Final = 64 * 1024
 
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -15,16 +17,19 @@ _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class ByteCheck:
     """Fed with every block of the file in order, in blocks of any size; then `finish`, then judged.
 
-    Memory is that of one decoded block and the head. `decodes` speaks of UTF-16 if the file starts with its byte
-    order mark, else of UTF-8; it and `has_nul` hold only after `finish`.
+    Memory is that of one decoded block, the head and some odd lines. `decodes` speaks of UTF-16 if the file starts with
+    its byte order mark, else of UTF-8, of which `vote` says more; they and `has_nul` hold only after `finish`.
     """
 
     size: int = 0
-    decodes: bool = True
     has_nul: bool = False
     is_utf16: bool = False
+    # A byte order mark makes the first line one that is read.
+    vote: LineVote = field(default_factory=lambda: LineVote("utf-8"))
     _head: bytearray = field(default_factory=bytearray)
-    _decoder: codecs.IncrementalDecoder | None = None
+    _is_known: bool = False
+    _utf16_decoder: codecs.IncrementalDecoder | None = None
+    _is_broken_utf16: bool = False
 
     @property
     def head(self) -> bytes:
@@ -35,38 +40,57 @@ class ByteCheck:
     def head_is_whole(self) -> bool:
         return self.size <= HEAD_BYTES
 
+    @property
+    def decodes(self) -> bool:
+        return not self._is_broken_utf16 if self.is_utf16 else self.vote.odd == 0
+
+    @property
+    def has_utf8_mark(self) -> bool:
+        return self._head.startswith(codecs.BOM_UTF8)
+
     def update(self, block: bytes) -> None:
         before = self.size
         self.size += len(block)
         if before < HEAD_BYTES:
             self._head += block[: HEAD_BYTES - before]
-        if self._decoder is not None:
-            self._decode(block)
+        if self._is_known:
+            self._look_at(block)
         elif self.size >= len(codecs.BOM_UTF16_LE):
             # So far there was one byte at most: it waited in the head for the second half of a byte order mark.
-            self._choose_decoder()
-            self._decode(bytes(self._head[:before]) + block)
+            self._know_utf16()
+            self._look_at(bytes(self._head[:before]) + block)
 
     def finish(self) -> None:
-        if self._decoder is None:
-            self._choose_decoder()
-            self._decode(self.head)
-        self._decode(b"", final=True)
+        if not self._is_known:
+            self._know_utf16()
+            self._look_at(self.head)
+        if self.is_utf16:
+            self._decode_utf16(b"", final=True)
+        else:
+            self.vote.finish()
 
-    def _choose_decoder(self) -> None:
+    def _know_utf16(self) -> None:
+        self._is_known = True
         self.is_utf16 = self._head.startswith(_UTF16_MARKS)
-        self._decoder = codecs.getincrementaldecoder("utf-16" if self.is_utf16 else "utf-8")()
+        if self.is_utf16:
+            self._utf16_decoder = codecs.getincrementaldecoder("utf-16")()
 
-    def _decode(self, block: bytes, *, final: bool = False) -> None:
+    def _look_at(self, block: bytes) -> None:
         # In UTF-16 every other byte of English is zero, so there only the decoded character counts.
-        if not self.is_utf16 and b"\0" in block:
+        if self.is_utf16:
+            self._decode_utf16(block)
+            return
+        if b"\0" in block:
             self.has_nul = True
-        if not self.decodes or self._decoder is None:
+        self.vote.update(block)
+
+    def _decode_utf16(self, block: bytes, *, final: bool = False) -> None:
+        if self._is_broken_utf16 or self._utf16_decoder is None:
             return
         try:
-            text = self._decoder.decode(block, final)
+            text = self._utf16_decoder.decode(block, final)
         except UnicodeDecodeError:
-            self.decodes = False
+            self._is_broken_utf16 = True
         else:
-            if self.is_utf16 and "\0" in text:
+            if "\0" in text:
                 self.has_nul = True

@@ -1,19 +1,24 @@
-"""Which encoding a file is read with: the one given if it can be, else UTF-8, UTF-16 by its mark, or cp1252."""
+"""Which encoding a file is read with: by its mark, as given, UTF-8 by vote, cp1252 where it is plain, or we ask."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from shared.errors import FileCode, FileProblem
+from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.byte_check import ByteCheck
+from shared.rows.encoding_guess import Reading, is_surely_windows, readings
+from shared.rows.encoding_names import codec_of
+from shared.rows.line_vote import LineVote, OddByte
 
-# Python calls these text encodings too; no file is saved in them.
-_NOT_FOR_FILES: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _UTF16: Final = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
 _WIDE: Final = _UTF16 | {"utf-32", "utf-32-le", "utf-32-be"}
 _UTF8: Final = frozenset({"utf-8", "utf-8-sig"})
+# In these a byte means what the bytes before it say.
+_STATEFUL: Final = ("iso2022", "hz", "utf-7", "utf_7")
+_ASCII: Final = b"\t\n\r" + bytes(range(0x20, 0x7F))
+_MARKED: Final = "UTF-8, as its byte order mark says"
 _CONTROL_BYTES: Final = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROL_BYTES: Final = 0.05
 _MAGIC: Final = (
@@ -25,35 +30,55 @@ _MAGIC: Final = (
 
 
 class FileEncoding(NamedTuple):
-    """A Python codec that reads the whole file, byte order mark included. Only a guess may meet unknown bytes."""
+    """A Python codec that reads the file, byte order mark included. A byte it cannot read makes its row unreadable."""
 
     codec: str
     guessed: bool
 
 
-def choose_encoding(check: ByteCheck, given: str | None) -> FileEncoding:
-    """Judge by what `check` saw of the whole file.
+class UnclearEncoding(RollcallError):
+    """The file is no UTF-8, and what it is the sender has to say: these are the ways to read it, best first."""
 
-    Raises FileProblem: unknown_encoding, not_csv, or wrong_encoding, the last as far as `check` can tell (see
-    `needs_decode_check`).
+    def __init__(self, ranked: Sequence[Reading]) -> None:
+        super().__init__("the encoding is unclear")
+        self.ranked = ranked
+
+
+def choose_encoding(check: ByteCheck, given: str | None) -> FileEncoding:
+    """Judge by what `check` saw of the whole file: a byte order mark binds, then what is given, then the lines vote.
+
+    Raises UnclearEncoding, and FileProblem: unknown_encoding, not_csv, or wrong_encoding, the last as far as `check`
+    can tell (see `encoding_needs_decode_check`).
     """
-    codec = _codec_name(given) if given else None
+    codec = None if is_guess(given) else _codec_name(given or "")
     marked_utf16 = check.is_utf16 and (codec is None or codec in _UTF16)
     _refuse_binary(check, zero_bytes_are_text=codec in _WIDE and not marked_utf16)
     if marked_utf16:
         return _if_it_decodes(check, "utf-16", given)
-    if codec in _UTF8:
-        if check.is_utf16:
-            raise wrong_encoding(given or codec)
-        return _if_it_decodes(check, _utf8_codec(check), given)
-    if codec is None:
-        return FileEncoding(_utf8_codec(check), False) if check.decodes else FileEncoding("cp1252", True)
-    # Python would want a mark. Windows, which writes UTF-16 more than anybody, is little-endian.
-    return FileEncoding("utf-16-le" if codec == "utf-16" else codec, guessed=False)
+    if check.is_utf16 and codec in _UTF8:
+        raise wrong_encoding(given or "utf-8")
+    if check.has_utf8_mark or codec in _UTF8:
+        if check.vote.is_lost:
+            raise wrong_encoding(_MARKED if check.has_utf8_mark else "utf-8", check.vote.first_odd)
+        return FileEncoding(_utf8_codec(check), guessed=False)
+    if codec is not None:
+        # Python would want a mark. Windows, which writes UTF-16 more than anybody, is little-endian.
+        return FileEncoding("utf-16-le" if codec == "utf-16" else codec, guessed=False)
+    if not check.vote.is_lost:
+        return FileEncoding("utf-8", guessed=False)
+    ranked = readings(check.vote.odd_lines)
+    if given or is_surely_windows(ranked):
+        return FileEncoding(ranked[0].codec, guessed=True)
+    raise UnclearEncoding(ranked)
+
+
+def is_guess(given: str | None) -> bool:
+    """Whether the sender leaves the encoding to us, come what may, or has said nothing of it."""
+    return not given or given.strip().lower() == "guess"
 
 
 def encoding_needs_decode_check(check: ByteCheck, given: str | None) -> bool:
-    if not given:
+    if given is None or is_guess(given) or check.has_utf8_mark:
         return False
     codec = _codec_name(given)
     return codec not in _UTF8 and not (check.is_utf16 and codec in _UTF16)
@@ -62,8 +87,44 @@ def encoding_needs_decode_check(check: ByteCheck, given: str | None) -> bool:
 def decode_check(blocks: Iterable[bytes], encoding: str) -> None:
     """Decode a whole file once, with the codec that was chosen for it. Memory is that of one block.
 
-    Raises FileProblem wrong_encoding if it does not decode, not_csv if it decodes to NUL characters.
+    Raises FileProblem wrong_encoding if more lines with other than ASCII characters do not decode than do, not_csv if
+    the file has NUL characters.
     """
+    if _is_read_by_lines(encoding):
+        _vote(blocks, encoding)
+    else:
+        _decode_all(blocks, encoding)
+
+
+def lines_vote(head: bytes, encoding: str) -> LineVote | None:
+    """The vote of some lines, None for an encoding that must be read as a whole."""
+    if not _is_read_by_lines(encoding):
+        return None
+    vote = LineVote(encoding)
+    vote.update(head)
+    vote.finish()
+    return vote
+
+
+def decodes_strictly(encoding: str) -> bool:
+    """Whether a byte that does not decode spoils all that follows, and not only its line."""
+    return not _is_read_by_lines(encoding)
+
+
+def _vote(blocks: Iterable[bytes], encoding: str) -> None:
+    vote = LineVote(encoding)
+    has_nul = False
+    for block in blocks:
+        has_nul = has_nul or b"\0" in block
+        vote.update(block)
+    vote.finish()
+    if vote.is_lost:
+        raise wrong_encoding(encoding, vote.first_odd)
+    if has_nul:
+        raise _not_csv("it has NUL characters")
+
+
+def _decode_all(blocks: Iterable[bytes], encoding: str) -> None:
     decoder = codecs.getincrementaldecoder(encoding)()
     has_nul = False
     try:
@@ -76,29 +137,33 @@ def decode_check(blocks: Iterable[bytes], encoding: str) -> None:
         raise _not_csv("it has NUL characters")
 
 
-def _codec_name(given: str) -> str:
-    name = given.strip()
-    try:
-        b" ".decode(name, "replace")
-        codec = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        codec = ""
-    if not codec or codec in _NOT_FOR_FILES:
+def _is_read_by_lines(encoding: str) -> bool:
+    if encoding in _WIDE or encoding.startswith(_STATEFUL):
+        return False
+    return _ASCII.decode(encoding, "replace") == _ASCII.decode("ascii")
+
+
+def _codec_name(given: str) -> str | None:
+    if not given:
+        return None
+    codec = codec_of(given)
+    if codec is None:
         raise FileProblem(
             FileCode.UNKNOWN_ENCODING,
-            "The given encoding is not known here: use a name such as utf-8, utf-16, cp1252 or shift_jis.",
+            "The given encoding is not known here: use a name such as utf-8, utf-16, cp1252, mac-roman or shift_jis, "
+            "or guess.",
         )
     return codec
 
 
 def _if_it_decodes(check: ByteCheck, codec: str, given: str | None) -> FileEncoding:
     if not check.decodes:
-        raise wrong_encoding(given or "UTF-16, as its byte order mark says")
+        raise wrong_encoding("UTF-16, as its byte order mark says" if is_guess(given) else str(given))
     return FileEncoding(codec, guessed=False)
 
 
 def _utf8_codec(check: ByteCheck) -> str:
-    return "utf-8-sig" if check.head.startswith(codecs.BOM_UTF8) else "utf-8"
+    return "utf-8-sig" if check.has_utf8_mark else "utf-8"
 
 
 def _refuse_binary(check: ByteCheck, *, zero_bytes_are_text: bool) -> None:
@@ -115,10 +180,11 @@ def _refuse_binary(check: ByteCheck, *, zero_bytes_are_text: bool) -> None:
         raise _not_csv("it is full of control characters")
 
 
-def wrong_encoding(encoding: str) -> FileProblem:
+def wrong_encoding(encoding: str, first: OddByte | None = None) -> FileProblem:
+    where = f": line {first.line_number} is the first that does not (byte {first.offset} of the file)" if first else ""
     return FileProblem(
         FileCode.WRONG_ENCODING,
-        f"The file does not decode as {encoding}: name the encoding that it was saved in, or save it as UTF-8.",
+        f"The file does not decode as {encoding}{where}. Name the encoding that it was saved in, or save it as UTF-8.",
     )
 
 

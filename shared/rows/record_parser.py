@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from shared.errors import RowCode
 from shared.rows.formula import unescape_formula
@@ -41,8 +40,15 @@ csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD_LIMIT))
 
 _escape = re.compile(r'""|\\["\\]')
 
-# The physical line of this number, or None after the last one.
-LineAt = Callable[[int], str | None]
+
+class Lines(Protocol):
+    """The physical lines of the file, by their numbers."""
+
+    def line_at(self, number: int) -> str | None:
+        """None after the last one."""
+
+    def quiet_lines(self, number: int) -> list[str]:
+        """Lines from this number on that have no double quote: as many as are at hand, perhaps none."""
 
 
 class Dialect(NamedTuple):
@@ -111,15 +117,15 @@ class RecordParser:
         else:
             self.inside = re.compile(r'[^"]*+(?:""[^"]*+)*+')
 
-    def parse(self, line_at: LineAt, first: int, moved_quote: MovedQuote | None = None) -> ParsedRecord:
+    def parse(self, lines: Lines, first: int, moved_quote: MovedQuote | None = None) -> ParsedRecord:
         """The record that begins with the physical line `first`, which is there and not blank."""
-        line = line_at(first) or ""
+        line = lines.line_at(first) or ""
         if len(line) > RECORD_LIMIT:
             beginning = next(csv.reader([line], delimiter=self.dialect.delimiter))
             return ParsedRecord(shortened(beginning), 1, RowCode.ROW_TOO_LONG)
         if '"' not in line:
             return ParsedRecord(without_marks(line.rstrip("\r\n").split(self.dialect.delimiter)), 1)
-        return _Walk(self, line_at, first, moved_quote).parsed()
+        return _Walk(self, lines, first, moved_quote).parsed()
 
     def unescaped(self, inside: str) -> str:
         if self.dialect.backslash_escapes and "\\" in inside:
@@ -145,15 +151,15 @@ class RecordParser:
 class _Walk:
     """The way through one record that has a quote in its first line."""
 
-    def __init__(self, parser: RecordParser, line_at: LineAt, first: int, moved_quote: MovedQuote | None) -> None:
+    def __init__(self, parser: RecordParser, lines: Lines, first: int, moved_quote: MovedQuote | None) -> None:
         self._parser = parser
-        self._line_at = line_at
+        self._lines = lines
         self._first = first
         self._moved_quote = moved_quote
         self._size = 0
         self._cells: list[str] = []
         self._cell_starts = (first, 0)
-        self._go_to(first, line_at(first) or "")
+        self._go_to(first, lines.line_at(first) or "")
 
     def parsed(self) -> ParsedRecord:
         try:
@@ -191,11 +197,15 @@ class _Walk:
         opened_on = self._number
         parts = []
         holds_a_row = False
-        while (end := self._parser.inside.match(self._line, at).end()) == len(self._line):  # type: ignore[union-attr]
+        while (end := self._end_inside(at)) == len(self._line):
             parts.append(self._line[at:])
-            holds_a_row = holds_a_row or self._parser.holds_a_row(self._line, at, end)
+            if not holds_a_row:
+                holds_a_row = self._parser.holds_a_row(self._line, at, end)
             self._continue_on_next_line(opened_on)
             at = 0
+            if quiet := self._quiet_lines():
+                parts += quiet
+                holds_a_row = holds_a_row or any(self._parser.holds_a_row(line, 0, len(line)) for line in quiet)
         parts.append(self._line[at:end])
         closed = self._parser.closed.match(self._line, end + 1)
         if closed is None:
@@ -206,8 +216,27 @@ class _Walk:
         self._cells.append(self._parser.unescaped("".join(parts)))
         return closed.end()
 
+    def _quiet_lines(self) -> list[str]:
+        """Pass the lines without a quote that are at hand, but for the last; none if the limit is among them."""
+        if '"' in self._line:
+            return []
+        *quiet, last = self._lines.quiet_lines(self._number)
+        size = self._size - len(self._line) + sum(map(len, quiet))
+        if not quiet or size > RECORD_LIMIT or len(last) > RECORD_LIMIT:
+            return []
+        self._size = size
+        self._go_to(self._number + len(quiet), last)
+        return quiet
+
+    def _end_inside(self, at: int) -> int:
+        """Where the quote stands that closes the cell, or the end of the line."""
+        if not at and '"' not in self._line:
+            return len(self._line)
+        found = self._parser.inside.match(self._line, at)
+        return found.end() if found else at
+
     def _continue_on_next_line(self, opened_on: int) -> None:
-        line = self._line_at(self._number + 1) if self._size <= RECORD_LIMIT else None
+        line = self._lines.line_at(self._number + 1) if self._size <= RECORD_LIMIT else None
         if line is None or len(line) > RECORD_LIMIT:
             raise _Broken(_NEVER_CLOSED.format(line=opened_on))
         self._go_to(self._number + 1, line)
@@ -222,7 +251,7 @@ class _Walk:
     def _refused(self, broken: _Broken) -> ParsedRecord:
         """What stands before the faulty cell, and the rest of its line as it is, cut at every delimiter."""
         number, at = self._cell_starts
-        rest = (self._line_at(number) or "")[at:].rstrip("\r\n").split(self._parser.dialect.delimiter)
+        rest = (self._lines.line_at(number) or "")[at:].rstrip("\r\n").split(self._parser.dialect.delimiter)
         cells = without_marks([*self._cells, *rest])
         return ParsedRecord(cells, number - self._first + 1, RowCode.MALFORMED_QUOTES, str(broken), broken.moved_quote)
 

@@ -24,21 +24,26 @@ class LineBlock(NamedTuple):
 
     lines: list[str]
     has_overlong_line: bool
+    has_blank_line: bool
+    has_odd_quotes: bool
     has_apostrophe: bool
     has_backslash: bool
     has_blank_before_quote: bool
 
 
 def no_lines() -> LineBlock:
-    return LineBlock(
-        [], has_overlong_line=False, has_apostrophe=False, has_backslash=False, has_blank_before_quote=False
-    )
+    return LineBlock([], *[False] * (len(LineBlock._fields) - 1))
 
 
 def joined(first: LineBlock, second: LineBlock) -> LineBlock:
     return LineBlock(
         first.lines + second.lines, *(one or other for one, other in zip(first[1:], second[1:], strict=True))
     )
+
+
+def is_blank(line: str, delimiter: str) -> bool:
+    """Whether a line outside quotes is no row. A line of delimiters is one, also where they are tabs."""
+    return line.isspace() and delimiter not in line
 
 
 def decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
@@ -68,19 +73,22 @@ def _block(text: str, lines: list[str], delimiter: str) -> LineBlock:
     has_overlong_line = max(map(len, lines)) > RECORD_LIMIT
     if has_overlong_line:
         lines = [line if len(line) <= RECORD_LIMIT else line[:RECORD_LIMIT] + "\n" for line in lines]
-    return LineBlock(lines, has_overlong_line, "'" in text, "\\" in text, _has_blank_before_quote(text, delimiter))
+    has_blank_before_quote = any(_begins_a_cell(text, blank + '"', delimiter) for blank in BLANKS)
+    has_blank_line = any(map(str.isspace, lines))
+    has_odd_quotes = text.count('"') % 2 == 1
+    return LineBlock(
+        lines, has_overlong_line, has_blank_line, has_odd_quotes, "'" in text, "\\" in text, has_blank_before_quote
+    )
 
 
-def _has_blank_before_quote(text: str, delimiter: str) -> bool:
-    """Whether a cell seems to begin with blanks and a quote, which csv.reader would take for characters of it."""
-    blanks = BLANKS.replace(delimiter, "")
-    for blank in blanks:
-        at = text.find(blank + '"')
-        while at >= 0:
-            start = at
-            while start and text[start - 1] in blanks:
-                start -= 1
-            if not start or text[start - 1] in "\r\n" or text[start - 1] == delimiter:
-                return True
-            at = text.find(blank + '"', at + 1)
+def _begins_a_cell(text: str, blank_and_quote: str, delimiter: str) -> bool:
+    """Whether these two follow a delimiter or a line end somewhere, with nothing but blanks between."""
+    at = text.find(blank_and_quote)
+    while at >= 0:
+        start = at
+        while start and text[start - 1] in BLANKS and text[start - 1] != delimiter:
+            start -= 1
+        if not start or text[start - 1] in "\r\n" or text[start - 1] == delimiter:
+            return True
+        at = text.find(blank_and_quote, at + 1)
     return False

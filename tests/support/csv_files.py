@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator
 from itertools import cycle
 
-from shared.rows.csv_format import ByteCheck, CsvFormat, FormatOptions, judge_format
+from shared.rows.csv_format import CsvFormat
+from shared.rows.format_judge import ByteCheck, FormatOptions, judge_format
 from shared.rows.reader_versions import read_records
 from shared.rows.record import Record
 
@@ -26,6 +28,13 @@ def judge(content: bytes, options: FormatOptions | None = None) -> CsvFormat:
 
 def read(content: bytes, options: FormatOptions | None = None, block_sizes: tuple[int, ...] = (65536,)) -> list[Record]:
     return list(read_records(DribblingStream(content, block_sizes), judge(content, options)))
+
+
+def read_version_1(
+    content: bytes, options: FormatOptions | None = None, block_sizes: tuple[int, ...] = (65536,)
+) -> list[Record]:
+    csv_format = dataclasses.replace(judge(content, options), reader_version=1)
+    return list(read_records(DribblingStream(content, block_sizes), csv_format))
 
 
 class DribblingStream(io.BytesIO):

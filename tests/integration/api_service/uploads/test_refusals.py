@@ -60,7 +60,8 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
         (FileCode.UNKNOWN_COLUMN, SMALL_CSV, {"mapping": '{"email": "Mail"}'}, "Mail"),
         (FileCode.MISSING_COLUMNS, b"name,company\nA,B\n", {}, "mobile_no, email"),
         (FileCode.AMBIGUOUS_COLUMNS, b"name,company,phone,mobile,email\n", {}, "phone"),
-        (FileCode.UNCLOSED_QUOTE, b'name,company,phone,"email\nA,B,1,a@b.c\n', {}, "first line"),
+        (FileCode.UNCLOSED_QUOTE, b'name,company,phone,"email\nA,B,1,a@b.c\n', {}, "line 1"),
+        (FileCode.ENCODING_UNCLEAR, HEADER + "Jiří,B,1234567,a@b.c\n".encode("cp1250"), {}, "candidates"),
     ],
 )
 async def test_a_file_that_cannot_be_read_is_refused_with_the_reason(

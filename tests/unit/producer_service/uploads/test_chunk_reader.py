@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import uuid
@@ -23,9 +24,9 @@ FORMAT: CsvFormat = judge(HEADER)
 UPLOAD_ID = uuid.uuid4()
 
 
-def upload(content: bytes, *, chunk_rows: int = 2) -> Upload:
+def upload(content: bytes, *, chunk_rows: int = 2, csv_format: CsvFormat = FORMAT) -> Upload:
     sha256 = hashlib.sha256(content).hexdigest()
-    return Upload(UPLOAD_ID, "running", "skip", "key", len(content), sha256, chunk_rows, FORMAT)
+    return Upload(UPLOAD_ID, "running", "skip", "key", len(content), sha256, chunk_rows, csv_format)
 
 
 def lines(count: int) -> bytes:
@@ -39,8 +40,8 @@ def read_all(reader: ChunkReader) -> Iterator[FileChunk]:
         yield chunk
 
 
-def requests(content: bytes, *, chunk_rows: int = 2) -> list[ChunkRequest]:
-    reader = ChunkReader(io.BytesIO(content), upload(content, chunk_rows=chunk_rows))
+def requests(content: bytes, *, chunk_rows: int = 2, csv_format: CsvFormat = FORMAT) -> list[ChunkRequest]:
+    reader = ChunkReader(io.BytesIO(content), upload(content, chunk_rows=chunk_rows, csv_format=csv_format))
     return [_request(chunk) for chunk in read_all(reader)]
 
 
@@ -119,9 +120,19 @@ def test_file_that_is_not_what_was_uploaded_is_noticed_at_its_end(changed: bytes
     assert raised.value.code is FileCode.FILE_CHANGED
 
 
-def test_unclosed_quote_ends_the_file_after_a_last_chunk_with_the_rows_before_it() -> None:
+def test_broken_quotes_travel_with_what_is_wrong_with_them() -> None:
+    content = HEADER + b'a,b,1,x@example.com\n"a" a,b,1,y@example.com\na,b,1,z@example.com\n'
+
+    (chunk,) = requests(content, chunk_rows=10)
+
+    assert chunk.faults == {1: "malformed_quotes"}
+    assert "line 3" in chunk.fault_messages[1]
+    assert chunk.rows[1] == ['"a" a', "b", "1", "y@example.com"]
+
+
+def test_under_version_1_an_unclosed_quote_ends_the_file_after_a_last_chunk_with_the_rows_before_it() -> None:
     content = lines(3) + b'Bo,"Initech,9876543210,bo@example.com\nCy,Initech,9876543210,cy@example.com\n'
-    reader = ChunkReader(io.BytesIO(content), upload(content))
+    reader = ChunkReader(io.BytesIO(content), upload(content, csv_format=dataclasses.replace(FORMAT, reader_version=1)))
     chunks: list[FileChunk] = []
 
     with pytest.raises(FileProblem) as raised:
@@ -144,16 +155,19 @@ def test_quote_that_a_changed_file_leaves_open_is_the_changes_doing() -> None:
 
 
 @pytest.mark.fault(32)
-def test_borders_of_reader_version_1_are_those_that_uploads_under_way_began_with() -> None:
-    """When this fails, an upgrade in mid-upload cuts other chunks: add a reader version, and leave this one alone."""
+@pytest.mark.parametrize("reader_version", [1, 2])
+def test_borders_of_each_reader_version_are_those_that_uploads_under_way_began_with(reader_version: int) -> None:
+    """When this fails, an upgrade in mid-upload cuts other chunks: add a reader version, and leave these alone."""
     widths = [number * number % 997 * 300 for number in range(1, 41)]
     content = HEADER + b"".join(
         b"%b,Initech,9876543210,p%d@example.com\n" % (b"x" * width, number) for number, width in enumerate(widths)
     )
 
-    cut = [(request.first_row, len(request.rows)) for request in requests(content, chunk_rows=12)]
+    csv_format = dataclasses.replace(FORMAT, reader_version=reader_version)
+    chunks = requests(content, chunk_rows=12, csv_format=csv_format)
+    cut = [(chunk.first_row, len(chunk.rows)) for chunk in chunks]
 
-    assert FORMAT.reader_version == 1
+    assert {chunk.reader_version for chunk in chunks} == {reader_version}
     assert cut == [(1, 12), (13, 10), (23, 5), (28, 11), (39, 2)]
 
 

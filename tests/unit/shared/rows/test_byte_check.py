@@ -73,7 +73,7 @@ def test_a_bad_byte_and_a_nul_are_noticed_beyond_the_head() -> None:
 
 def test_memory_does_not_grow_with_the_file() -> None:
     check = ByteCheck()
-    block = "Zoë,".encode() * 20_000
+    block = "Zoë,\n".encode() * 20_000
     check.update(block)
     tracemalloc.start()
     for _ in range(200):
@@ -81,4 +81,5 @@ def test_memory_does_not_grow_with_the_file() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert check.size == 201 * len(block)
-    assert peak < 5 * len(block)
+    # Of lines as short as these each is an object of its own for a moment.
+    assert peak < 20 * len(block)

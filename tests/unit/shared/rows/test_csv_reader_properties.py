@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Literal
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.rows import csv_reader, record_parser, text_lines
+from shared.rows import record_parser, record_reader, text_lines
 from shared.rows.csv_format import CsvFormat
 from shared.rows.csv_reader import read_records
 from shared.rows.fields import REQUIRED_NAMES
@@ -42,7 +43,7 @@ def as_reference(found: list[Record]) -> list[ReadRecord]:
 @contextmanager
 def record_limit(limit: int) -> Iterator[None]:
     with ExitStack() as stack:
-        for module in (csv_reader, record_parser, text_lines):
+        for module in (record_reader, record_parser, text_lines):
             stack.enter_context(mock.patch.object(module, "RECORD_LIMIT", limit))
         stack.enter_context(mock.patch.object(text_lines, "_OVERLONG", limit + 1))
         yield
@@ -149,7 +150,7 @@ _cells = st.text(
     _sizes,
 )
 def test_a_file_without_faults_is_read_as_by_version_1(
-    rows: list[list[str]], delimiter: str, quoting: int, sizes: tuple[int, ...]
+    rows: list[list[str]], delimiter: str, quoting: Literal[0, 1], sizes: tuple[int, ...]
 ) -> None:
     stream = io.StringIO(newline="")
     # CRLF: with "\n" alone csv.writer leaves a CR unquoted before Python 3.13.

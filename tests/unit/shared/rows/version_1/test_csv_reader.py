@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.rows.csv_format import CsvFormat, FormatOptions
+from shared.rows.csv_format import CsvFormat
 from shared.rows.employee_row import check_row
 from shared.rows.fields import REQUIRED_NAMES
+from shared.rows.format_judge import FormatOptions
 from shared.rows.layout import layout_of_names
 from shared.rows.record import Record
 from shared.rows.rules import RowFault
 from shared.rows.version_1.csv_reader import RECORD_LIMIT, UnclosedQuote, read_records
-from tests.support.csv_files import check_bytes, judge, read
+from tests.support.csv_files import check_bytes, judge
+from tests.support.csv_files import read_version_1 as read
 
 HEADER = "employee_name,company_name,mobile_no,email\n"
 HEADERLESS = CsvFormat("utf-8", False, ",", False, REQUIRED_NAMES, layout_of_names(REQUIRED_NAMES))

@@ -18,7 +18,8 @@ from shared.rows.formula import escape_formula, unescape_formula
 from shared.rows.layout import layout_of_names
 from shared.rows.record import Record
 from shared.rows.version_1.csv_reader import read_records
-from tests.support.csv_files import DribblingStream, judge, read
+from tests.support.csv_files import DribblingStream, judge
+from tests.support.csv_files import read_version_1 as read
 
 Quoting = Literal[0, 1, 2]
 _sizes = st.lists(st.integers(1, 9), min_size=1, max_size=6).map(tuple)

@@ -10,8 +10,9 @@ import zipfile
 import pytest
 
 from shared.errors import FileCode, FileProblem
-from shared.rows.csv_format import CsvFormat, FormatOptions, decode_check, judge_format, needs_decode_check
+from shared.rows.csv_format import CsvFormat
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
+from shared.rows.format_judge import FormatOptions, decode_check, judge_format, needs_decode_check
 from shared.rows.layout import layout_of_names
 from tests.support.csv_files import check_bytes, judge, read
 
@@ -29,7 +30,8 @@ def refusal(content: bytes, options: FormatOptions | None = None) -> FileCode:
 
 
 def test_a_plain_file_is_utf8_with_commas_and_a_header() -> None:
-    assert judge(TEXT.encode()) == CsvFormat("utf-8", False, ",", True, REQUIRED_NAMES, REQUIRED_LAYOUT)
+    expected = CsvFormat("utf-8", False, ",", True, REQUIRED_NAMES, REQUIRED_LAYOUT, reader_version=2)
+    assert judge(TEXT.encode()) == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b"\xef\xbb\xbf\n"])
@@ -71,12 +73,15 @@ def test_what_is_not_utf8_is_taken_for_cp1252_and_said_to_be_a_guess() -> None:
     assert read(content)[0].cells[0] == "Zoë Lovelace"
 
 
-def test_a_byte_that_a_guessed_cp1252_lacks_becomes_the_replacement_character() -> None:
-    assert read(TEXT.replace("Ada", "Ad\x81").encode("latin-1"))[0].cells[0] == "Ad\ufffd Lovelace"
-
-
 def test_a_bad_byte_beyond_the_head_still_decides_the_encoding() -> None:
     assert judge((TEXT + ADA * 2000).encode() + b"Zo\xeb,Engines,1234567890,z@b.example\n").encoding == "cp1252"
+
+
+def test_a_byte_that_cp1252_lacks_is_unreadable_in_a_file_that_is_plainly_cp1252() -> None:
+    lines = "".join(f"Jürgen Weiß {number},Müller GmbH,1234567890,j{number}@b.example\n" for number in range(50))
+    content = (HEADER + lines).encode("cp1252") + b"Ad\x81,Engines,1234567890,ada@b.example\n"
+    assert judge(content).encoding == "cp1252"
+    assert read(content)[-1].cells[0] == "Ad\ufffd"
 
 
 @pytest.mark.parametrize("given", ["utf-8", "UTF8", " utf_8 ", "utf-8-sig"])
@@ -266,7 +271,9 @@ def test_every_line_end_ends_the_header(line_end: str) -> None:
     assert judge(TEXT.replace("\n", line_end).encode()).columns == REQUIRED_NAMES
 
 
-@pytest.mark.parametrize("content", [b'name,"company\n' + b"x\n" * 50_000, b'name,"company\n', b'"'])
+@pytest.mark.parametrize(
+    "content", [b'name,"company\n' + b"x\n" * 50_000, b'name,"company\n', b'"', b'"Full "Name"",company,phone,email\n']
+)
 def test_a_quote_left_open_in_the_header_is_refused(content: bytes) -> None:
     assert refusal(content) == FileCode.UNCLOSED_QUOTE
 

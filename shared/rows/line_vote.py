@@ -1,0 +1,137 @@
+"""How many lines with non-ASCII bytes an encoding reads, and how many it does not; in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import compress
+from operator import ne
+from typing import Final, NamedTuple
+
+# Of a line that goes on and on no more is held at once.
+_PIECE_BYTES: Final = 1024 * 1024
+# Odd lines are kept from the whole file: all of the first, then every second, every fourth and so on.
+_MOST_KEPT: Final = 256
+_KEPT_BYTES: Final = 512
+_REPLACEMENT: Final = "\ufffd"
+
+_ASCII: Final = bytes(byte for byte in range(0x80) if byte != ord("\n"))
+
+
+class OddByte(NamedTuple):
+    """The first byte of the file that does not decode: its physical line from 1, and its offset from 0."""
+
+    line_number: int
+    offset: int
+
+
+@dataclass(slots=True)
+class LineVote:
+    """Fed with every block of the file in order; then `finish`, then read.
+
+    The codec must be one in which a byte below 0x80 that begins a character is ASCII, so that lines can be told before
+    they are decoded. A line votes if it has a byte from 0x80 on: `read` counts those that decode, `odd` the others.
+    """
+
+    codec: str
+    read: int = 0
+    odd: int = 0
+    first_odd: OddByte | None = None
+    odd_lines: list[bytes] = field(default_factory=list)
+    _keep_every: int = 1
+    _pending: bytes = b""
+    # What the line that `_pending` goes on with had in the pieces that are judged already.
+    _pending_is_foreign: bool = False
+    _pending_is_odd: bool = False
+    _lines_passed: int = 0
+    _bytes_passed: int = 0
+
+    @property
+    def is_lost(self) -> bool:
+        return self.odd > self.read
+
+    def update(self, block: bytes) -> None:
+        text = self._pending + block
+        # A CR at the end may be half a line end.
+        until = len(text) - text.endswith(b"\r")
+        end = max(text.rfind(b"\n", 0, until), text.rfind(b"\r", 0, until)) + 1
+        self._pending = text[end:]
+        if end:
+            self._judge(text[:end])
+        if len(self._pending) > _PIECE_BYTES:
+            self._judge_piece()
+
+    def finish(self) -> None:
+        if self._pending:
+            self._judge(self._pending + b"\n")
+            self._pending = b""
+
+    def _judge(self, lines: bytes) -> None:
+        """Count whole lines."""
+        if lines.isascii() and not self._pending_is_foreign:
+            self._pass(lines)
+            return
+        foreign = _foreign_lines(lines)
+        odd = self._odd_ones(lines)
+        if self._pending_is_foreign:
+            first = lines[: _end_of_first(lines)]
+            foreign += first.isascii()
+            if self._pending_is_odd and first not in odd[:1]:
+                odd.insert(0, first)
+        self._pending_is_foreign = self._pending_is_odd = False
+        self._keep(odd)
+        self.odd += len(odd)
+        self.read += foreign - len(odd)
+        self._pass(lines)
+
+    def _judge_piece(self) -> None:
+        """Judge the beginning of an endless line, and forget it."""
+        end = max(self._pending.rfind(b" "), self._pending.rfind(b",")) + 1 or len(self._pending)
+        piece, self._pending = self._pending[:end], self._pending[end:]
+        self._pending_is_foreign |= not piece.isascii()
+        self._pending_is_odd |= bool(self._odd_ones(piece))
+        self._bytes_passed += len(piece)
+
+    def _pass(self, lines: bytes) -> None:
+        if self.first_odd is None:
+            self._lines_passed += _line_ends(lines)
+        self._bytes_passed += len(lines)
+
+    def _odd_ones(self, lines: bytes) -> list[bytes]:
+        try:
+            lines.decode(self.codec)
+        except UnicodeDecodeError as error:
+            if self.first_odd is None:
+                line_number = self._lines_passed + _line_ends(lines[: error.start]) + 1
+                self.first_odd = OddByte(line_number, self._bytes_passed + error.start)
+            return list(self._lines_that_differ(lines))
+        return []
+
+    def _lines_that_differ(self, lines: bytes) -> Iterator[bytes]:
+        apart = lines.replace(b"\r", b"\n").split(b"\n")
+        if self.codec.startswith("utf-8"):
+            read = lines.decode("utf-8", "ignore").encode().replace(b"\r", b"\n").split(b"\n")
+            return compress(apart, map(ne, apart, read))
+        text = lines.decode(self.codec, "replace").replace("\r", "\n").split("\n")
+        return compress(apart, [_REPLACEMENT in line for line in text])
+
+    def _keep(self, odd: list[bytes]) -> None:
+        chosen = odd[-self.odd % self._keep_every :: self._keep_every]
+        self.odd_lines += [line[:_KEPT_BYTES] for line in chosen]
+        while len(self.odd_lines) > _MOST_KEPT:
+            self.odd_lines = self.odd_lines[::2]
+            self._keep_every *= 2
+
+
+def _foreign_lines(lines: bytes) -> int:
+    """How many have a byte from 0x80 on."""
+    bare = lines.replace(b"\r", b"\n").translate(None, _ASCII).split(b"\n")
+    return len(bare) - bare.count(b"")
+
+
+def _end_of_first(lines: bytes) -> int:
+    return min(end for end in (lines.find(b"\n"), lines.find(b"\r"), len(lines)) if end >= 0)
+
+
+def _line_ends(text: bytes) -> int:
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
