@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api_service.http.problems import ProblemCode, problem_responses
-from shared.service.problem_document import ProblemDocument
+from api_service.http.problems import ProblemCode, ProblemDocument, problem_responses
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -29,7 +28,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _describe_problems(document: dict[str, Any]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas[ProblemDocument.__name__] = ProblemDocument.model_json_schema()
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schema.pop("$defs")
+    schemas[ProblemDocument.__name__] = schema
     invalid_request = problem_responses(ProblemCode.INVALID_REQUEST)[422]
     for path in document["paths"].values():
         for operation in path.values():

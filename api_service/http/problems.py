@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from shared.errors import FileCode
-from shared.service.problem_document import ProblemDocument, StatusCode, described_problems
+from shared.service import problem_document
+from shared.service.problem_document import StatusCode, described_problems
 
 
 class ProblemCode(StatusCode):
@@ -61,6 +64,23 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.NO_PROGRESS: "Processing was given up after repeated failures",
     FileCode.LEDGER_MISMATCH: "What is on record as done does not fit the file",
 }
+
+
+class EncodingCandidate(BaseModel):
+    """One way to read a file whose encoding is unclear."""
+
+    encoding: str = Field(description="To be sent as `encoding`.", examples=["cp1250"])
+    samples: list[str] = Field(
+        description="Names, or other cells, of the file as this encoding reads them.", examples=[["Jiří Novák"]]
+    )
+
+
+class ProblemDocument(problem_document.ProblemDocument):
+    """An error (RFC 9457). `code` is stable, and what a program should look at."""
+
+    candidates: list[EncodingCandidate] | None = Field(
+        None, description="Of `encoding_unclear` alone: up to five ways to read the file, the likeliest first."
+    )
 
 
 class Problem(Exception):

@@ -23,7 +23,10 @@ class UploadDocument(JsonModel):
     bytes: int = Field(examples=[1048576])
     sha256: str
     encoding: str = Field(examples=["utf-8"])
-    encoding_guessed: bool = Field(description="Whether the file was not UTF-8 and is read as cp1252 on a guess.")
+    encoding_guessed: bool = Field(
+        description="Whether the file did not say, and neither did the sender: it is plainly cp1252, or `encoding` was "
+        "`guess`."
+    )
     delimiter: str = Field(examples=[","])
     columns: list[str] = Field(examples=[list(FIELD_NAMES)])
     rows_read: int = Field(description="Rows of the file so far, bad ones too.")

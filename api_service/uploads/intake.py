@@ -70,7 +70,8 @@ class Intake:
         try:
             async with self._store.writing(str(upload_id)) as writer:
                 received = await self._receive(self._paced(stream), reader, writer)
-                csv_format = judge_format(received.check, received.options.format)
+                # What encoding it may be takes longer to find out than others should wait.
+                csv_format = await asyncio.to_thread(judge_format, received.check, received.options.format)
         except (Problem, StoreFull, StoreUnavailable) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
                 await _linger(stream)
@@ -177,6 +178,7 @@ class Intake:
             "field_columns": stored_columns(csv_format.layout),
             "chunk_rows": self._settings.chunk_rows,
             "reader_version": csv_format.reader_version,
+            "backslash_escapes": csv_format.backslash_escapes,
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
         }

@@ -12,9 +12,10 @@ from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
 from shared.rows.format_judge import FormatOptions, parse_mapping
 
-FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping"})
+FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping", "escape"})
 
 _HEADER: Final = ("auto", "present", "absent")
+_ESCAPE: Final = ("backslash",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,12 @@ class UploadOptions:
     format: FormatOptions
 
     def fingerprint(self, sha256: str) -> str:
-        """Equal for equal content with equal options."""
-        canonical = json.dumps([sha256, asdict(self)], sort_keys=True)
+        """Equal for equal content with equal options, and the same in every release that knows these options."""
+        options = asdict(self)
+        if self.format.escape is None:
+            # Releases up to 0.2.0 did not know it, and a request that one of them took may be sent again.
+            del options["format"]["escape"]
+        canonical = json.dumps([sha256, options], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -38,14 +43,15 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
             encoding=fields.get("encoding"),
             header=cast("Literal['auto', 'present', 'absent']", _choose("header", fields, _HEADER, "auto")),
             mapping=parse_mapping(mapping) if mapping else None,
+            escape=cast("Literal['backslash'] | None", _choose("escape", fields, _ESCAPE, None)),
         ),
     )
 
 
-def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str) -> str:
+def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str | None) -> str | None:
     value = fields.get(name, default)
-    if value not in choices:
-        detail = f"must be one of {', '.join(choices)}"
+    if name in fields and value not in choices:
+        detail = f"must be one of {', '.join(choices)}" if default else f"must be {' or '.join(choices)}, or left out"
         raise Problem(
             ProblemCode.INVALID_REQUEST,
             f"The field {name} {detail}.",

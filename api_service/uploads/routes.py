@@ -27,6 +27,7 @@ FILE_REFUSALS = (
     FileCode.NOT_CSV,
     FileCode.UNKNOWN_ENCODING,
     FileCode.WRONG_ENCODING,
+    FileCode.ENCODING_UNCLEAR,
     FileCode.INVALID_DELIMITER,
     FileCode.INVALID_MAPPING,
     FileCode.MISSING_COLUMNS,
@@ -56,14 +57,20 @@ INTAKE_BODY = {
                     },
                     "encoding": {
                         "type": "string",
-                        "description": "Found out if not given.",
-                        "examples": ["cp1252"],
+                        "description": "As programs name it. Found out if not given, or asked for with "
+                        "`encoding_unclear`; `guess` takes the likeliest without asking.",
+                        "examples": ["cp1252", "guess"],
                     },
                     "header": {"type": "string", "enum": ["auto", "present", "absent"], "default": "auto"},
                     "mapping": {
                         "type": "string",
                         "description": "JSON: field to column name, or to names that are joined with a space.",
                         "examples": ['{"employee_name": ["First", "Last"], "mobile_no": "Cell"}'],
+                    },
+                    "escape": {
+                        "type": "string",
+                        "enum": ["backslash"],
+                        "description": "How the file writes a quote inside a quoted cell, if it does not double it.",
                     },
                 },
             }

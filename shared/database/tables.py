@@ -93,6 +93,8 @@ uploads = Table(
     Column("chunk_rows", Integer, nullable=False),
     # Of the rules that the file is read and cut by to its end (`shared.rows.csv_format`).
     Column("reader_version", Integer, nullable=False, server_default=text("1")),
+    # Whether `\"` stands for a quote in a quoted cell.
+    Column("backslash_escapes", Boolean, nullable=False, server_default=text("false")),
     Column("idempotency_key", Text, unique=True),
     Column("idempotency_fingerprint", Text),
     _count("rows_read"),

@@ -23,6 +23,8 @@ LINES_A_WRITE: Final = 10_000
 TOO_LONG_CHARACTERS: Final = 270_000
 TOO_LONG_EVERY: Final = 200
 ODD_SHARE: Final = 0.03
+# Written as the byte E9, which is no UTF-8: an é in cp1252, say.
+ODD_BYTE: Final = "\udce9"
 BLANK_SHARE: Final = 0.005
 
 _FIRST: Final = ("Aiko", "Bjørn", "Chiara", "Dmitri", "Eun-ji", "Fatoumata", "Gül", "Håkon", "Ifeoma", "Søren", "李娜")
@@ -87,6 +89,12 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
         lambda p: f"{p.name}\n",
     ),
     RowCode.ROW_TOO_LONG: (lambda p: f"{p.name},{'x' * TOO_LONG_CHARACTERS},{p.mobile},{p.email},{p.badge}\n",),
+    RowCode.MALFORMED_QUOTES: (
+        lambda p: f'{p.name},"{p.company}" Ltd,{p.mobile},{p.email},{p.badge}\n',
+        # It seems to go on to the next quote, wherever that is.
+        lambda p: f'{p.name},"{p.company},{p.mobile},{p.email},{p.badge}\n',
+        lambda p: f'{p.name},{p.company},{p.mobile},{p.email},"{p.badge} \\"two\\""\r\n',
+    ),
     RowCode.MISSING_VALUE: (
         lambda p: f"{p.name},,{p.mobile},{p.email},{p.badge}\n",
         lambda p: f'" \n ",{p.company},{p.mobile},no email either,{p.badge}\n',
@@ -102,7 +110,10 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
         lambda p: f"{p.name}\a,{p.company},{p.mobile},{p.email},{p.badge}\n",
         lambda p: f'{p.name},{p.company},"{p.mobile}\x1b",{p.email},"two\nlines"\n',
     ),
-    RowCode.UNREADABLE_CHARACTER: (lambda p: f"{p.name},{p.company} \ufffd,{p.mobile},{p.email},{p.badge}\n",),
+    RowCode.UNREADABLE_CHARACTER: (
+        lambda p: f"{p.name},{p.company} \ufffd,{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f"{p.name} {ODD_BYTE},{p.company},{p.mobile},{p.email},{p.badge}\n",
+    ),
     RowCode.INVALID_MOBILE: (
         lambda p: f"{p.name},{p.company},12345,{p.email},{p.badge}\n",
         lambda p: f'{p.name},"{p.company}\nAnnexe",{p.mobile} ext 4,{p.email},{p.badge}\n',
@@ -135,7 +146,7 @@ def write_mixed_file(
     Files of other people, counted from `first_person`, have no email in common.
     """
     lines = _lines(range(first_person, first_person + rows), bad_share, duplicate_share, random.Random(seed))
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(HEADER)
         while batch := "".join(islice(lines, LINES_A_WRITE)):
             file.write(batch)

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.settings import ProducerSettings
+from shared.rows.csv_format import NEWEST_READER_VERSION
 from shared.upload_status import FINAL_STATES
 from tests.support import effects
 from tests.support.broker import Broker
@@ -62,6 +63,7 @@ def store_file(database: asyncpg.Connection, upload_store_url: str) -> StoreFile
             "byte_count": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
             "chunk_rows": 2,
+            "reader_version": NEWEST_READER_VERSION,
         }
         return await insert_upload(database, **{**file_columns, **columns})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from api_service.app import create_app
 from api_service.http.problems import FILE_MEANINGS, ProblemCode
+from api_service.uploads.options import FIELD_NAMES as OPTION_FIELDS
 from shared.errors import FileCode
 from tests.support.api import api_settings
 
@@ -57,6 +59,22 @@ def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
                 assert schema == {"$ref": "#/components/schemas/ProblemDocument"}
     assert "HTTPValidationError" not in str(document)
     assert "ProblemDocument" in document["components"]["schemas"]
+
+
+def test_every_reference_leads_to_a_schema(document: dict[str, Any]) -> None:
+    found = set(re.findall(r"'\$ref': '([^']+)'", str(document)))
+    assert "#/components/schemas/EncodingCandidate" in found
+    assert found == {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+
+def test_upload_tells_of_every_option_and_of_the_candidates_for_an_unclear_encoding(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/employee-data-upload"]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert set(form) == {"employee_data", *OPTION_FIELDS}
+    assert form["escape"]["enum"] == ["backslash"]
+    assert "`encoding_unclear`" in operation["responses"]["422"]["description"]
+    candidates = document["components"]["schemas"]["ProblemDocument"]["properties"]["candidates"]
+    assert candidates["anyOf"][0]["items"] == {"$ref": "#/components/schemas/EncodingCandidate"}
 
 
 def test_every_code_has_a_meaning() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 
 import asyncpg
 import httpx2
@@ -37,6 +39,28 @@ async def test_the_same_key_with_other_options_is_refused(api: httpx2.AsyncClien
     await send(api, key="k-1")
     answer = await send(api, key="k-1", onDuplicate="update")
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_the_same_key_with_another_escape_is_refused(api: httpx2.AsyncClient) -> None:
+    await send(api, key="k-1")
+    answer = await send(api, key="k-1", escape="backslash")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_request_that_an_older_release_took_is_known_again(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await send(api, key="k-1")
+    # As releases that did not know `escape` wrote it.
+    options = {
+        "on_duplicate": "skip",
+        "format": {"delimiter": None, "encoding": None, "header": "auto", "mapping": None},
+    }
+    canonical = json.dumps([hashlib.sha256(SMALL_CSV).hexdigest(), options], sort_keys=True)
+    await database.execute(
+        "UPDATE uploads SET idempotency_fingerprint = $1", hashlib.sha256(canonical.encode()).hexdigest()
+    )
+    assert (await send(api, key="k-1")).status_code == 200
 
 
 async def test_without_a_key_the_same_file_is_another_upload(api: httpx2.AsyncClient) -> None:

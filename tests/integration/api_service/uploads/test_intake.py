@@ -15,7 +15,7 @@ import pytest
 from api_service.settings import ApiSettings
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.messages import decode_announcement
-from shared.rows import csv_format
+from shared.rows import format_judge
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from tests.support.api import running_api
 from tests.support.s3 import BUCKET, running_s3, use_s3
@@ -75,7 +75,7 @@ async def test_the_upload_is_announced_to_the_producers(api: httpx2.AsyncClient,
 async def test_upload_is_stored_with_the_newest_readers_version(
     api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_format, "NEWEST_READER_VERSION", 7)
+    monkeypatch.setattr(format_judge, "NEWEST_READER_VERSION", 7)
     upload = (await send(api)).json()
     assert await database.fetchval("SELECT reader_version FROM uploads WHERE id = $1", upload["id"]) == 7
 
@@ -162,6 +162,22 @@ async def test_an_encoding_that_only_the_whole_file_can_prove_is_checked(api: ht
     answer = await send(api, content, encoding="shift_jis")
     assert answer.status_code == 202, answer.text
     assert answer.json()["encoding"] == "shift_jis"
+
+
+@pytest.mark.parametrize(("fields", "escapes"), [({}, False), ({"escape": "backslash"}, True)])
+async def test_the_rules_that_an_upload_is_read_by_are_stored_with_it(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, fields: dict[str, str], escapes: bool
+) -> None:
+    assert (await send(api, SMALL_CSV, **fields)).status_code == 202
+    row = await database.fetchrow("SELECT reader_version, backslash_escapes FROM uploads")
+    assert row is not None
+    assert tuple(row) == (2, escapes)
+
+
+async def test_one_odd_byte_does_not_speak_for_a_file(api: httpx2.AsyncClient) -> None:
+    content = HEADER + "Zoë,B,1234567,z@example.com\n".encode() + b"Bj\xf8rn,B,1234567,b@example.com\n"
+    upload = (await send(api, content)).json()
+    assert (upload["encoding"], upload["encodingGuessed"]) == ("utf-8", False)
 
 
 async def test_uploads_go_to_an_s3_alike(settings: ApiSettings, monkeypatch: pytest.MonkeyPatch) -> None:

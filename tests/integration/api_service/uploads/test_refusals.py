@@ -71,12 +71,40 @@ async def test_a_file_that_cannot_be_read_is_refused_with_the_reason(
     assert said in body["detail"]
 
 
+async def test_unclear_encoding_brings_candidates_of_which_the_right_one_reads_right_and_is_then_taken(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    names = ("Jiří Dvořák", "Božena Němcová", "Tomáš Růžička", "Žofie Černá")
+    lines = [f"{name},Škoda,+420601{at:06},p{at}@example.com\n" for at, name in enumerate(names)]
+    content = HEADER + "".join(lines).encode("cp1250")
+    body = problem(await send(api, content), 422, "encoding_unclear")
+
+    candidates = {each["encoding"]: each["samples"] for each in body["candidates"]}
+    assert 2 <= len(candidates) <= 5
+    assert {len(samples) for samples in candidates.values()} == {3}
+    assert set(candidates["cp1250"]) < set(names)
+    assert "encoding=guess" in body["detail"]
+
+    for encoding, is_guessed in (("cp1250", False), ("guess", True)):
+        answer = await send(api, content, encoding=encoding)
+        assert answer.status_code == 202, answer.text
+        taken = (answer.json()["encoding"], answer.json()["encodingGuessed"])
+        assert taken == ("cp1250" if encoding == "cp1250" else body["candidates"][0]["encoding"], is_guessed)
+        await database.execute("UPDATE uploads SET status = 'succeeded', finished_at = now()")
+        assert (await api.delete(f"/v1/uploads/{answer.json()['id']}")).status_code == 204
+
+
+async def test_value_of_escape_that_is_not_known_is_refused_with_the_one_that_is(api: httpx2.AsyncClient) -> None:
+    body = problem(await send(api, escape="doubled"), 422, "invalid_request")
+    assert body["detail"] == "The field escape must be backslash, or left out."
+
+
 async def test_each_missing_column_is_named(api: httpx2.AsyncClient) -> None:
     body = problem(await send(api, b"name,company\nA,B\n"), 422, "missing_columns")
     assert [error["field"] for error in body["errors"]] == ["mobile_no", "email"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("onDuplicate", "merge"), ("header", "maybe")])
+@pytest.mark.parametrize(("field", "value"), [("onDuplicate", "merge"), ("header", "maybe"), ("escape", "caret")])
 async def test_a_field_with_another_value_is_refused(api: httpx2.AsyncClient, field: str, value: str) -> None:
     body = problem(await send(api, SMALL_CSV, **{field: value}), 422, "invalid_request")
     assert body["errors"][0]["location"] == f"body.{field}"

@@ -17,6 +17,8 @@ from tests.integration.producer_service.conftest import UploadRuns, file_of, sto
 from tests.support.uploads import HEADER
 from tests.support.waiting import eventually
 
+UNCLOSED = b'Bo,"Initech,1,b@example.com\nCy,Initech,1,c@example.com\n'
+
 
 async def test_upload_that_nobody_announced_is_found_sent_in_chunks_and_finished(runs: UploadRuns) -> None:
     upload_id = await runs.store(file_of(7, bad=1))
@@ -201,8 +203,10 @@ async def test_upload_whose_file_was_altered_fails_as_changed_and_accounts_for_w
     assert upload["rows_read"] == upload["inserted"] + upload["unprocessed"] == 6
 
 
-async def test_quote_that_is_never_closed_fails_the_upload_after_the_rows_before_it(runs: UploadRuns) -> None:
-    upload_id = await runs.store(file_of(3) + b'Bo,"Initech,1,b@example.com\nCy,Initech,1,c@example.com\n')
+async def test_by_version_1_a_quote_that_is_never_closed_fails_the_upload_after_the_rows_before_it(
+    runs: UploadRuns,
+) -> None:
+    upload_id = await runs.store(file_of(3) + UNCLOSED, reader_version=1)
     async with runs.answered_by(runs.consumer()), runs.producer():
         await runs.end_as(upload_id, "failed")
 
@@ -210,6 +214,28 @@ async def test_quote_that_is_never_closed_fails_the_upload_after_the_rows_before
     assert await runs.problem_code(upload_id) == "unclosed_quote"
     assert "line 5" in json.loads(upload["problem"])["detail"]
     assert (upload["rows_read"], upload["inserted"], upload["unprocessed"]) == (3, 3, 0)
+
+
+async def test_quote_that_is_never_closed_costs_its_row_alone(runs: UploadRuns) -> None:
+    upload_id = await runs.store(file_of(3) + UNCLOSED)
+    consumer = runs.consumer()
+    async with runs.answered_by(consumer), runs.producer():
+        await runs.end_as(upload_id, "succeeded")
+
+    assert (await runs.upload(upload_id))["rows_read"] == 5
+    chunk = next(chunk for chunk in consumer.chunks if chunk.first_row == 3)
+    assert (chunk.line_numbers, chunk.faults) == ([4, 5], {1: "malformed_quotes"})
+    assert "line 5" in chunk.fault_messages[1]
+
+
+async def test_backslashes_before_quotes_are_read_as_the_upload_says(runs: UploadRuns) -> None:
+    upload_id = await runs.store(HEADER + b'"Bo \\"B\\" Ek",Initech,1,b@example.com\n', backslash_escapes=True)
+    consumer = runs.consumer()
+    async with runs.answered_by(consumer), runs.producer():
+        await runs.end_as(upload_id, "succeeded")
+
+    (chunk,) = consumer.chunks
+    assert (chunk.rows[0][0], chunk.faults) == ('Bo "B" Ek', {})
 
 
 async def test_fifth_producer_in_a_row_to_die_without_progress_is_the_last(runs: UploadRuns) -> None:

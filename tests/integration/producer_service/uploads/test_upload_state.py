@@ -195,6 +195,8 @@ async def test_upload_is_loaded_as_the_api_judged_it(
         columns=["First", "Last", "Firm", "Phone", "Mail"],
         field_columns=json.dumps(field_columns),
         chunk_rows=7,
+        reader_version=1,
+        backslash_escapes=True,
     )
 
     async with engine.connect() as connection:
@@ -203,6 +205,7 @@ async def test_upload_is_loaded_as_the_api_judged_it(
     csv_format = upload.csv_format
     assert (upload.id, upload.chunk_rows, upload.status) == (upload_id, 7, "queued")
     assert (csv_format.delimiter, csv_format.encoding, csv_format.has_header) == (";", "cp1252", False)
+    assert (csv_format.reader_version, csv_format.backslash_escapes) == (1, True)
     assert csv_format.layout == Layout(5, {name: tuple(indices) for name, indices in _NAMED.items()})
 
 
