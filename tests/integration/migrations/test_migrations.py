@@ -85,6 +85,20 @@ async def test_domains_of_earlier_employees_are_there_after_the_migration(
     assert [row["domain"] for row in found] == ["one.example", "two.example"]
 
 
+async def test_earlier_uploads_are_read_by_the_rules_that_there_were(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    upload_id = await insert_upload(database, reader_version=2, backslash_escapes=True)
+    await alembic(database_url, "downgrade", "0005")
+
+    up, output = await alembic(database_url, "upgrade", "head")
+
+    assert up == 0, output
+    row = await database.fetchrow("SELECT reader_version, backslash_escapes FROM uploads WHERE id = $1", upload_id)
+    assert row is not None
+    assert tuple(row) == (1, False)
+
+
 async def test_services_require_the_newest_migration(database: asyncpg.Connection) -> None:
     assert await database.fetchval("SELECT version_num FROM alembic_version") == REQUIRED_REVISION
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 from collections.abc import AsyncIterator
 
 import aio_pika
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 from api_service.settings import ApiSettings
+from api_service.uploads import intake
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.messages import decode_announcement
 from shared.rows import format_judge
@@ -172,6 +174,19 @@ async def test_the_rules_that_an_upload_is_read_by_are_stored_with_it(
     row = await database.fetchrow("SELECT reader_version, backslash_escapes FROM uploads")
     assert row is not None
     assert tuple(row) == (2, escapes)
+
+
+async def test_file_is_judged_beside_the_event_loop(api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def judge(check: format_judge.ByteCheck, options: format_judge.FormatOptions) -> format_judge.CsvFormat:
+        threads.append(threading.current_thread())
+        return format_judge.judge_format(check, options)
+
+    monkeypatch.setattr(intake, "judge_format", judge)
+    assert (await send(api)).status_code == 202
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
 
 
 async def test_one_odd_byte_does_not_speak_for_a_file(api: httpx2.AsyncClient) -> None:
