@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
 from tests.support.broker import open_broker
 from tests.support.failpoint_settings import CONSUMER, killing_consumer
-from tests.support.mixed_file import HEADER, person
+from tests.support.mixed_file import person
 from tests.support.own_broker import OwnBroker, own_broker
 from tests.support.own_postgres import own_postgres
+from tests.support.reference import read_records
 from tests.support.servers import Servers
 from tests.support.services import Backends, Services
 from tests.support.system import UPLOAD, System
@@ -124,11 +124,7 @@ async def _upload_a_file_that_is_refused(system: System) -> None:
 
 def _values(file: Path) -> set[str]:
     """Every cell, as it may stand in a JSON line."""
-    values = set()
-    with file.open(encoding="utf-8", newline="") as lines:
-        for cells in csv.reader(lines):
-            for cell in cells:
-                for spelt in (cell.strip(), json.dumps(cell.strip())[1:-1]):
-                    if len(spelt) >= SHORTEST:
-                        values.add(spelt.lower())
-    return values - set(HEADER.strip().split(","))
+    columns, records = read_records(file)
+    cells = {cell.strip() for record in records for cell in record.cells}
+    spelt = {each.lower() for cell in cells for each in (cell, json.dumps(cell)[1:-1]) if len(each) >= SHORTEST}
+    return spelt - set(columns)

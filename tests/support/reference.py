@@ -75,8 +75,7 @@ def read_top_to_bottom(
 ) -> Expected:
     """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
     the file does not show."""
-    text = path.read_bytes().decode("utf-8-sig", "replace")
-    columns, records = _read(text)
+    columns, records = read_records(path)
     places = [columns.index(name) if name in columns else None for name in FIELD_NAMES]
     table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
     expected = Expected(columns, table)
@@ -92,8 +91,9 @@ def read_top_to_bottom(
     return expected
 
 
-def _read(text: str) -> tuple[list[str], Iterator[ReadRecord]]:
+def read_records(path: Path) -> tuple[list[str], Iterator[ReadRecord]]:
     """The columns, and the records after the header, whose width and place for the email tell what a row looks like."""
+    text = path.read_bytes().decode("utf-8-sig", "replace")
     header = next(read_text(text, FileShape(",", 0, 0)))
     below = header.line_number + sum(cell.count("\n") for cell in header.cells)
     return header.cells, read_text(text, FileShape(",", len(header.cells), header.cells.index("email")), below)
