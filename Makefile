@@ -35,8 +35,8 @@ test: venv ## Run the tests on real servers, but for the long ones
 	@echo "Running the tests, on a Postgres and a RabbitMQ of their own ..." >&2
 	@$(VENV) -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
-test-quick: venv ## Run the unit tests, and the integration tests of a row's way, in under two minutes on a quiet machine
-	@echo "Running the unit tests and the heart of the integration tests (under two minutes) ..." >&2
+test-quick: venv ## Run the unit tests, and the integration tests of a row's way
+	@echo "Running the unit tests and the heart of the integration tests ..." >&2
 	@$(VENV) -m pytest -n $(WORKERS) -m "not long and not slow" $(QUICK) $(ARGS)
 
 test-long: venv ## Run the tests that take minutes: a million rows, ten kills
