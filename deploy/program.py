@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 
 class ProgramFailed(Exception):
@@ -29,10 +30,23 @@ class Program:
     stop_seconds: float = 30
 
 
+class Process(Protocol):
+    """What is needed of a `subprocess.Popen`, or of a process that was made in another way."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int | None: ...
+    def send_signal(self, number: int) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass
 class RunningProgram:
     program: Program
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     started_at: float = field(default_factory=time.monotonic)
 

@@ -58,7 +58,7 @@ async def amqp_url(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[str]:
 async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
     environment = {**SMALL_CHUNKS, "ROLLCALL_PUBLISH_TIMEOUT_SECONDS": "2"}
     backends = Backends(database_url, amqp_url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", environment) as services:
+    async with Services(backends, tmp_path / "logs", environment, warm=True) as services:
         yield services
 
 

@@ -53,7 +53,7 @@ async def services(
     parts = urlsplit(amqp_url)
     own_url = urlunsplit(parts._replace(netloc=f"{user}:{user}@{parts.hostname}:{parts.port}"))
     backends = Backends(database_url, own_url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services:
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS, warm=True) as services:
         yield services
     async with management(servers) as api:
         await api.delete(f"/api/users/{user}")

@@ -32,7 +32,7 @@ async def services(
     """Their way to the broker can be stalled; the test's own cannot."""
     environment = {**SMALL_CHUNKS, "ROLLCALL_AMQP_HEARTBEAT_SECONDS": "2", "ROLLCALL_PUBLISH_TIMEOUT_SECONDS": "3"}
     backends = Backends(database_url, proxy.url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", environment) as services:
+    async with Services(backends, tmp_path / "logs", environment, warm=True) as services:
         yield services
 
 

@@ -55,7 +55,7 @@ async def proxy(database_url: str) -> AsyncIterator[TcpProxy]:
 async def services(proxy: TcpProxy, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
     """Their way to the database can be cut; the test's own cannot."""
     backends = Backends(proxy.url, amqp_url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS | PATIENCE) as services:
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS | PATIENCE, warm=True) as services:
         yield services
 
 

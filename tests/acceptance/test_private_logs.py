@@ -83,7 +83,7 @@ async def test_logs_of_postgres_and_rabbitmq_hold_no_employee_and_no_search_term
         await test_servers.execute(postgres.url, REFUSE_BY_CONSTRAINT)
         backends = Backends(postgres.url, amqp_url, upload_store_url)
         async with (
-            Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services,
+            Services(backends, tmp_path / "logs", SMALL_CHUNKS, warm=True) as services,
             open_broker(amqp_url) as broker,
             httpx2.AsyncClient(base_url=services.api_url, timeout=120) as client,
         ):

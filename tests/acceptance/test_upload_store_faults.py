@@ -95,7 +95,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 async def services(store: Store, database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[Services]:
     backends = Backends(database_url, amqp_url, store.url)
-    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS | store.environment) as services:
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS | store.environment, warm=True) as services:
         yield services
 
 

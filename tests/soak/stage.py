@@ -66,7 +66,7 @@ async def open_stage(kind: str, folder: Path) -> AsyncIterator[Stage]:
         uploads = folder / "uploads"
         uploads.mkdir()
         backends = Backends(database_proxy.url, broker_proxy.url, uploads.as_uri())
-        services = await stack.enter_async_context(Services(backends, folder / "logs", ENVIRONMENT))
+        services = await stack.enter_async_context(Services(backends, folder / "logs", ENVIRONMENT, warm=True))
         for each in SERVICES:
             services.launch(each, restarts_when_dead=True)
         for service in services.all:
