@@ -210,6 +210,7 @@ def test_a_record_of_several_lines_that_ends_beyond_the_limit_is_too_long_as_a_w
     assert faults(f'"{half}\n{half}",b,c,d\ne,f,g,h\n') == [(2, RowCode.ROW_TOO_LONG), (4, None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stream",
     [

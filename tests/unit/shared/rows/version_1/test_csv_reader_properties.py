@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from shared.rows.record import Record
 from shared.rows.version_1.csv_reader import read_records
 from tests.support.csv_files import DribblingStream, judge
 from tests.support.csv_files import read_version_1 as read
+
+pytestmark = pytest.mark.slow  # version 1 is frozen
 
 Quoting = Literal[0, 1, 2]
 _sizes = st.lists(st.integers(1, 9), min_size=1, max_size=6).map(tuple)
