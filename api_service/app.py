@@ -35,6 +35,7 @@ from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
+from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
 from shared.version import VERSION
 
@@ -95,13 +96,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     shares = TrigramShares()
     app.state.employee_listing = EmployeeListing(reads, searches, shares)
     app.state.publisher = Publisher(settings, SERVICE)
-    app.state.upload_store = UploadStore(settings.upload_store_url)
+    app.state.upload_store = store = UploadStore(settings.upload_store_url)
+    app.state.store_identity = StoreIdentity(engine, store, may_be_first=True)
     app.state.lease_queues = LeaseQueues(settings)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
-        retention = asyncio.create_task(
-            run_retention(engine, app.state.upload_store, app.state.publisher, settings), name="retention"
-        )
+        retention = asyncio.create_task(run_retention(engine, store, app.state.publisher, settings), name="retention")
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
         app.state.lease_queues.open()
         with startup_objects_left_alone():

@@ -73,6 +73,10 @@ def create_app() -> FastAPI:
             await check_schema(connection)
         return True
 
+    async def upload_store_answers() -> bool:
+        await dispatcher.store_identity.require()
+        return True
+
     app = FastAPI(
         title="Rollcall producer",
         version=VERSION,
@@ -83,6 +87,8 @@ def create_app() -> FastAPI:
     )
     register_problem_handlers(app)
     app.include_router(request_router(singles))
-    app.include_router(probe_router({"broker": broker_answers, "database": database_answers}))
+    app.include_router(
+        probe_router({"broker": broker_answers, "database": database_answers, "uploadStore": upload_store_answers})
+    )
     add_docs_pages(app)
     return app

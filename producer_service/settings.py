@@ -25,6 +25,11 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
     fruitless_leases: int = Field(
         5, ge=1, description="So many leases in a row that died without progress end the upload as `no_progress`."
     )
+    missing_file_seconds: float = Field(
+        60,
+        ge=0,
+        description="How long a file that is missing in the right store is looked for before its upload fails.",
+    )
     request_timeout_seconds: float = Field(30, gt=0, description="How long `POST /v1/requests` waits for its answers.")
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS

@@ -125,6 +125,11 @@ class UploadStore:
                 return
             yield block
 
+    async def read(self, key: str) -> bytes:
+        """The whole of a small object, in one request. Raises `ObjectMissing`."""
+        with _translated():
+            return bytes(await (await self._store.get_async(key)).bytes_async())
+
     async def exists(self, key: str) -> bool:
         try:
             with _translated():

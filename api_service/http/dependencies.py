@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
 from shared.service.failpoints import Failpoints
+from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
 
 
@@ -28,6 +29,10 @@ async def _upload_store(request: Request) -> UploadStore:
     return cast("UploadStore", request.app.state.upload_store)
 
 
+async def _store_identity(request: Request) -> StoreIdentity:
+    return cast("StoreIdentity", request.app.state.store_identity)
+
+
 async def _failpoints(request: Request) -> Failpoints:
     return cast("Failpoints", request.app.state.failpoints)
 
@@ -39,5 +44,6 @@ async def _settings(request: Request) -> ApiSettings:
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 PublisherDep = Annotated[Publisher, Depends(_publisher)]
 UploadStoreDep = Annotated[UploadStore, Depends(_upload_store)]
+StoreIdentityDep = Annotated[StoreIdentity, Depends(_store_identity)]
 FailpointsDep = Annotated[Failpoints, Depends(_failpoints)]
 SettingsDep = Annotated[ApiSettings, Depends(_settings)]

@@ -19,6 +19,7 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.errors import FileProblem
 from shared.service.problem_document import media_type_hint, problem_response, validation_errors
 from shared.service.telemetry import describe_error, sqlstate
+from shared.store_identity import WrongStore
 from shared.upload_store import StoreFull, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,9 @@ def _as_problem(request: Request, error: Exception) -> Problem:
             return Problem(ProblemCode.BROKER_UNAVAILABLE, "The message broker is away: try again shortly.")
         case StoreFull():
             return Problem(ProblemCode.STORAGE_FULL, "Nothing was kept. Tell whoever runs this service.")
+        case WrongStore():
+            detail = "Nothing was kept: try again shortly. /readyz tells whoever runs this service what to do."
+            return Problem(ProblemCode.WRONG_STORAGE, detail)
         case StoreUnavailable():
             return Problem(ProblemCode.STORAGE_UNAVAILABLE, "The upload store is away: try again shortly.")
         case ConnectionError() | TimeoutError() | socket.gaierror():

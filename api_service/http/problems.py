@@ -41,6 +41,7 @@ class ProblemCode(StatusCode):
     DATABASE_UNAVAILABLE = "database_unavailable", 503, "The database does not answer"
     BROKER_UNAVAILABLE = "broker_unavailable", 503, "The message broker does not answer"
     STORAGE_UNAVAILABLE = "storage_unavailable", 503, "The upload store does not answer"
+    WRONG_STORAGE = "wrong_storage", 503, "The upload store is not the one that this system's files are in"
     STORAGE_FULL = "storage_full", 507, "The upload store is full"
 
 

@@ -22,6 +22,7 @@ from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.tables import malformed_messages, rejected_rows, uploads
 from shared.service.telemetry import describe_error
+from shared.store_identity import StoreIdentity, WrongStore
 from shared.upload_store import StoreFull, StoreUnavailable, UploadStore
 
 log = structlog.get_logger(__name__)
@@ -54,11 +55,9 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
     async with _retention_locked(engine) as is_mine:
         if not is_mine:
             return None
-        counts = PurgeCounts(
-            await _purge_files(engine, store, timedelta(days=settings.file_retention_days)),
-            await _purge_rejects(engine, timedelta(days=settings.reject_retention_days)),
-            await _purge_left_overs(engine, store, settings),
-        )
+        rejects = await _purge_rejects(engine, timedelta(days=settings.reject_retention_days))
+        files, orphans = await _purge_store(engine, store, settings)
+        counts = PurgeCounts(files, rejects, orphans)
     if any(counts):
         log.info("purged", **counts._asdict())
     return counts
@@ -76,6 +75,17 @@ async def _retention_locked(engine: AsyncEngine) -> AsyncIterator[bool]:
             if is_mine:
                 # Not unlocked but closed: back in the pool, a connection that kept the lock would lock everybody out.
                 await connection.invalidate()
+
+
+async def _purge_store(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> tuple[int, int]:
+    """Files past their time and left-overs. In a store of another identity neither could be told."""
+    try:
+        await StoreIdentity(engine, store, may_be_first=True).require()
+    except WrongStore as error:
+        log.error("the upload store is left as it is", reason=str(error))
+        return 0, 0
+    files = await _purge_files(engine, store, timedelta(days=settings.file_retention_days))
+    return files, await _purge_left_overs(engine, store, settings)
 
 
 async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) -> int:

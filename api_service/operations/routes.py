@@ -13,8 +13,8 @@ from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
 from shared.amqp.queue_depths import QUEUES, read_broker_state
 from shared.database.schema_check import check_schema
 from shared.service.probes import probe_router
+from shared.store_identity import StoreIdentity
 from shared.upload_status import UPLOAD_STATES
-from shared.upload_store import UploadStore
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -80,7 +80,7 @@ async def get_status(request: Request, engine: EngineDep, settings: SettingsDep)
 
 
 def probes(app: FastAPI) -> APIRouter:
-    """Ready = uploads can be taken: that needs database and store, and no broker."""
+    """Ready = uploads can be taken: that needs database and the system's own store, and no broker."""
 
     async def database_answers() -> bool:
         async with cast("AsyncEngine", app.state.engine).connect() as connection:
@@ -88,7 +88,8 @@ def probes(app: FastAPI) -> APIRouter:
         return True
 
     async def upload_store_answers() -> bool:
-        return await cast("UploadStore", app.state.upload_store).is_reachable()
+        await cast("StoreIdentity", app.state.store_identity).require()
+        return True
 
     async def broker_answers() -> bool:
         return await read_broker_state(app.state.settings) is not None

@@ -23,12 +23,14 @@ from api_service.uploads.queries import insert_upload, upload_with_key
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
+from shared.database.engine import DATABASE_ERRORS
 from shared.database.upload_layout import stored_columns
 from shared.messages import UploadAnnounced, encode
 from shared.rows.csv_format import CsvFormat
 from shared.rows.employee_row import storable
 from shared.rows.format_judge import ByteCheck, decode_check, judge_format, needs_decode_check
 from shared.service.telemetry import describe_error
+from shared.store_identity import StoreIdentity
 from shared.upload_store import ObjectWriter, StoreFull, StoreUnavailable, UploadStore
 
 log = structlog.get_logger(__name__)
@@ -53,9 +55,12 @@ class ReceivedFile(NamedTuple):
 class Intake:
     """Takes one upload from its request to its row; of all that fails nothing stays in the store."""
 
-    def __init__(self, engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> None:
+    def __init__(
+        self, engine: AsyncEngine, store: UploadStore, store_identity: StoreIdentity, settings: ApiSettings
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._store_identity = store_identity
         self._settings = settings
 
     async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
@@ -68,11 +73,12 @@ class Intake:
         upload_id = uuid.uuid4()
         stream = request.stream()
         try:
+            await self._store_identity.require()
             async with self._store.writing(str(upload_id)) as writer:
                 received = await self._receive(self._paced(stream), reader, writer)
                 # What encoding it may be takes longer to find out than others should wait.
                 csv_format = await asyncio.to_thread(judge_format, received.check, received.options.format)
-        except (Problem, StoreFull, StoreUnavailable) as refusal:
+        except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
                 await _linger(stream)
             raise
@@ -134,6 +140,8 @@ class Intake:
         try:
             if needs_decode_check(received.check, received.options.format):
                 await asyncio.to_thread(self._check_decodes, str(upload_id), csv_format.encoding)
+            # Another store may have been in its place while the body came, and have the file.
+            await self._store_identity.require_file(str(upload_id))
             async with self._engine.connect() as connection:
                 inserted = await insert_upload(connection, values)
                 if inserted is not None:

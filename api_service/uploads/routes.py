@@ -8,7 +8,14 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import csv_attachment, stream_csv, stream_file
-from api_service.http.dependencies import EngineDep, FailpointsDep, PublisherDep, SettingsDep, UploadStoreDep
+from api_service.http.dependencies import (
+    EngineDep,
+    FailpointsDep,
+    PublisherDep,
+    SettingsDep,
+    StoreIdentityDep,
+    UploadStoreDep,
+)
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
@@ -101,6 +108,7 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             *FILE_REFUSALS,
             *DATABASE_PROBLEMS,
             ProblemCode.STORAGE_UNAVAILABLE,
+            ProblemCode.WRONG_STORAGE,
             ProblemCode.STORAGE_FULL,
         ),
     },
@@ -112,6 +120,7 @@ async def create_upload(
     engine: EngineDep,
     publisher: PublisherDep,
     store: UploadStoreDep,
+    store_identity: StoreIdentityDep,
     settings: SettingsDep,
     failpoints: FailpointsDep,
     idempotency_key: Annotated[
@@ -123,7 +132,7 @@ async def create_upload(
         ),
     ] = None,
 ) -> UploadDocument:
-    upload, is_new = await Intake(engine, store, settings).take(request, idempotency_key)
+    upload, is_new = await Intake(engine, store, store_identity, settings).take(request, idempotency_key)
     if is_new:
         failpoints.hit("api.before_announce")
         await announce(publisher, upload.id, settings.announce_timeout_seconds)
@@ -262,14 +271,18 @@ async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
             ProblemCode.INVALID_REQUEST,
             *DATABASE_PROBLEMS,
             ProblemCode.STORAGE_UNAVAILABLE,
+            ProblemCode.WRONG_STORAGE,
         ),
     },
 )
-async def download_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> Response:
+async def download_upload(
+    upload_id: UUID, engine: EngineDep, store: UploadStoreDep, store_identity: StoreIdentityDep
+) -> Response:
     upload = await _find_upload(engine, upload_id)
     try:
         return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
     except ObjectMissing:
+        await store_identity.require()
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
 
 

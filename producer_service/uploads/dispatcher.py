@@ -23,6 +23,8 @@ from shared.database.search_index import tidy_search_index
 from shared.errors import FileCode, FileProblem, MalformedMessage, NewerThanKnown
 from shared.messages import decode_announcement
 from shared.service.telemetry import describe_error
+from shared.store_identity import StoreIdentity
+from shared.upload_store import StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
@@ -55,6 +57,7 @@ class Dispatcher:
     ) -> None:
         self._engine = engine
         self._store = store
+        self.store_identity = StoreIdentity(engine, store, may_be_first=False)
         self._requester = requester
         self._settings = settings
         self._failpoints = failpoints
@@ -76,6 +79,8 @@ class Dispatcher:
                 await self._start_due_uploads()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("sweep put off: the database does not answer", **describe_error(error))
+            except (StoreUnavailable, StoreFull) as error:
+                log.error("no upload is taken", reason=str(error))
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def stop(self) -> None:
@@ -88,13 +93,14 @@ class Dispatcher:
     async def _on_announcement(self, message: AbstractIncomingMessage) -> None:
         try:
             announced = decode_announcement(message.body)
+            await self.store_identity.require()
             await self._start(announced.upload_id)
         except MalformedMessage:
             log.warning("not an announcement: dropped", message_id=message.message_id)
         except NewerThanKnown as error:
             metrics.NEWER_REPLIES.inc()
             log.warning("a newer release wrote this announcement: left to the sweep", reason=str(error))
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, StoreUnavailable, StoreFull) as error:
             log.warning("announced upload left to the sweep", **describe_error(error))
         # The announcement is a hint. Whatever came of it, the table has the upload, and the sweep finds it.
         await acknowledge(message)
@@ -105,6 +111,8 @@ class Dispatcher:
             return
         async with self._engine.connect() as connection:
             due = await leases.due_uploads(connection, limit=free)
+        if due:
+            await self.store_identity.require()
         for upload_id in due:
             await self._start(upload_id)
 
@@ -151,6 +159,7 @@ class Dispatcher:
         runner = UploadRunner(
             self._engine,
             self._store,
+            self.store_identity,
             self._requester,
             self._send_window,
             self._settings,

@@ -28,6 +28,8 @@ class Lease(NamedTuple):
     fence: int
     # The number of holders in a row before this one that died without a new entry in the ledger.
     fruitless: int
+    # Whether the file was not found in the store when it was last looked for.
+    file_was_missing: bool = False
 
 
 # `FOR KEY SHARE` waits for a producer that is finishing the upload (`upload_state.finish` holds the row `FOR UPDATE`).
@@ -47,7 +49,7 @@ _ACQUIRE = text("""
         END,
         chunks_at_start = (SELECT count(*) FROM upload_chunks AS c WHERE c.upload_id = l.upload_id)
     WHERE l.expires_at < now()
-    RETURNING fence, fruitless
+    RETURNING fence, fruitless, file_missing_since IS NOT NULL AS file_was_missing
 """)
 
 _RENEW = text("""
@@ -58,6 +60,16 @@ _RENEW = text("""
 _RELEASE = text("""
     UPDATE upload_leases SET owner = '', expires_at = now() + make_interval(secs => :seconds)
     WHERE upload_id = :upload_id AND fence = :fence
+""")
+
+_NOTE_MISSING_FILE = text("""
+    UPDATE upload_leases SET file_missing_since = coalesce(file_missing_since, now())
+    WHERE upload_id = :upload_id AND fence = :fence
+    RETURNING CAST(extract(epoch FROM now() - file_missing_since) AS float)
+""")
+
+_NOTE_FOUND_FILE = text("""
+    UPDATE upload_leases SET file_missing_since = NULL WHERE upload_id = :upload_id AND fence = :fence
 """)
 
 _PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR UPDATE")
@@ -79,7 +91,7 @@ async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: s
         "newest_reader": NEWEST_READER_VERSION,
     }
     row = (await connection.execute(_ACQUIRE, parameters)).one_or_none()
-    return None if row is None else Lease(upload_id, row.fence, row.fruitless)
+    return None if row is None else Lease(upload_id, row.fence, row.fruitless, row.file_was_missing)
 
 
 async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) -> None:
@@ -92,6 +104,20 @@ async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) ->
 async def release(connection: AsyncConnection, lease: Lease, *, after_seconds: float = 0) -> None:
     """Any producer can have the upload `after_seconds` from now."""
     await connection.execute(_RELEASE, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": after_seconds})
+
+
+async def note_missing_file(connection: AsyncConnection, lease: Lease) -> float:
+    """For how many seconds the file has been missing by now. Raises `LeaseLost`."""
+    seconds: float | None = (
+        await connection.execute(_NOTE_MISSING_FILE, {"upload_id": lease.upload_id, "fence": lease.fence})
+    ).scalar_one_or_none()
+    if seconds is None:
+        raise LeaseLost
+    return seconds
+
+
+async def note_found_file(connection: AsyncConnection, lease: Lease) -> None:
+    await connection.execute(_NOTE_FOUND_FILE, {"upload_id": lease.upload_id, "fence": lease.fence})
 
 
 async def prove(connection: AsyncConnection, lease: Lease) -> None:

@@ -24,6 +24,7 @@ from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_reader import ChunkReader
 from producer_service.uploads.finished_chunks import FinishedChunks, ledger_mismatch
 from producer_service.uploads.leases import LeaseLost
+from producer_service.uploads.missing_files import judge_missing_file, note_found_file
 from producer_service.uploads.pending_chunks import PendingChunks
 from shared.amqp.connection import BrokerUnavailable
 from shared.database import ledger
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.upload_state import Progress, Upload
     from shared.messages import ChunkReply
     from shared.service.failpoints import Failpoints
+    from shared.store_identity import StoreIdentity
     from shared.upload_status import FinalStatus
     from shared.upload_store import UploadStore
 
@@ -64,6 +66,7 @@ class UploadRunner:
         self,
         engine: AsyncEngine,
         store: UploadStore,
+        store_identity: StoreIdentity,
         requester: Requester,
         send_window: SendWindow,
         settings: ProducerSettings,
@@ -73,6 +76,7 @@ class UploadRunner:
     ) -> None:
         self._engine = engine
         self._store = store
+        self._store_identity = store_identity
         self._requester = requester
         self._settings = settings
         self._failpoints = failpoints
@@ -139,14 +143,19 @@ class UploadRunner:
         try:
             stream = await asyncio.to_thread(self._store.open_blocking, self._upload.object_key)
             try:
+                await note_found_file(self._engine, self._lease)
                 problem = await self._send_file(ChunkReader(stream, self._upload))
             finally:
                 await asyncio.to_thread(stream.close)
         except ObjectMissing:
-            problem = FileProblem(
-                FileCode.FILE_MISSING,
-                "The stored file is gone. Rows read before that are accounted for; upload the file again.",
+            problem = await judge_missing_file(
+                self._engine,
+                self._store_identity,
+                self._lease,
+                patience_seconds=self._settings.missing_file_seconds,
             )
+        if problem is not None and problem.code is FileCode.FILE_CHANGED:
+            await self._store_identity.require()
         self._failpoints.hit("producer.all_published")
         await self._pending.wait_until_empty()
         return problem

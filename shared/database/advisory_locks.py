@@ -11,6 +11,8 @@ MIGRATIONS: Final = 7_265_110_001
 RETENTION: Final = 7_265_110_004
 # One redrive, deletion or clean-up of the dead letters at a time.
 DEAD_LETTERS: Final = 7_265_110_005
+# One process at a time decides which upload store is this system's.
+UPLOAD_STORE: Final = 7_265_110_006
 
 # The first of two keys; the second is a queue's id. Senders to one lease queue take it in turn. Postgres keeps pairs of
 # keys apart from the single ones above.

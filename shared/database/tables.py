@@ -119,6 +119,16 @@ uploads = Table(
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
 
+# One row at most: the id that the system's upload store holds, too.
+upload_store = Table(
+    "upload_store",
+    metadata,
+    Column("singleton", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", UUID, nullable=False),
+    _timestamp("adopted_at", now=True),
+    CheckConstraint("singleton", name="singleton_check"),
+)
+
 # A lease says which producer works on an upload. It has a table of its own, so that to renew it never waits for the
 # lock that a chunk has on the upload.
 upload_leases = Table(
@@ -132,6 +142,8 @@ upload_leases = Table(
     # Leases in a row that died without the ledger having grown.
     Column("fruitless", Integer, nullable=False, server_default=text("0")),
     Column("chunks_at_start", BigInteger, nullable=False, server_default=text("0")),
+    # Since when the file is not found in the right store; null while it is there.
+    _timestamp("file_missing_since"),
 )
 
 # The ledger: exactly the chunks with an entry have had their effect.

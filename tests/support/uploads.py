@@ -13,6 +13,7 @@ import asyncpg
 import httpx2
 
 from shared.rows.fields import FIELD_NAMES
+from shared.store_identity import IDENTITY_KEY
 
 UPLOAD = "/v1/employee-data-upload"
 HEADER = b"employee_name,company_name,mobile_no,email\n"
@@ -35,8 +36,9 @@ async def send(
 
 
 def stored_files(upload_store_url: str) -> list[Path]:
-    """Everything in a store that is a folder, unfinished files too."""
-    return [path for path in Path(unquote(urlsplit(upload_store_url).path)).rglob("*") if path.is_file()]
+    """Everything in a store that is a folder, unfinished files too; but not its id."""
+    folder = Path(unquote(urlsplit(upload_store_url).path))
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != IDENTITY_KEY]
 
 
 async def insert_upload(database: asyncpg.Connection, **columns: Any) -> uuid.UUID:

@@ -86,7 +86,9 @@ ACCEPTANCE = (
     ),
     _acceptance("processes", "killed_api", "killed_processes", "sleeping_processes", "shutdown_and_scaling"),
     _acceptance("database", "database_away", "database_sessions"),
-    _acceptance("files and clients", "stored_file_faults", "upload_store_faults", "clients_that_hang_up"),
+    _acceptance(
+        "files and clients", "stored_file_faults", "upload_store_faults", "wrong_store", "clients_that_hang_up"
+    ),
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.

@@ -19,6 +19,7 @@ from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_KEY
 from shared.database import advisory_locks
 from shared.database.engine import create_engine
+from shared.store_identity import IDENTITY_KEY, StoreIdentity
 from shared.upload_store import UploadStore
 from tests.support.api import running_api
 from tests.support.uploads import count_locks, insert_rejects, insert_upload, send, stored_files
@@ -37,8 +38,11 @@ async def engine(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def store(upload_store_url: str) -> UploadStore:
-    return UploadStore(upload_store_url)
+async def store(engine: AsyncEngine, upload_store_url: str) -> UploadStore:
+    """The system's own, as from its first start on."""
+    store = UploadStore(upload_store_url)
+    await StoreIdentity(engine, store, may_be_first=True).require()
+    return store
 
 
 async def stored_upload(
@@ -66,6 +70,20 @@ async def test_files_and_rejects_of_uploads_finished_long_ago_are_purged(
     assert await database.fetchval("SELECT count(*) FROM rejected_rows") == 4
     assert await database.fetchval("SELECT file_deleted_at IS NOT NULL FROM uploads WHERE id = $1", old)
     assert await purge(engine, store, settings) == (0, 0, 0)
+
+
+@pytest.mark.fault(26)
+async def test_nothing_is_purged_from_a_store_that_is_not_the_systems(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
+) -> None:
+    """Otherwise the files of the right one would count as deleted, and be kept for ever."""
+    old = await stored_upload(database, store, "partially_succeeded", LONG_AGO)
+    await store.delete(IDENTITY_KEY)
+
+    assert await purge(engine, store, settings) == (0, 2, 0)
+
+    assert [path.name for path in stored_files(upload_store_url)] == [old]
+    assert await database.fetchval("SELECT file_deleted_at FROM uploads") is None
 
 
 async def test_malformed_messages_go_with_the_rejects(

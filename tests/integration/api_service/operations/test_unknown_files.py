@@ -19,6 +19,7 @@ from api_service.operations import unknown_files
 from api_service.operations.retention import purge
 from api_service.settings import ApiSettings
 from shared.database.engine import create_engine
+from shared.store_identity import IDENTITY_KEY, StoreIdentity, give_id
 from shared.upload_store import UploadStore
 from tests.support.uploads import insert_upload
 
@@ -33,7 +34,9 @@ async def engine(settings: ApiSettings) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.fixture
-def folder(upload_store_url: str) -> Path:
+async def folder(engine: AsyncEngine, upload_store_url: str) -> Path:
+    """The system's own store, as from its first start on."""
+    await StoreIdentity(engine, UploadStore(upload_store_url), may_be_first=True).require()
     return Path(urlsplit(upload_store_url).path)
 
 
@@ -57,7 +60,7 @@ def make_old(*paths: Path) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if path.name != IDENTITY_KEY}
 
 
 async def test_unknown_file_is_marked_first_and_deleted_a_day_later(
@@ -133,3 +136,22 @@ async def test_one_file_that_a_restored_backup_does_not_know_is_there_after_the_
     await purge(engine, UploadStore(folder.as_uri()), sweep_settings)
 
     assert file.exists()
+
+
+@pytest.mark.fault(26)
+@pytest.mark.fault(36)
+async def test_nothing_is_marked_or_deleted_in_a_store_of_another_identity(
+    engine: AsyncEngine, sweep_settings: ApiSettings, database: asyncpg.Connection, folder: Path
+) -> None:
+    store = UploadStore(folder.as_uri())
+    key = uuid.uuid4()
+    store_file(folder, key)
+    store_file(folder, f"{key}.unknown")
+    part = store_file(folder, f"{uuid.uuid4()}#1")
+    before = names(folder)
+    await give_id(store)
+
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+
+    assert names(folder) == before
+    assert part.exists()

@@ -176,18 +176,6 @@ async def test_upload_cancelled_before_it_began_is_counted_and_sends_nothing(run
     assert await runs.broker.take_all(REQUESTS_QUEUE) == []
 
 
-async def test_upload_whose_file_is_gone_fails_as_missing(
-    runs: UploadRuns,
-    upload_store_url: str,
-) -> None:
-    upload_id = await runs.store(file_of(5))
-    stored_file(upload_store_url, (await runs.upload(upload_id))["object_key"]).unlink()
-    async with runs.producer():
-        await runs.end_as(upload_id, "failed")
-
-    assert await runs.problem_code(upload_id) == "file_missing"
-
-
 async def test_upload_whose_file_was_altered_fails_as_changed_and_accounts_for_what_was_read(
     runs: UploadRuns,
     upload_store_url: str,
