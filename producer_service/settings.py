@@ -10,9 +10,16 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_PRODUCER_")
 
     window_chunks: int = Field(
-        8, ge=1, description="Chunks that may be unanswered at a time, shared by the uploads in progress."
+        8,
+        ge=1,
+        description="Chunks that may be unanswered at a time, shared by the uploads in progress; as many again for "
+        "uploads up to 1 MiB.",
     )
-    max_uploads: int = Field(32, ge=1, description="Uploads that one producer works on at a time.")
+    max_uploads: int = Field(
+        32,
+        ge=1,
+        description="Uploads up to 1 MiB that one producer works on at a time; as many up to 32 MiB, as many larger.",
+    )
     lease_seconds: float = Field(15, gt=0, description="How long a dead producer's upload stays its own.")
     sweep_seconds: float = Field(3, gt=0, description="How often to look for uploads that nobody works on.")
     progress_seconds: float = Field(0.5, gt=0, description="How often progress is written, and a cancel noticed.")

@@ -13,9 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from producer_service import metrics
 from producer_service.uploads import leases, upload_state
+from producer_service.uploads.lanes import open_lanes
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.runner import UploadRunner
-from producer_service.uploads.send_window import SendWindow
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from producer_service.requester import Requester
     from producer_service.settings import ProducerSettings
+    from producer_service.uploads.lanes import Lane
     from producer_service.uploads.leases import Lease
     from shared.service.failpoints import Failpoints
     from shared.upload_status import FinalStatus
@@ -45,7 +46,7 @@ ANNOUNCEMENTS_AT_A_TIME = 10
 
 
 class Dispatcher:
-    """At most `max_uploads` runners at a time. The rest stays `queued` in the table and is found by the sweep."""
+    """At most `max_uploads` runners a lane. The rest stays `queued` in the table and is found by the sweep."""
 
     def __init__(
         self,
@@ -61,9 +62,8 @@ class Dispatcher:
         self._requester = requester
         self._settings = settings
         self._failpoints = failpoints
-        self._send_window = SendWindow(settings.window_chunks)
+        self._lanes = open_lanes(settings)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.announcements = Subscription(
             settings,
             name="rollcall producer announcements",
@@ -85,7 +85,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Release every upload, so that another producer goes on at once."""
-        runners = list(self._running.values())
+        runners = [runner for lane in self._lanes for runner in lane.running.values()]
         for runner in runners:
             runner.cancel()
         await asyncio.gather(*runners, return_exceptions=True)
@@ -106,37 +106,46 @@ class Dispatcher:
         await acknowledge(message)
 
     async def _start_due_uploads(self) -> None:
-        free = self._settings.max_uploads - len(self._running)
-        if free <= 0:
-            return
-        async with self._engine.connect() as connection:
-            due = await leases.due_uploads(connection, limit=free)
-        if due:
-            await self.store_identity.require()
-        for upload_id in due:
-            await self._start(upload_id)
+        for lane in self._lanes:
+            if lane.free_places <= 0:
+                continue
+            async with self._engine.connect() as connection:
+                due = await leases.due_uploads(
+                    connection, over_bytes=lane.over_bytes, up_to_bytes=lane.up_to_bytes, limit=lane.free_places
+                )
+            if due:
+                await self.store_identity.require()
+            for upload_id in due:
+                await self._start_in(lane, upload_id)
 
     async def _start(self, upload_id: uuid.UUID) -> None:
-        if upload_id in self._running or len(self._running) >= self._settings.max_uploads:
+        async with self._engine.connect() as connection:
+            byte_count = await upload_state.size_of(connection, upload_id)
+        for lane in self._lanes:
+            if byte_count is not None and lane.is_for(byte_count):
+                await self._start_in(lane, upload_id)
+
+    async def _start_in(self, lane: Lane, upload_id: uuid.UUID) -> None:
+        if upload_id in lane.running or lane.free_places <= 0:
             return
         async with self._engine.begin() as connection:
             lease = await leases.acquire(connection, upload_id, owner=self._owner, seconds=self._settings.lease_seconds)
         if lease is None:
             return
-        task = asyncio.create_task(self._run(lease), name=f"upload {upload_id}")
-        self._running[upload_id] = task
-        metrics.UPLOADS_IN_PROGRESS.set(len(self._running))
-        task.add_done_callback(lambda _: self._ended(upload_id))
+        task = asyncio.create_task(self._run(lease, lane), name=f"upload {upload_id}")
+        lane.running[upload_id] = task
+        metrics.UPLOADS_IN_PROGRESS.inc()
+        task.add_done_callback(lambda _: self._ended(lane, upload_id))
 
-    def _ended(self, upload_id: uuid.UUID) -> None:
-        self._running.pop(upload_id, None)
-        metrics.UPLOADS_IN_PROGRESS.set(len(self._running))
+    def _ended(self, lane: Lane, upload_id: uuid.UUID) -> None:
+        lane.running.pop(upload_id, None)
+        metrics.UPLOADS_IN_PROGRESS.dec()
 
-    async def _run(self, lease: Lease) -> None:
+    async def _run(self, lease: Lease, lane: Lane) -> None:
         upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
         try:
             upload_log.info("upload taken")
-            status = await self._run_to_final_state(lease)
+            status = await self._run_to_final_state(lease, lane)
         except LeaseLost:
             metrics.LEASES_LOST.inc()
             upload_log.warning("another producer has the upload now")
@@ -151,7 +160,7 @@ class Dispatcher:
             upload_log.info("upload finished", status=status)
             await tidy_search_index(self._engine, lease.upload_id)
 
-    async def _run_to_final_state(self, lease: Lease) -> FinalStatus:
+    async def _run_to_final_state(self, lease: Lease, lane: Lane) -> FinalStatus:
         if lease.fruitless >= self._settings.fruitless_leases:
             return await self._end_without_progress(lease)
         async with self._engine.connect() as connection:
@@ -161,7 +170,7 @@ class Dispatcher:
             self._store,
             self.store_identity,
             self._requester,
-            self._send_window,
+            lane.send_window,
             self._settings,
             self._failpoints,
             upload,

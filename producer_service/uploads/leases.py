@@ -77,6 +77,7 @@ _PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR 
 _DUE = text("""
     SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
     WHERE u.finished_at IS NULL AND u.reader_version <= :newest_reader
+      AND u.byte_count > :over_bytes AND u.byte_count <= :up_to_bytes
       AND (l.upload_id IS NULL OR l.expires_at < now())
     ORDER BY u.sequence LIMIT :limit
 """)
@@ -127,7 +128,15 @@ async def prove(connection: AsyncConnection, lease: Lease) -> None:
         raise LeaseLost
 
 
-async def due_uploads(connection: AsyncConnection, *, limit: int) -> list[uuid.UUID]:
-    """Unfinished uploads that nobody works on and that this reader can read, oldest first."""
-    due = await connection.execute(_DUE, {"limit": limit, "newest_reader": NEWEST_READER_VERSION})
+async def due_uploads(connection: AsyncConnection, *, over_bytes: int, up_to_bytes: int, limit: int) -> list[uuid.UUID]:
+    """Unfinished uploads of this size that nobody works on and that this reader can read, oldest first."""
+    due = await connection.execute(
+        _DUE,
+        {
+            "over_bytes": over_bytes,
+            "up_to_bytes": up_to_bytes,
+            "limit": limit,
+            "newest_reader": NEWEST_READER_VERSION,
+        },
+    )
     return list(due.scalars())

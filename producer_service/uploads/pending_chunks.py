@@ -37,8 +37,11 @@ class PendingChunks:
         self.borders_differ = False
 
     async def wait_for_room(self) -> None:
-        """Wait for a place in the send window for the next `add`."""
+        """Wait for a place in the send window, for the next `add` or to be left by `leave_room`."""
         await self._share.acquire()
+
+    def leave_room(self) -> None:
+        self._share.release()
 
     def add(self, chunk: FileChunk) -> None:
         self._chunks[chunk.first_row] = chunk

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.leases import Lease
     from producer_service.uploads.send_window import SendWindow
     from producer_service.uploads.upload_state import Progress, Upload
+    from shared.database.ledger import LedgerEntry
     from shared.messages import ChunkReply
     from shared.service.failpoints import Failpoints
     from shared.store_identity import StoreIdentity
@@ -82,8 +83,9 @@ class UploadRunner:
         self._failpoints = failpoints
         self._upload = upload
         self._lease = lease
-        # In `reject` mode the order of the chunks decides who is the duplicate.
-        self._share = send_window.share(at_most=1 if upload.on_duplicate == "reject" else None)
+        # In `reject` mode the order of the chunks decides who is the duplicate: one is sent, and the next one read.
+        self._one_at_a_time = upload.on_duplicate == "reject"
+        self._share = send_window.share(at_most=2 if self._one_at_a_time else None)
         self._pending = PendingChunks(self._share, republish_seconds=settings.republish_seconds)
         self._finished_chunks = FinishedChunks(engine, upload.id)
         self._senders: set[asyncio.Task[None]] = set()
@@ -174,27 +176,39 @@ class UploadRunner:
         """False at the end of the file. Raises `FileProblem`."""
         next_row = reader.rows_read + 1
         done = await self._finished_chunks.next_from(next_row)
-        if done is not None and done.first_row == next_row:
-            if await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count) < done.row_count:
+        # Before the rows are read: those of many uploads would fill the memory, and the threads that read.
+        await self._pending.wait_for_room()
+        room_is_used = False
+        try:
+            if done is not None and done.first_row == next_row:
+                await self._pass_over(reader, done)
+                return True
+            gap = None if done is None else done.first_row - next_row
+            chunk = await asyncio.to_thread(reader.next_chunk, at_most=gap)
+            if chunk is not None:
+                self._rows_read = reader.rows_read
+                room_is_used = await self._send(chunk)
+            elif done is not None:
                 raise ledger_mismatch()
-            self._pending.count(done.byte_count, done.counts)
-            return True
-        gap = None if done is None else done.first_row - next_row
-        chunk = await asyncio.to_thread(reader.next_chunk, at_most=gap)
-        if chunk is not None:
-            self._rows_read = reader.rows_read
-            await self._send(chunk)
-        elif done is not None:
-            raise ledger_mismatch()
-        return chunk is not None
+            return chunk is not None
+        finally:
+            if not room_is_used:
+                self._pending.leave_room()
 
-    async def _send(self, chunk: FileChunk) -> None:
-        if not self._cancelled:
-            await self._pending.wait_for_room()
-        # The upload may have been cancelled meanwhile. Then the file is only read to its end, for the total.
-        if not self._cancelled:
-            self._pending.add(chunk)
-            self._start_sending(chunk)
+    async def _pass_over(self, reader: ChunkReader, done: LedgerEntry) -> None:
+        if await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count) < done.row_count:
+            raise ledger_mismatch()
+        self._pending.count(done.byte_count, done.counts)
+
+    async def _send(self, chunk: FileChunk) -> bool:
+        """False for an upload that was cancelled: then the file is only read to its end, for the total."""
+        if self._one_at_a_time:
+            await self._pending.wait_until_empty()
+        if self._cancelled:
+            return False
+        self._pending.add(chunk)
+        self._start_sending(chunk)
+        return True
 
     def _start_sending(self, chunk: FileChunk) -> None:
         sender = asyncio.create_task(self._send_until_confirmed(chunk))

@@ -72,6 +72,8 @@ _PROGRESS = text("""
       AND EXISTS (SELECT 1 FROM upload_leases AS l WHERE l.upload_id = :upload_id AND l.fence = :fence)
 """)
 
+_SIZE = text("SELECT byte_count FROM uploads WHERE id = :upload_id")
+
 _STATUS = text("SELECT status FROM uploads WHERE id = :upload_id")
 
 _LOCK = text("SELECT status FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR UPDATE")
@@ -104,6 +106,12 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
     return Upload(
         row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format
     )
+
+
+async def size_of(connection: AsyncConnection, upload_id: uuid.UUID) -> int | None:
+    """In bytes; None for an upload that there is not."""
+    size: int | None = (await connection.execute(_SIZE, {"upload_id": upload_id})).scalar_one_or_none()
+    return size
 
 
 async def start(connection: AsyncConnection, lease: Lease) -> UploadStatus:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from producer_service.uploads.lanes import SMALL_BYTES
 from shared.upload_status import FINAL_STATES
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
@@ -30,3 +33,28 @@ async def test_small_upload_does_not_wait_behind_a_large_one(
     assert large["status"] not in FINAL_STATES
     assert large["rowsDone"] < mixed.expected.rows_read / 2
     assert (await system.until_finished(large_id))["rowsRead"] == mixed.expected.rows_read
+
+
+@pytest.mark.fault(28)
+async def test_small_upload_does_not_wait_behind_more_large_ones_than_a_producer_takes(
+    services: Services, system: System, tmp_path: Path
+) -> None:
+    large, small = tmp_path / "large.csv", tmp_path / "small.csv"
+    write_mixed_file(large, 25_000, bad_share=0, duplicate_share=0)
+    write_mixed_file(small, 10, bad_share=0, duplicate_share=0)
+    assert large.stat().st_size > SMALL_BYTES
+    services.launch("consumer_service", slow_consumer(0.1))
+    services.launch("producer_service", {"ROLLCALL_PRODUCER_MAX_UPLOADS": "2"})
+    await services.start("api_service")
+    large_ids = [await system.upload(large) for _ in range(4)]
+    await system.until_rows_done(large_ids[0], 300)
+
+    finished = await system.until_finished(await system.upload(small))
+
+    assert finished["status"] == "succeeded"
+    still_large = [await system.state(upload_id) for upload_id in large_ids]
+    assert [upload["status"] for upload in still_large] == ["running", "running", "queued", "queued"]
+    for upload_id in large_ids:
+        (await system.client.post(f"/v1/uploads/{upload_id}/cancel")).raise_for_status()
+    for upload_id in large_ids:
+        assert (await system.until_finished(upload_id))["status"] == "cancelled"

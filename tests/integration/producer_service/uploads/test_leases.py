@@ -122,6 +122,18 @@ async def test_due_uploads_come_oldest_first_in_every_unfinished_state(
     assert await _due(engine, limit=2) == expected[:2]
 
 
+async def test_due_uploads_are_told_by_their_size(engine: AsyncEngine, add_upload: AddUpload) -> None:
+    ids = [await add_upload(byte_count=byte_count) for byte_count in (0, 100, 101, 200, 201)]
+
+    async with engine.connect() as connection:
+        by_size = [
+            await leases.due_uploads(connection, over_bytes=over, up_to_bytes=up_to, limit=10)
+            for over, up_to in ((-1, 100), (100, 200), (200, 2**63 - 1))
+        ]
+
+    assert by_size == [ids[:2], ids[2:4], ids[4:]]
+
+
 async def test_holders_that_die_without_progress_are_counted_and_progress_forgives_them(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:
@@ -162,7 +174,7 @@ async def _acquire(engine: AsyncEngine, upload_id: uuid.UUID, owner: str) -> Lea
 
 async def _due(engine: AsyncEngine, *, limit: int = 10) -> list[uuid.UUID]:
     async with engine.connect() as connection:
-        return await leases.due_uploads(connection, limit=limit)
+        return await leases.due_uploads(connection, over_bytes=-1, up_to_bytes=2**63 - 1, limit=limit)
 
 
 async def _expire(database: asyncpg.Connection) -> None:

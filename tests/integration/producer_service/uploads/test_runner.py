@@ -249,7 +249,8 @@ async def test_window_bounds_what_waits_and_a_small_upload_does_not_wait_behind_
     async with runs.producer(window_chunks=4):
         await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 4))
         small = await runs.store(file_of(4))
-        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 6))
+        await eventually(lambda: _is_taken(runs.database, small))
+        assert await runs.broker.has_ready(REQUESTS_QUEUE, 4)
         async with runs.answered_by(consumer, prefetch=1):
             await runs.end_as(small, "succeeded")
             await runs.end_as(large, "succeeded")
@@ -306,6 +307,10 @@ async def test_database_that_fails_for_a_while_delays_the_upload_and_no_more(run
 
 async def _has_chunks(database: asyncpg.Connection, count: int) -> bool:
     return bool(await database.fetchval("SELECT count(*) = $1 FROM upload_chunks", count))
+
+
+async def _is_taken(database: asyncpg.Connection, upload_id: uuid.UUID) -> bool:
+    return bool(await database.fetchval("SELECT status = 'running' FROM uploads WHERE id = $1", upload_id))
 
 
 async def _is_released(database: asyncpg.Connection) -> bool:

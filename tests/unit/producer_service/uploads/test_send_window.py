@@ -29,34 +29,72 @@ async def test_each_answer_makes_room_for_one_chunk() -> None:
     assert await _take(share, 1) == 0
 
 
-@pytest.mark.parametrize(("uploads", "each"), [(2, 4), (3, 2), (8, 1), (20, 1)])
-async def test_uploads_share_the_window_evenly_and_each_has_at_least_one_place(uploads: int, each: int) -> None:
+@pytest.mark.parametrize(("uploads", "each"), [(2, [4, 4]), (3, [2, 2, 2]), (8, [1] * 8), (10, [1] * 8 + [0] * 2)])
+async def test_uploads_share_the_window_evenly_and_never_have_more_together(uploads: int, each: list[int]) -> None:
     send_window = SendWindow(8)
     shares = [send_window.share() for _ in range(uploads)]
 
-    assert [await _take(share, 9) for share in shares] == [each] * uploads
+    assert [await _take(share, 9) for share in shares] == each
 
 
-async def test_new_upload_gets_its_share_although_another_has_filled_the_window() -> None:
+@pytest.mark.fault(28)
+async def test_more_uploads_than_places_get_them_in_turn() -> None:
+    send_window = SendWindow(2)
+    shares = [send_window.share() for _ in range(4)]
+    taken: asyncio.Queue[int] = asyncio.Queue()
+
+    async def send_chunks(number: int) -> None:
+        for _ in range(3):
+            await shares[number].acquire()
+            taken.put_nowait(number)
+            await asyncio.sleep(0)
+
+    sending = [asyncio.create_task(send_chunks(number)) for number in range(4)]
+    order = []
+    for _ in range(12):
+        order.append(await asyncio.wait_for(taken.get(), 5))
+        shares[order[-1]].release()
+    await asyncio.gather(*sending)
+
+    assert order == [0, 1, 2, 3] * 3
+
+
+async def test_new_upload_gets_the_next_place_although_another_has_filled_the_window_and_waits_for_more() -> None:
     send_window = SendWindow(4)
     large = send_window.share()
     assert await _take(large, 4) == 4
+    more_of_the_large = asyncio.create_task(large.acquire())
+    await asyncio.sleep(0)
 
     small = send_window.share()
 
-    assert await _take(small, 4) == 2
-    # The large one waits until it is down to its share.
+    assert await _take(small, 1) == 0
+    for places in (1, 2):
+        large.release()
+        assert await _take(small, 1) == 1, places
+    assert await _take(small, 1) == 0
+    assert not more_of_the_large.done()
     large.release()
-    large.release()
-    assert await _take(large, 1) == 0
-    large.release()
-    assert await _take(large, 1) == 1
+    await asyncio.wait_for(more_of_the_large, 5)
+
+
+async def test_whatever_an_upload_had_is_free_when_it_leaves() -> None:
+    send_window = SendWindow(3)
+    leaving = send_window.share()
+    await _take(leaving, 3)
+
+    leaving.leave()
+
+    assert await _take(send_window.share(), 4) == 3
+    # Answers that come too late change nothing.
+    leaving.release()
+    assert await _take(send_window.share(), 1) == 0
 
 
 async def test_those_that_wait_go_on_when_another_upload_leaves() -> None:
     send_window = SendWindow(4)
     staying, leaving = send_window.share(), send_window.share()
-    await _take(staying, 2)
+    assert await _take(staying, 2) == 2
     waiting = [asyncio.create_task(staying.acquire()) for _ in range(2)]
     await asyncio.sleep(0)
 

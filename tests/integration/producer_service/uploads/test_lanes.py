@@ -1,0 +1,61 @@
+"""However many large uploads there are, a small one is taken, and few chunks of theirs are ahead of it (P6)."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from producer_service.uploads.lanes import MEDIUM_BYTES, SMALL_BYTES
+from shared.amqp.topology import REQUESTS_QUEUE
+from shared.messages import ChunkRequest, decode_request
+from tests.integration.producer_service.conftest import UploadRuns, file_of
+from tests.support.waiting import eventually
+
+WINDOW = 2
+PLACES = 3
+
+
+async def store_larger_than(runs: UploadRuns, byte_count: int) -> uuid.UUID:
+    """In truth its file is small: nobody holds its size to it before its end."""
+    return await runs.store(file_of(60), byte_count=byte_count + 1)
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("size", [SMALL_BYTES, MEDIUM_BYTES])
+async def test_small_upload_is_sent_while_larger_ones_take_every_place_and_wait_for_answers(
+    runs: UploadRuns, size: int
+) -> None:
+    large = [await store_larger_than(runs, size) for _ in range(PLACES + 2)]
+    async with runs.producer(window_chunks=WINDOW, max_uploads=PLACES):
+        await eventually(lambda: all_running(runs, large[:PLACES]))
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, WINDOW))
+
+        small = await runs.store(file_of(2))
+        requests = await runs.broker.take(REQUESTS_QUEUE, WINDOW + 1)
+
+        assert await statuses(runs, large) == ["running"] * PLACES + ["queued"] * 2
+    sent = [decode_request(request.body) for request in requests]
+    assert [chunk.upload_id == small for chunk in sent if isinstance(chunk, ChunkRequest)] == [False, False, True]
+
+
+@pytest.mark.fault(28)
+async def test_medium_upload_ends_while_large_ones_take_every_place(runs: UploadRuns) -> None:
+    large = [await store_larger_than(runs, MEDIUM_BYTES) for _ in range(PLACES)]
+    async with runs.producer(window_chunks=WINDOW, max_uploads=PLACES):
+        await eventually(lambda: all_running(runs, large))
+        medium = await runs.store(file_of(2), byte_count=SMALL_BYTES + 1)
+        consumer = runs.consumer()
+        async with runs.answered_by(consumer, prefetch=1):
+            await runs.end_as(medium, "succeeded")
+
+    sent = [chunk.upload_id for chunk in consumer.chunks]
+    assert sent.index(medium) <= WINDOW + PLACES
+
+
+async def all_running(runs: UploadRuns, upload_ids: list[uuid.UUID]) -> bool:
+    return await statuses(runs, upload_ids) == ["running"] * len(upload_ids)
+
+
+async def statuses(runs: UploadRuns, upload_ids: list[uuid.UUID]) -> list[str]:
+    return [await runs.status(upload_id) for upload_id in upload_ids]
