@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from api_service.dead_letters import routes as dead_letter_routes
 from api_service.employees import routes as employee_routes
@@ -34,6 +34,7 @@ from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
+from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
@@ -56,6 +57,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_FASTAPI_TELEMETRY,
+        dependencies=[Depends(refuse_unknown_parameters)],
         routes=[*employee_routes.DIRECT_ROUTES, *message_routes.DIRECT_ROUTES],
     )
     app.state.settings = settings

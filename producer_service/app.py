@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from producer_service.problems import register_problem_handlers
 from producer_service.requester import Requester
@@ -23,6 +23,7 @@ from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.probes import probe_router
+from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
 from shared.version import VERSION
@@ -84,6 +85,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_FASTAPI_TELEMETRY,
+        dependencies=[Depends(refuse_unknown_parameters)],
     )
     register_problem_handlers(app)
     app.include_router(request_router(singles))

@@ -57,8 +57,11 @@ async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case RequestValidationError():
             errors = validation_errors(error)
-            detail = 'Send {"messages": [...]} with 1 to 1000 texts or employees; see /docs.'
-            detail += media_type_hint(request, errors)
+            if any(each["location"].startswith("query") for each in errors):
+                detail = f"Correct what is wrong with {', '.join(each['location'] for each in errors)}."
+            else:
+                detail = 'Send {"messages": [...]} with 1 to 1000 texts or employees; see /docs.'
+                detail += media_type_hint(request, errors)
             return problem(request, ProblemCode.INVALID_REQUEST, detail, errors=errors)
         case HTTPException(status_code=404):
             return problem(request, ProblemCode.NOT_FOUND, "See /docs for the addresses that there are.")

@@ -35,7 +35,8 @@ def _describe_problems(document: dict[str, Any]) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             responses = operation["responses"]
-            if "HTTPValidationError" in str(responses.get("422")):
+            # Parameters that an address does not know are refused, also where it knows none.
+            if "422" not in responses or "HTTPValidationError" in str(responses["422"]):
                 responses["422"] = invalid_request
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)

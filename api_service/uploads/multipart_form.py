@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_PARTS: Final = 32
 MAX_FIELD_BYTES: Final = 64 * 1024
 MAX_FILENAME_CHARACTERS: Final = 255
+MAX_NAMED_CHARACTERS: Final = 40
 
 _control_characters = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # RFC 7578 forbids this form and some clients send nothing else.
@@ -104,8 +105,15 @@ class FormReader:
                 raise Problem(ProblemCode.SEVERAL_FILES, f"Send one file, in one field {self._file_field}.")
             self.filename = filename or "upload.csv"
             self._into = self.file_bytes
-        elif filename is not None or field not in self._field_names:
-            raise _unexpected_field(filename is not None, self._file_field, self._field_names)
+        elif filename is not None:
+            raise Problem(
+                ProblemCode.MISSING_FILE, f"Send one file, in the field {self._file_field}; another field has one."
+            )
+        elif field not in self._field_names:
+            known = ", ".join(sorted(self._field_names))
+            raise _refused_field(field, f"the form has no such field; it knows {self._file_field}, {known}")
+        elif field in self._fields:
+            raise _refused_field(field, "give it once")
         else:
             self._into = self._fields[field] = bytearray()
 
@@ -143,12 +151,12 @@ def _filename(disposition: str) -> str | None:
     return base.strip()[:MAX_FILENAME_CHARACTERS]
 
 
-def _unexpected_field(is_file: bool, file_field: str, field_names: Collection[str]) -> Problem:
-    if is_file:
-        return Problem(ProblemCode.MISSING_FILE, f"Send one file, in the field {file_field}; another field has one.")
+def _refused_field(field: str, detail: str) -> Problem:
+    named = field[:MAX_NAMED_CHARACTERS]
     return Problem(
         ProblemCode.INVALID_REQUEST,
-        f"The form has a field that is not known. Fields are {file_field}, {', '.join(sorted(field_names))}.",
+        f"The field {named} of the form cannot be taken: {detail}.",
+        errors=[{"location": f"body.{named}", "detail": detail}],
     )
 
 

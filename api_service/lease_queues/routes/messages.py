@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
@@ -26,11 +26,11 @@ from api_service.lease_queues.routes.documents import (
     SentMessages,
     received_messages,
 )
-from api_service.lease_queues.routes.parameters import refuse_idempotency_key, refuse_unknown_parameters
+from api_service.lease_queues.routes.parameters import refuse_idempotency_key
 from api_service.lease_queues.routes.request_body import read_body
 from api_service.lease_queues.routes.sending import send_payloads
 
-router = APIRouter(prefix="/v1/queues", tags=["lease queues"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
 BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *DATABASE_PROBLEMS)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.dependencies import EngineDep, SettingsDep
@@ -23,10 +23,9 @@ from api_service.lease_queues.routes.documents import (
     queued_message,
 )
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, QueueName
-from api_service.lease_queues.routes.parameters import refuse_unknown_parameters
 from api_service.lease_queues.routes.request_body import read_body
 
-router = APIRouter(prefix="/v1/queues", tags=["lease queues"], dependencies=[Depends(refuse_unknown_parameters)])
+router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
 StateFilter = Annotated[MessageState | None, Query(description="Only messages in this state.")]
 
