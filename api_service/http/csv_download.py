@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -17,12 +18,14 @@ from shared.rows.formula import escape_formula
 # For a file that others wrote a charset would be a guess.
 _FOREIGN_CSV: Final = "text/csv"
 _OWN_CSV: Final = "text/csv; charset=utf-8"
+# Without it Excel takes UTF-8 for the code page of its machine, and saves the mangled names.
+EXCEL_MARK: Final = codecs.BOM_UTF8
 
 
-def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
+def csv_lines(rows: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
     """With `'` before each cell that a spreadsheet would run as a formula; the reader of uploads takes it off again."""
     text = io.StringIO()
-    csv.writer(text).writerows([escape_formula(cell) for cell in row] for row in rows)
+    csv.writer(text, delimiter=delimiter).writerows([escape_formula(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
+from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DuplicateMode
 from shared.rows.fields import FIELD_NAMES, FIELDS
 from shared.upload_status import WELL_FINISHED_STATES, UploadStatus
@@ -28,7 +29,9 @@ class UploadDocument(JsonModel):
         "`guess`."
     )
     delimiter: str = Field(examples=[","])
-    columns: list[str] = Field(examples=[list(FIELD_NAMES)])
+    columns: list[str] = Field(
+        description="Without those that a report of rejects had added.", examples=[list(FIELD_NAMES)]
+    )
     rows_read: int = Field(description="Rows of the file so far, bad ones too.")
     rows_done: int = Field(description="Rows whose chunk is committed.")
     inserted: int
@@ -72,7 +75,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         encoding=row.encoding,
         encoding_guessed=row.encoding_guessed,
         delimiter=row.delimiter,
-        columns=row.columns,
+        columns=FileColumns.of(row.columns).names,
         rows_read=row.rows_read,
         rows_done=row.rows_done,
         inserted=row.inserted,
@@ -91,6 +94,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
     )
 
 
-def reject_document(row: Row[Any]) -> RejectDocument:
-    """From a row of `rejected_rows`."""
-    return RejectDocument.model_validate(row, from_attributes=True)
+def reject_document(row: Row[Any], columns: FileColumns) -> RejectDocument:
+    """From a row of `rejected_rows`, and the columns of its upload."""
+    reject = RejectDocument.model_validate(row, from_attributes=True)
+    return reject.model_copy(update={"cells": columns.own_cells(reject.cells)})

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.http.csv_download import csv_lines
+from api_service.http.csv_download import EXCEL_MARK, csv_lines
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
+from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
 from shared.rows.fields import FIELD_NAMES, FIELDS
 
-REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
-# Holds, as CSV of their own, the cells that a row had beyond the file's columns: they would shift the columns behind.
-SURPLUS_COLUMN: Final = "surplus_cells"
 # A cell-filled record can have 256 KiB.
 BATCH_ROWS: Final = 200
 
@@ -24,26 +21,45 @@ def template_csv() -> bytes:
     return csv_lines([FIELD_NAMES, [field.example for field in FIELDS]])
 
 
-async def rejects_csv(engine: AsyncEngine, upload_id: uuid.UUID, columns: Sequence[str]) -> AsyncIterator[bytes]:
+async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[bytes]:
     """The report in file order: the file's columns as they were, then why each row was rejected.
 
-    Safe to open in a spreadsheet, and taken back by the reader with its escapes undone. Memory is that of one batch;
-    no connection is held while the client reads.
+    Safe to open in a spreadsheet, and taken back by the reader with its escapes undone and these reasons left out.
+    Memory is that of one batch; no connection is held while the client reads.
     """
+    columns = FileColumns.of(upload.columns)
     async with engine.connect() as connection:
-        with_surplus = await has_rejects_wider_than(connection, upload_id, len(columns))
-        batch = await list_rejects(connection, upload_id, limit=BATCH_ROWS)
-    surplus = [SURPLUS_COLUMN] if with_surplus else []
-    yield csv_lines([[*columns, *surplus, *REPORT_COLUMNS]])
+        has_surplus = await has_rejects_wider_than(connection, upload.id, columns.width)
+        batch = await list_rejects(connection, upload.id, limit=BATCH_ROWS)
+    adds_surplus = has_surplus and SURPLUS_COLUMN not in columns.names
+    header = [*columns.names, *([SURPLUS_COLUMN] if adds_surplus else []), *REPORT_COLUMNS]
+    yield EXCEL_MARK + csv_lines([header], upload.delimiter)
     while batch:
-        yield csv_lines(_report_row(reject, len(columns), with_surplus=with_surplus) for reject in batch)
+        rows = [
+            [*_cells(reject.cells, columns, upload.delimiter, adds_surplus=adds_surplus), *_reason(reject)]
+            for reject in batch
+        ]
+        yield csv_lines(rows, upload.delimiter)
         async with engine.connect() as connection:
-            batch = await list_rejects(connection, upload_id, after_row=batch[-1].row_number, limit=BATCH_ROWS)
+            batch = await list_rejects(connection, upload.id, after_row=batch[-1].row_number, limit=BATCH_ROWS)
 
 
-def _report_row(reject: Row[Any], width: int, *, with_surplus: bool) -> list[str]:
-    cells = list(reject.cells[:width])
-    cells += [""] * (width - len(cells))
-    if with_surplus:
-        cells.append(csv_lines([reject.cells[width:]]).decode().rstrip("\r\n") if len(reject.cells) > width else "")
-    return [*cells, str(reject.row_number), str(reject.line_number), reject.code, reject.field or "", reject.message]
+def _cells(cells: Sequence[str], columns: FileColumns, delimiter: str, *, adds_surplus: bool) -> list[str]:
+    """The row under the report's columns. Cells beyond the last would shift the reason, so they share one."""
+    own = columns.own_cells([*cells, *[""] * (columns.width - len(cells))])
+    surplus = _joined(own[len(columns.names) :], delimiter)
+    del own[len(columns.names) :]
+    if adds_surplus:
+        own.append(surplus)
+    elif surplus:
+        at = columns.names.index(SURPLUS_COLUMN)
+        own[at] = delimiter.join(filter(None, [own[at], surplus]))
+    return own
+
+
+def _joined(cells: Sequence[str], delimiter: str) -> str:
+    return csv_lines([cells], delimiter).decode().rstrip("\r\n") if cells else ""
+
+
+def _reason(reject: Row[Any]) -> list[str]:
+    return [str(reject.row_number), str(reject.line_number), reject.code, reject.field or "", reject.message]

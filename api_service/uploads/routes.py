@@ -21,6 +21,7 @@ from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, p
 from api_service.uploads import queries
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
+from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.rejects_csv import rejects_csv, template_csv
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
@@ -238,14 +239,18 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     total = Total(count)
     if count > queries.EXACT_COUNT:
         total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
-    return paging.listing(found, total, key=lambda row: (row.row_number,), item=reject_document)
+    columns = FileColumns.of(upload.columns)
+    return paging.listing(
+        found, total, key=lambda row: (row.row_number,), item=lambda row: reject_document(row, columns)
+    )
 
 
 @router.get(
     "/uploads/{upload_id}/rejects.csv",
     summary="Download an upload's rejected rows as CSV, to correct and upload again",
-    description="All columns of the file, then `row_number,line_number,error_code,error_field,error_message`. If any "
-    "row has more cells than the file has columns, they stand in a column `surplus_cells` between the two.",
+    description="All columns of the file, then `row_number,line_number,error_code,error_field,error_message`, with the "
+    "file's own delimiter and a byte order mark. If any row has more cells than the file has columns, they stand in a "
+    "column `surplus_cells` between the two. Corrected, it can be uploaded as it is: those five columns are left out.",
     operation_id="downloadRejects",
     response_class=Response,
     responses={
@@ -255,7 +260,8 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
 )
 async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
     upload = await _find_upload(engine, upload_id)
-    return await stream_csv(rejects_csv(engine, upload_id, upload.columns), f"rejects of {upload.filename}")
+    extension = "" if upload.filename.lower().endswith(".csv") else ".csv"
+    return await stream_csv(rejects_csv(engine, upload), f"rejects of {upload.filename}{extension}")
 
 
 @router.get(

@@ -104,7 +104,7 @@ async def test_lost_doubled_altered_and_unexpected_rows_are_named(
 
 
 def test_rejects_that_are_lost_added_altered_or_moved_in_the_report_are_named(expected: Expected) -> None:
-    header = f"employee_name,company_name,mobile_no,email,{REPORT}\n"
+    header = f"\ufeffemployee_name,company_name,mobile_no,email,{REPORT}\n"
     right = "Bo,Engines,,bo@byron.example,2,3,missing_value,mobile_no,Fill it in.\n"
     assert report_differences(header + right, expected) == []
     assert report_differences(header, expected) == ["lost from the report: row 2"]

@@ -163,7 +163,7 @@ class Uploads:
         return [
             *count_differences(upload, expected),
             *await self._share_differences(upload["id"], expected),
-            *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected),
+            *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected, upload["delimiter"]),
             *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
         ]
 

@@ -97,9 +97,11 @@ def count_differences(upload: Json, expected: Expected) -> list[str]:
     return differences
 
 
-def report_differences(report: str, expected: Expected) -> list[str]:
+def report_differences(report: str, expected: Expected, delimiter: str = ",") -> list[str]:
     """`rejects.csv`: exactly the rejects, in file order, with all their cells, and nothing that runs as a formula."""
-    header, *lines = csv.reader(io.StringIO(report, newline=""))
+    if not report.startswith("\ufeff"):
+        return ["the report has no byte order mark"]
+    header, *lines = csv.reader(io.StringIO(report[1:], newline=""), delimiter=delimiter)
     surplus = ["surplus_cells"] if "surplus_cells" in header else []
     if header != [*expected.columns, *surplus, *REPORT_COLUMNS]:
         return [f"columns of the report: {header}"]
@@ -114,7 +116,7 @@ def report_differences(report: str, expected: Expected) -> list[str]:
             differences.append(f"in the report row {line[-5]}, line {line[-4]}, {line[-3]} instead of {_place(wanted)}")
         elif not line[-1] or any(_runs_as_a_formula(cell) for cell in line):
             differences.append(f"unexplained or unsafe in the report: row {wanted.row_number}")
-        elif not _are_cells_of(wanted, _cells_of(line, width, bool(surplus)), width):
+        elif not _are_cells_of(wanted, _cells_of(line, width, delimiter, bool(surplus)), width):
             differences.append(f"altered in the report: row {wanted.row_number}")
     return _shortened(differences)
 
@@ -141,10 +143,10 @@ def letter_differences(letters: Iterable[Json], expected: Expected, *, may_repea
     return _shortened(differences)
 
 
-def _cells_of(line: Sequence[str], width: int, has_surplus: bool) -> list[str]:
+def _cells_of(line: Sequence[str], width: int, delimiter: str, has_surplus: bool) -> list[str]:
     cells = list(line[:width])
     if has_surplus and line[width]:
-        cells += next(csv.reader([drop_apostrophe(line[width])]))
+        cells += next(csv.reader([drop_apostrophe(line[width])], delimiter=delimiter))
     return [drop_apostrophe(cell) for cell in cells]
 
 

@@ -126,7 +126,7 @@ class System:
         return [
             *count_differences(upload, expected),
             *await table_differences(self.database, expected),
-            *report_differences(report.raise_for_status().text, expected),
+            *report_differences(report.raise_for_status().text, expected, upload["delimiter"]),
             *letter_differences(await self.letters(upload["id"], keep=keep_letters), expected, may_repeat=after_crash),
         ]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import io
 
 import asyncpg
 import httpx2
+import pytest
 
 from api_service.uploads.rejects_csv import BATCH_ROWS
 from shared.rows.fields import FIELD_NAMES
@@ -17,10 +19,12 @@ ERROR_COLUMNS = ["row_number", "line_number", "error_code", "error_field", "erro
 MESSAGE = "email must look like name@example.com."
 
 
-async def report(api: httpx2.AsyncClient, upload_id: object) -> list[list[str]]:
+async def report(api: httpx2.AsyncClient, upload_id: object, *, delimiter: str = ",") -> list[list[str]]:
     answer = await api.get(f"/v1/uploads/{upload_id}/rejects.csv")
     assert answer.status_code == 200, answer.text
-    return list(csv.reader(io.StringIO(answer.content.decode(), newline="")))
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.content.startswith(codecs.BOM_UTF8)
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""), delimiter=delimiter))
 
 
 async def test_rejects_are_listed_in_file_order(api: httpx2.AsyncClient, database: asyncpg.Connection) -> None:
@@ -84,6 +88,29 @@ async def test_cells_beyond_the_last_column_are_kept_before_the_reason(
     assert header == [*FIELD_NAMES, "surplus_cells", *ERROR_COLUMNS]
     assert wide[:6] == ["a", "b", "c", "d", 'e,"f,g"', "1"]
     assert plain[:6] == ["a", "b", "c", "d", "", "2"]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", "~"])
+async def test_the_report_has_the_delimiter_of_the_file(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, delimiter: str
+) -> None:
+    upload_id = await insert_upload(database, delimiter=delimiter, columns=["name", "company", "phone", "mail"])
+    await insert_rejects(database, upload_id, [(1, [f"Rao{delimiter} Asha", "b, c", "Zoë", "d", "e", f"f{delimiter}g"])])
+    header, row = await report(api, upload_id, delimiter=delimiter)
+    assert header == ["name", "company", "phone", "mail", "surplus_cells", *ERROR_COLUMNS]
+    assert row[:4] == [f"Rao{delimiter} Asha", "b, c", "Zoë", "d"]
+    assert next(csv.reader([row[4]], delimiter=delimiter)) == ["e", f"f{delimiter}g"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "expected"), [("staff.csv", "staff.csv"), ("staff.XLSX", "staff.XLSX.csv"), ("a.csv.gz", "a.csv.gz.csv")]
+)
+async def test_the_report_is_named_as_csv_whatever_the_file_was(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, filename: str, expected: str
+) -> None:
+    upload_id = await insert_upload(database, filename=filename)
+    answer = await api.get(f"/v1/uploads/{upload_id}/rejects.csv")
+    assert f'filename="rejects of {expected}"' in answer.headers["Content-Disposition"]
 
 
 async def test_a_cell_that_a_spreadsheet_would_run_is_escaped_and_a_phone_number_is_not(

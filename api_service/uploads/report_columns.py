@@ -1,0 +1,31 @@
+"""The columns that a report of rejects adds to those of the file, and how they are left out when it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
+# Holds, as CSV of their own, the cells that a row had beyond the file's columns.
+SURPLUS_COLUMN: Final = "surplus_cells"
+# People delete and move columns in a spreadsheet. A file of somebody else's making has hardly all of these.
+_SIGNS_OF_A_REPORT: Final = frozenset({"error_code", "error_field", "error_message"})
+
+
+class FileColumns(NamedTuple):
+    """A file's own columns. `width` is that of its rows, which have the cells of a returned report's columns too."""
+
+    width: int
+    names: list[str]
+    indices: list[int]
+
+    @classmethod
+    def of(cls, columns: Sequence[str]) -> FileColumns:
+        """From all the columns of an upload."""
+        is_report = _SIGNS_OF_A_REPORT.issubset(columns)
+        indices = [at for at, name in enumerate(columns) if not (is_report and name in REPORT_COLUMNS)]
+        return cls(len(columns), [columns[at] for at in indices], indices)
+
+    def own_cells(self, cells: Sequence[str]) -> list[str]:
+        """The cells of a row under these columns, as many as it has, and those beyond the last column."""
+        return [*(cells[at] for at in self.indices if at < len(cells)), *cells[self.width :]]
