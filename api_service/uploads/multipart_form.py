@@ -42,6 +42,7 @@ class FormReader:
         self._parts = 0
         self._ended = False
         self._fields: dict[str, bytearray] = {}
+        self._repeated: str | None = None
         self.file_bytes = bytearray()
         self.filename: str | None = None
 
@@ -61,6 +62,8 @@ class FormReader:
                 f"Send the CSV as the field {self._file_field}, for example with "
                 f"curl --form {self._file_field}=@employees.csv",
             )
+        if self._repeated is not None:
+            raise _refused_field(self._repeated, "give it once")
         try:
             return {name: value.decode() for name, value in self._fields.items() if value}
         except UnicodeDecodeError:
@@ -112,9 +115,9 @@ class FormReader:
         elif field not in self._field_names:
             known = ", ".join(sorted(self._field_names))
             raise _refused_field(field, f"the form has no such field; it knows {self._file_field}, {known}")
-        elif field in self._fields:
-            raise _refused_field(field, "give it once")
         else:
+            if field in self._fields:
+                self._repeated = field
             self._into = self._fields[field] = bytearray()
 
     def _take_part(self, block: bytes, start: int, end: int) -> None:

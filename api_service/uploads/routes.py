@@ -21,8 +21,8 @@ from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, p
 from api_service.uploads import queries
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
-from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.rejects_csv import rejects_csv, template_csv
+from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
 from shared.upload_status import FINAL_STATES, UploadStatus

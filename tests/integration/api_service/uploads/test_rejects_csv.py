@@ -95,7 +95,9 @@ async def test_the_report_has_the_delimiter_of_the_file(
     api: httpx2.AsyncClient, database: asyncpg.Connection, delimiter: str
 ) -> None:
     upload_id = await insert_upload(database, delimiter=delimiter, columns=["name", "company", "phone", "mail"])
-    await insert_rejects(database, upload_id, [(1, [f"Rao{delimiter} Asha", "b, c", "Zoë", "d", "e", f"f{delimiter}g"])])
+    await insert_rejects(
+        database, upload_id, [(1, [f"Rao{delimiter} Asha", "b, c", "Zoë", "d", "e", f"f{delimiter}g"])]
+    )
     header, row = await report(api, upload_id, delimiter=delimiter)
     assert header == ["name", "company", "phone", "mail", "surplus_cells", *ERROR_COLUMNS]
     assert row[:4] == [f"Rao{delimiter} Asha", "b, c", "Zoë", "d"]
@@ -103,7 +105,8 @@ async def test_the_report_has_the_delimiter_of_the_file(
 
 
 @pytest.mark.parametrize(
-    ("filename", "expected"), [("staff.csv", "staff.csv"), ("staff.XLSX", "staff.XLSX.csv"), ("a.csv.gz", "a.csv.gz.csv")]
+    ("filename", "expected"),
+    [("staff.csv", "staff.csv"), ("staff.XLSX", "staff.XLSX.csv"), ("a.csv.gz", "a.csv.gz.csv")],
 )
 async def test_the_report_is_named_as_csv_whatever_the_file_was(
     api: httpx2.AsyncClient, database: asyncpg.Connection, filename: str, expected: str

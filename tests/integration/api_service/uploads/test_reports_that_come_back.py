@@ -38,7 +38,9 @@ async def employees(database: asyncpg.Connection) -> set[tuple[str, ...]]:
     return {tuple(row) for row in await database.fetch(query)}
 
 
-@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "cp1252"), (",", "utf-8"), ("\t", "utf-16"), ("|", "utf-8-sig")])
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "cp1252"), (",", "utf-8"), ("\t", "utf-16"), ("|", "utf-8-sig")]
+)
 async def test_mended_report_brings_in_each_row_once(
     process: Process, api: httpx2.AsyncClient, database: asyncpg.Connection, delimiter: str, encoding: str
 ) -> None:
@@ -65,9 +67,7 @@ async def test_mended_report_brings_in_each_row_once(
     assert listed["cells"] == [*SHORT, "", ""]
 
 
-async def test_report_that_comes_back_as_it_is_gives_the_same_report(
-    process: Process, api: httpx2.AsyncClient
-) -> None:
+async def test_report_that_comes_back_as_it_is_gives_the_same_report(process: Process, api: httpx2.AsyncClient) -> None:
     wide = ["Many", "Acme", "12", "many@fjord.example", "x", "extra", "=1+1;2"]
     upload = await process(written([HEADER, BAD_PHONE, wide, BAD_EMAIL], ";"))
     content, report = await report_of(api, upload)
