@@ -26,6 +26,7 @@ from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
+from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
@@ -100,6 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.publisher = Publisher(settings, SERVICE)
     app.state.upload_store = store = UploadStore(settings.upload_store_url)
     app.state.store_identity = StoreIdentity(engine, store, may_be_first=True)
+    app.state.workbooks = Workbooks(settings)
     app.state.lease_queues = LeaseQueues(settings)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)

@@ -18,6 +18,31 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         ge=1,
         description="The largest file that is taken; more is refused (413) as soon as it is known.",
     )
+    max_workbook_bytes: int = Field(
+        64 << 20,
+        ge=1,
+        description="The largest workbook (.xlsx, .ods, .xls) that is taken; a larger one is refused (413).",
+    )
+    workbooks_at_once: int = Field(
+        1,
+        ge=1,
+        description="Workbooks that one API process reads at once, each in a process of its own.",
+    )
+    workbook_memory_bytes: int = Field(
+        768 << 20,
+        ge=64 << 20,
+        description="Memory (address space) that reading a workbook may take; one that needs more is refused (422).",
+    )
+    workbook_seconds: float = Field(
+        120,
+        gt=0,
+        description="How long reading a workbook may take; one that needs longer is refused (422).",
+    )
+    workbook_wait_seconds: float = Field(
+        20,
+        ge=0,
+        description="How long a workbook waits for its turn before it is answered 503 `conversion_busy`.",
+    )
     chunk_rows: int = Field(
         8000,
         ge=1,

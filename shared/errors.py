@@ -39,6 +39,9 @@ class FileCode(StrEnum):
 
     EMPTY_FILE = "empty_file"
     NOT_CSV = "not_csv"
+    DAMAGED_FILE = "damaged_file"
+    TOO_LARGE_UNPACKED = "too_large_unpacked"
+    UNKNOWN_SHEET = "unknown_sheet"
     UNKNOWN_ENCODING = "unknown_encoding"
     WRONG_ENCODING = "wrong_encoding"
     ENCODING_UNCLEAR = "encoding_unclear"

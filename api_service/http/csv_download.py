@@ -38,9 +38,11 @@ async def stream_csv(blocks: AsyncIterator[bytes], filename: str) -> Response:
     return await _stream(blocks, _attachment_headers(filename, _OWN_CSV))
 
 
-async def stream_file(blocks: AsyncIterator[bytes], filename: str, *, size: int) -> Response:
+async def stream_file(
+    blocks: AsyncIterator[bytes], filename: str, *, size: int, media_type: str = _FOREIGN_CSV
+) -> Response:
     """A file as it was uploaded. The first block is fetched here: what fails in it is still answered as a problem."""
-    return await _stream(blocks, {**_attachment_headers(filename, _FOREIGN_CSV), "Content-Length": str(size)})
+    return await _stream(blocks, {**_attachment_headers(filename, media_type), "Content-Length": str(size)})
 
 
 def _attachment_headers(filename: str, content_type: str) -> dict[str, str]:

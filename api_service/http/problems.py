@@ -36,6 +36,7 @@ class ProblemCode(StatusCode):
     DEAD_LETTERS_BUSY = "dead_letters_busy", 409, "Another redrive or deletion is at work"
     LEASE_LOST = "lease_lost", 409, "The lease ran out or was given up; the message may be another's by now"
     FILE_GONE = "file_gone", 410, "The stored file was deleted when its time was over"
+    CONVERSION_BUSY = "conversion_busy", 503, "Too many workbooks are being read at once"
     INTERNAL_ERROR = "internal_error", 500, "The service failed; its log says where"
     DATABASE_BUSY = "database_busy", 503, "The database has no time for this now"
     DATABASE_UNAVAILABLE = "database_unavailable", 503, "The database does not answer"
@@ -51,6 +52,9 @@ DATABASE_PROBLEMS = (ProblemCode.DATABASE_BUSY, ProblemCode.DATABASE_UNAVAILABLE
 FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.EMPTY_FILE: "The file is empty",
     FileCode.NOT_CSV: "The file is not CSV",
+    FileCode.DAMAGED_FILE: "The compressed file or workbook is damaged, cut off, or protected by a password",
+    FileCode.TOO_LARGE_UNPACKED: "Unpacked, the file is larger than this service takes",
+    FileCode.UNKNOWN_SHEET: "The workbook has no such sheet",
     FileCode.UNKNOWN_ENCODING: "The given encoding is not known",
     FileCode.WRONG_ENCODING: "The file is not in the encoding that is given or that its byte order mark says",
     FileCode.ENCODING_UNCLEAR: "The file can be read in several encodings: choose one of `candidates` by how it reads",

@@ -16,6 +16,7 @@ from api_service.dead_letters.redrive import drop_stale_letters
 from api_service.http.problems import Problem
 from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
+from api_service.uploads.queries import stored_keys
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database import advisory_locks
@@ -92,14 +93,15 @@ async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) 
     purged = 0
     while True:
         async with engine.connect() as connection:
-            due = select(uploads.c.id, uploads.c.object_key).where(
+            due = select(uploads.c.id, uploads.c.object_key, uploads.c.original_key).where(
                 uploads.c.finished_at < _ago(age), uploads.c.file_deleted_at.is_(None)
             )
             batch = (await connection.execute(due.order_by(uploads.c.finished_at).limit(FILES_A_BATCH))).all()
         if not batch:
             return purged
         for upload in batch:
-            await store.delete(upload.object_key)
+            for key in stored_keys(upload):
+                await store.delete(key)
         async with engine.begin() as connection:
             ids = [upload.id for upload in batch]
             await connection.execute(update(uploads).where(uploads.c.id.in_(ids)).values(file_deleted_at=func.now()))

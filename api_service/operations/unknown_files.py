@@ -8,13 +8,15 @@ finds many touches none.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api_service.uploads.unpacking.unpacker import TWIN_SUFFIX
 from shared.database.tables import uploads
 from shared.upload_store import UploadStore
 
@@ -26,13 +28,19 @@ MARK_SUFFIX = ".unknown"
 MARK_TEXT = b"No upload knows the file beside this mark. Delete the mark, and the file is kept for another day.\n"
 
 
+class _OldFile(NamedTuple):
+    key: str
+    upload_id: uuid.UUID
+    is_mark: bool
+
+
 async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: timedelta, *, limit: int) -> int:
     """How many were deleted. Only names of our own making are touched, and no file or mark younger than `age`."""
-    marked: set[uuid.UUID] = set()
-    unknown: list[uuid.UUID] = []
-    async for keys in _batches(store, age):
-        marked |= {key for key, is_mark in keys if is_mark}
-        unknown += await _unknown_among(engine, [key for key, is_mark in keys if not is_mark])
+    marked: set[str] = set()
+    unknown: list[str] = []
+    async for files in _batches(store, age):
+        marked |= {file.key for file in files if file.is_mark}
+        unknown += await _unknown_among(engine, [file for file in files if not file.is_mark])
         if len(unknown) > limit:
             log.error(
                 "stored files that no upload knows are kept, because they are too many",
@@ -44,10 +52,10 @@ async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: time
     deleted = 0
     for key in unknown:
         if key in marked:
-            await store.delete(str(key))
+            await store.delete(key)
             deleted += 1
         elif not await store.exists(_mark(key)):
-            log.warning("no upload knows this stored file: it will be deleted", file=str(key), after=str(age))
+            log.warning("no upload knows this stored file: it will be deleted", file=key, after=str(age))
             async with store.writing(_mark(key)) as writer:
                 await writer.write(MARK_TEXT)
     for key in marked:
@@ -56,12 +64,14 @@ async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: time
     return deleted
 
 
-async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[tuple[uuid.UUID, bool]]]:
-    """The keys of old files, and of the old marks among them."""
-    batch: list[tuple[uuid.UUID, bool]] = []
+async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[_OldFile]]:
+    """Old files of our own making, and the marks among them."""
+    batch: list[_OldFile] = []
     async for name in store.list_older_than(age):
+        key = name.removesuffix(MARK_SUFFIX)
         try:
-            batch.append((uuid.UUID(name.removesuffix(MARK_SUFFIX)), name.endswith(MARK_SUFFIX)))
+            # An upload can have two files: what was sent, and the text that was made of it.
+            batch.append(_OldFile(key, uuid.UUID(key.removesuffix(TWIN_SUFFIX)), is_mark=key != name))
         except ValueError:
             continue
         if len(batch) == KEYS_A_QUERY:
@@ -70,11 +80,12 @@ async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[tup
     yield batch
 
 
-async def _unknown_among(engine: AsyncEngine, keys: Iterable[uuid.UUID]) -> list[uuid.UUID]:
+async def _unknown_among(engine: AsyncEngine, files: Sequence[_OldFile]) -> list[str]:
+    ids = {file.upload_id for file in files}
     async with engine.connect() as connection:
-        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(keys)))).scalars())
-    return [each for each in keys if each not in known]
+        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(ids)))).scalars())
+    return [file.key for file in files if file.upload_id not in known]
 
 
-def _mark(key: uuid.UUID) -> str:
+def _mark(key: str) -> str:
     return f"{key}{MARK_SUFFIX}"

@@ -21,8 +21,14 @@ class UploadDocument(JsonModel):
     filename: str = Field(examples=["employees.csv"])
     status: UploadStatus
     on_duplicate: DuplicateMode = Field(description="What an email that is known already does.")
-    bytes: int = Field(examples=[1048576])
-    sha256: str
+    bytes: int = Field(description="Of the file that was sent.", examples=[1048576])
+    sha256: str = Field(description="Of the file that was sent.")
+    converted_from: str | None = Field(
+        description="What the file is, if it was unpacked or is a workbook: gzip, xlsx, xlsm, xlsb, xls or ods. Its "
+        "text is what was read, and what `encoding`, `delimiter` and line numbers speak of.",
+        examples=["xlsx"],
+    )
+    sheet: str | None = Field(description="The sheet of a workbook that was read.", examples=["Staff"])
     encoding: str = Field(examples=["utf-8"])
     encoding_guessed: bool = Field(
         description="Whether the file did not say, and neither did the sender: it is plainly cp1252, or `encoding` was "
@@ -70,8 +76,10 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         filename=row.filename,
         status=row.status,
         on_duplicate=row.on_duplicate,
-        bytes=row.byte_count,
-        sha256=row.sha256,
+        bytes=row.original_bytes or row.byte_count,
+        sha256=row.original_sha256 or row.sha256,
+        converted_from=row.original_kind,
+        sheet=row.sheet,
         encoding=row.encoding,
         encoding_guessed=row.encoding_guessed,
         delimiter=row.delimiter,

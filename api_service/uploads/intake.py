@@ -15,11 +15,15 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import ClientDisconnect
 
+from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
 from api_service.uploads.multipart_form import FormReader
 from api_service.uploads.options import FIELD_NAMES, UploadOptions, parse_options
 from api_service.uploads.queries import insert_upload, upload_with_key
+from api_service.uploads.unpacking.file_kinds import Packing, packing_of
+from api_service.uploads.unpacking.unpacker import Unpacked, Unpacker, format_options, refuse_needless, twin_key
+from api_service.uploads.unpacking.workbooks import Workbooks
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
@@ -52,15 +56,31 @@ class ReceivedFile(NamedTuple):
     options: UploadOptions
 
 
+class ReadableFile(NamedTuple):
+    """The text that an upload is read from: what was received, or what was unpacked from it."""
+
+    key: str
+    sha256: str
+    check: ByteCheck
+    csv_format: CsvFormat
+    unpacked: Unpacked | None = None
+
+
 class Intake:
     """Takes one upload from its request to its row; of all that fails nothing stays in the store."""
 
     def __init__(
-        self, engine: AsyncEngine, store: UploadStore, store_identity: StoreIdentity, settings: ApiSettings
+        self,
+        engine: AsyncEngine,
+        store: UploadStore,
+        store_identity: StoreIdentity,
+        workbooks: Workbooks,
+        settings: ApiSettings,
     ) -> None:
         self._engine = engine
         self._store = store
         self._store_identity = store_identity
+        self._unpacker = Unpacker(store, workbooks, settings)
         self._settings = settings
 
     async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
@@ -76,13 +96,51 @@ class Intake:
             await self._store_identity.require()
             async with self._store.writing(str(upload_id)) as writer:
                 received = await self._receive(self._paced(stream), reader, writer)
-                # What encoding it may be takes longer to find out than others should wait.
-                csv_format = await asyncio.to_thread(judge_format, received.check, received.options.format)
+                packing = packing_of(received.check.head)
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
                 await _linger(stream)
             raise
-        return await self._accept(upload_id, received, csv_format, idempotency_key)
+        keep = False
+        try:
+            file = await self._readable(request, str(upload_id), received, packing)
+            values = self._row_values(upload_id, received, file, idempotency_key)
+            # Another store may have been in its place while the body came, and have the file.
+            for key in dict.fromkeys([str(upload_id), file.key]):
+                await self._store_identity.require_file(key)
+            async with self._engine.connect() as connection:
+                inserted = await insert_upload(connection, values)
+                if inserted is not None:
+                    # A commit that fails may have happened. Then the retention finds out whether a row needs the file.
+                    keep = True
+                    await connection.commit()
+                    return inserted, True
+                return await self._first_with_key(connection, values), False
+        finally:
+            if not keep:
+                await asyncio.shield(self._discard(str(upload_id)))
+
+    async def _readable(
+        self, request: Request, key: str, received: ReceivedFile, packing: Packing | None
+    ) -> ReadableFile:
+        options = received.options
+        unpacked = None
+        file_key, check, sha256 = key, received.check, received.sha256
+        if packing is None:
+            refuse_needless(options.format, options.sheet, is_workbook=False)
+        else:
+            unpacking = self._unpacker.unpack(
+                key, packing, size=check.size, options=options.format, sheet=options.sheet
+            )
+            # It may take a minute, which is not spent for a client that has gone.
+            unpacked = await cancel_on_disconnect(request, unpacking)
+            file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
+        told = format_options(options.format, unpacked)
+        # What encoding it may be takes longer to find out than others should wait.
+        csv_format = await asyncio.to_thread(judge_format, check, told)
+        if needs_decode_check(check, told):
+            await asyncio.to_thread(self._check_decodes, file_key, csv_format.encoding)
+        return ReadableFile(file_key, sha256, check, csv_format, unpacked)
 
     def _refuse_by_length(self, content_length: str | None) -> None:
         if content_length is not None and int(content_length) > self._settings.max_upload_bytes + FORM_BYTES:
@@ -132,28 +190,6 @@ class Intake:
         check.finish()
         return ReceivedFile(reader.filename or "", digest.hexdigest(), check, parse_options(fields))
 
-    async def _accept(
-        self, upload_id: uuid.UUID, received: ReceivedFile, csv_format: CsvFormat, idempotency_key: str | None
-    ) -> tuple[Row[Any], bool]:
-        values = self._row_values(upload_id, received, csv_format, idempotency_key)
-        keep = False
-        try:
-            if needs_decode_check(received.check, received.options.format):
-                await asyncio.to_thread(self._check_decodes, str(upload_id), csv_format.encoding)
-            # Another store may have been in its place while the body came, and have the file.
-            await self._store_identity.require_file(str(upload_id))
-            async with self._engine.connect() as connection:
-                inserted = await insert_upload(connection, values)
-                if inserted is not None:
-                    # A commit that fails may have happened. Then the retention finds out whether a row needs the file.
-                    keep = True
-                    await connection.commit()
-                    return inserted, True
-                return await self._first_with_key(connection, values), False
-        finally:
-            if not keep:
-                await asyncio.shield(self._discard(str(upload_id)))
-
     async def _first_with_key(self, connection: AsyncConnection, values: dict[str, Any]) -> Row[Any]:
         first = await upload_with_key(connection, values["idempotency_key"])
         if first is None:
@@ -168,16 +204,18 @@ class Intake:
         return first
 
     def _row_values(
-        self, upload_id: uuid.UUID, received: ReceivedFile, csv_format: CsvFormat, idempotency_key: str | None
+        self, upload_id: uuid.UUID, received: ReceivedFile, file: ReadableFile, idempotency_key: str | None
     ) -> dict[str, Any]:
+        csv_format = file.csv_format
         fingerprint = received.options.fingerprint(received.sha256) if idempotency_key is not None else None
         return {
             "id": upload_id,
             "on_duplicate": received.options.on_duplicate,
             "filename": received.filename,
-            "object_key": str(upload_id),
-            "byte_count": received.check.size,
-            "sha256": received.sha256,
+            "object_key": file.key,
+            "byte_count": file.check.size,
+            "sha256": file.sha256,
+            **_original(upload_id, received, file.unpacked),
             "encoding": csv_format.encoding,
             "encoding_guessed": csv_format.encoding_guessed,
             "delimiter": csv_format.delimiter,
@@ -194,6 +232,7 @@ class Intake:
     async def _discard(self, key: str) -> None:
         try:
             await self._store.delete(key)
+            await self._store.delete(twin_key(key))
         except StoreUnavailable as error:
             log.warning("stored file left to the retention", upload_id=key, **describe_error(error))
 
@@ -233,6 +272,19 @@ async def _linger(stream: AsyncIterator[bytes]) -> None:
                 left -= len(block)
                 if left < 0:
                     return
+
+
+def _original(upload_id: uuid.UUID, received: ReceivedFile, unpacked: Unpacked | None) -> dict[str, Any]:
+    """What was sent, where that is not what is read."""
+    if unpacked is None:
+        return {}
+    return {
+        "original_key": str(upload_id),
+        "original_bytes": received.check.size,
+        "original_sha256": received.sha256,
+        "original_kind": unpacked.kind,
+        "sheet": unpacked.sheet,
+    }
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
 from shared.rows.format_judge import FormatOptions, parse_mapping
 
-FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping", "escape"})
+FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping", "escape", "sheet"})
 
 _HEADER: Final = ("auto", "present", "absent")
 _ESCAPE: Final = ("backslash",)
@@ -22,6 +22,7 @@ _ESCAPE: Final = ("backslash",)
 class UploadOptions:
     on_duplicate: DuplicateMode
     format: FormatOptions
+    sheet: str | None = None
 
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
@@ -29,6 +30,8 @@ class UploadOptions:
         if self.format.escape is None:
             # Releases up to 0.2.0 did not know it, and a request that one of them took may be sent again.
             del options["format"]["escape"]
+        if self.sheet is None:
+            del options["sheet"]
         canonical = json.dumps([sha256, options], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -45,6 +48,7 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
             mapping=parse_mapping(mapping) if mapping else None,
             escape=cast("Literal['backslash'] | None", _choose("escape", fields, _ESCAPE, None)),
         ),
+        fields.get("sheet"),
     )
 
 

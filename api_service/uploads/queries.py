@@ -29,6 +29,11 @@ async def upload_with_key(connection: AsyncConnection, idempotency_key: str) -> 
     return (await connection.execute(select(uploads).where(uploads.c.idempotency_key == idempotency_key))).one_or_none()
 
 
+def stored_keys(upload: Row[Any]) -> list[str]:
+    """The keys of its objects in the store: what is read, and what was sent if that is another."""
+    return [key for key in (upload.object_key, upload.original_key) if key is not None]
+
+
 async def upload_by_id(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
     return (await connection.execute(select(uploads).where(uploads.c.id == upload_id))).one_or_none()
 

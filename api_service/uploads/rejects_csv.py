@@ -27,7 +27,7 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
     Safe to open in a spreadsheet, and taken back by the reader with its escapes undone and these reasons left out.
     Memory is that of one batch; no connection is held while the client reads.
     """
-    columns = FileColumns.of(upload.columns)
+    columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     async with engine.connect() as connection:
         has_surplus = await has_rejects_wider_than(connection, upload.id, columns.width)
         batch = await list_rejects(connection, upload.id, limit=BATCH_ROWS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from api_service.uploads.unpacking.workbooks import LINE_END_IN_CELL
+
 REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
 # Holds, as CSV of their own, the cells that a row had beyond the file's columns.
 SURPLUS_COLUMN: Final = "surplus_cells"
@@ -18,14 +20,16 @@ class FileColumns(NamedTuple):
     width: int
     names: list[str]
     indices: list[int]
+    is_sheet: bool
 
     @classmethod
-    def of(cls, columns: Sequence[str]) -> FileColumns:
-        """From all the columns of an upload."""
+    def of(cls, columns: Sequence[str], *, is_sheet: bool = False) -> FileColumns:
+        """From all the columns of an upload. `is_sheet`: its rows are those of a workbook."""
         is_report = _SIGNS_OF_A_REPORT.issubset(columns)
         indices = [at for at, name in enumerate(columns) if not (is_report and name in REPORT_COLUMNS)]
-        return cls(len(columns), [columns[at] for at in indices], indices)
+        return cls(len(columns), [columns[at] for at in indices], indices, is_sheet)
 
     def own_cells(self, cells: Sequence[str]) -> list[str]:
         """The cells of a row under these columns, as many as it has, and those beyond the last column."""
-        return [*(cells[at] for at in self.indices if at < len(cells)), *cells[self.width :]]
+        own = [*(cells[at] for at in self.indices if at < len(cells)), *cells[self.width :]]
+        return [cell.replace(LINE_END_IN_CELL, "\n") for cell in own] if self.is_sheet else own

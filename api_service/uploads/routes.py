@@ -19,6 +19,7 @@ from api_service.http.dependencies import (
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
+from api_service.uploads.dependencies import WorkbooksDep
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
 from api_service.uploads.rejects_csv import rejects_csv, template_csv
@@ -33,6 +34,9 @@ router = APIRouter(prefix="/v1", tags=["uploads"])
 FILE_REFUSALS = (
     FileCode.EMPTY_FILE,
     FileCode.NOT_CSV,
+    FileCode.DAMAGED_FILE,
+    FileCode.TOO_LARGE_UNPACKED,
+    FileCode.UNKNOWN_SHEET,
     FileCode.UNKNOWN_ENCODING,
     FileCode.WRONG_ENCODING,
     FileCode.ENCODING_UNCLEAR,
@@ -51,7 +55,12 @@ INTAKE_BODY = {
                 "type": "object",
                 "required": [FILE_FIELD],
                 "properties": {
-                    FILE_FIELD: {"type": "string", "format": "binary", "description": "The CSV."},
+                    FILE_FIELD: {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "The CSV, also packed with gzip; "
+                        "or a workbook (.xlsx, .xlsm, .xlsb, .xls, .ods).",
+                    },
                     "onDuplicate": {
                         "type": "string",
                         "enum": list(DUPLICATE_MODES),
@@ -75,6 +84,12 @@ INTAKE_BODY = {
                         "description": "JSON: field to column name, or to names that are joined with a space.",
                         "examples": ['{"employee_name": ["First", "Last"], "mobile_no": "Cell"}'],
                     },
+                    "sheet": {
+                        "type": "string",
+                        "description": "Of a workbook: the name of the sheet, or its number from 1. The first that is "
+                        "shown if not given.",
+                        "examples": ["Staff"],
+                    },
                     "escape": {
                         "type": "string",
                         "enum": ["backslash"],
@@ -84,6 +99,15 @@ INTAKE_BODY = {
             }
         }
     },
+}
+# By what an upload was converted from.
+MEDIA_TYPES = {
+    "gzip": "application/gzip",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xlsm": "application/vnd.ms-excel.sheet.macroEnabled.12",
+    "xlsb": "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
+    "xls": "application/vnd.ms-excel",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
 CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 
@@ -108,6 +132,7 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             ProblemCode.IDEMPOTENCY_KEY_REUSED,
             *FILE_REFUSALS,
             *DATABASE_PROBLEMS,
+            ProblemCode.CONVERSION_BUSY,
             ProblemCode.STORAGE_UNAVAILABLE,
             ProblemCode.WRONG_STORAGE,
             ProblemCode.STORAGE_FULL,
@@ -122,6 +147,7 @@ async def create_upload(
     publisher: PublisherDep,
     store: UploadStoreDep,
     store_identity: StoreIdentityDep,
+    workbooks: WorkbooksDep,
     settings: SettingsDep,
     failpoints: FailpointsDep,
     idempotency_key: Annotated[
@@ -133,7 +159,7 @@ async def create_upload(
         ),
     ] = None,
 ) -> UploadDocument:
-    upload, is_new = await Intake(engine, store, store_identity, settings).take(request, idempotency_key)
+    upload, is_new = await Intake(engine, store, store_identity, workbooks, settings).take(request, idempotency_key)
     if is_new:
         failpoints.hit("api.before_announce")
         await announce(publisher, upload.id, settings.announce_timeout_seconds)
@@ -217,7 +243,8 @@ async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDe
     if upload.status not in FINAL_STATES:
         raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
     # After the commit: a file without a row is found by the retention, a row without its file would be a riddle.
-    await store.delete(upload.object_key)
+    for key in queries.stored_keys(upload):
+        await store.delete(key)
 
 
 @router.get(
@@ -239,7 +266,7 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     total = Total(count)
     if count > queries.EXACT_COUNT:
         total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
-    columns = FileColumns.of(upload.columns)
+    columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     return paging.listing(
         found, total, key=lambda row: (row.row_number,), item=lambda row: reject_document(row, columns)
     )
@@ -286,7 +313,14 @@ async def download_upload(
 ) -> Response:
     upload = await _find_upload(engine, upload_id)
     try:
-        return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
+        if upload.original_key is None:
+            return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
+        return await stream_file(
+            store.stream(upload.original_key),
+            upload.filename,
+            size=upload.original_bytes,
+            media_type=MEDIA_TYPES[upload.original_kind],
+        )
     except ObjectMissing:
         await store_identity.require()
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None

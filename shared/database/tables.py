@@ -83,6 +83,13 @@ uploads = Table(
     Column("object_key", Text, nullable=False),
     Column("byte_count", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
+    # What was sent, if that is no text and the three above are those of the text that was made of it.
+    Column("original_key", Text),
+    Column("original_bytes", BigInteger),
+    Column("original_sha256", Text),
+    Column("original_kind", Text),
+    # Of a workbook, the one that was read.
+    Column("sheet", Text),
     Column("encoding", Text, nullable=False),
     Column("encoding_guessed", Boolean, nullable=False),
     Column("delimiter", Text, nullable=False),

@@ -21,12 +21,6 @@ _ASCII: Final = b"\t\n\r" + bytes(range(0x20, 0x7F))
 _MARKED: Final = "UTF-8, as its byte order mark says"
 _CONTROL_BYTES: Final = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 _MOST_CONTROL_BYTES: Final = 0.05
-_MAGIC: Final = (
-    (b"PK\x03\x04", "an Excel workbook or another zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"%PDF-", "a PDF document"),
-    (b"\x1f\x8b", "compressed with gzip"),
-)
 
 
 class FileEncoding(NamedTuple):
@@ -168,9 +162,6 @@ def _utf8_codec(check: ByteCheck) -> str:
 
 def _refuse_binary(check: ByteCheck, *, zero_bytes_are_text: bool) -> None:
     head = check.head
-    for magic, what in _MAGIC:
-        if head.startswith(magic):
-            raise _not_csv(f"it looks like {what}")
     if zero_bytes_are_text:
         return
     if check.has_nul:

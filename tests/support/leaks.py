@@ -137,7 +137,8 @@ async def left_in_store(database: asyncpg.Connection, upload_store_url: str) -> 
     folder = _folder(upload_store_url)
     if folder is None or not folder.exists():
         return []
-    known = {row[0] for row in await database.fetch("SELECT object_key FROM uploads WHERE file_deleted_at IS NULL")}
+    query = "SELECT object_key, original_key FROM uploads WHERE file_deleted_at IS NULL"
+    known = {key for keys in await database.fetch(query) for key in keys}
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return [f"left in the store: {name}" for name in sorted(names - known - {IDENTITY_KEY})]
 

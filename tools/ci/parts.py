@@ -84,7 +84,14 @@ ACCEPTANCE = (
         "private_logs",
         "checker",
     ),
-    _acceptance("processes", "killed_api", "killed_processes", "sleeping_processes", "shutdown_and_scaling"),
+    _acceptance(
+        "processes",
+        "killed_api",
+        "killed_conversions",
+        "killed_processes",
+        "sleeping_processes",
+        "shutdown_and_scaling",
+    ),
     _acceptance("database", "database_away", "database_sessions"),
     _acceptance(
         "files and clients", "stored_file_faults", "upload_store_faults", "wrong_store", "clients_that_hang_up"
@@ -92,7 +99,7 @@ ACCEPTANCE = (
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.
-LONG_ONLY = ("bad_files", "broker_cluster", "idle_costs", "million_rows", "supervisor")
+LONG_ONLY = ("bad_files", "broker_cluster", "idle_costs", "large_unpacked", "million_rows", "supervisor")
 LAST = (
     Part("local mode", (_smoke("local"),)),
     _long_faults("broker", "tests/acceptance/test_broker_away.py", "tests/acceptance/test_broker_cluster.py"),

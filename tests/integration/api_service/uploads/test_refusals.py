@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from tests.support.api import running_api
 from tests.support.patience import patience
 from tests.support.uploads import HEADER, SMALL_CSV, UPLOAD, send, stored_files
 from tests.support.waiting import eventually
+from tests.support.workbooks import xlsx, zipped
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 FILE_HEAD = b'--b\r\nContent-Disposition: form-data; name="employee_data"; filename="a.csv"\r\n\r\n'
@@ -50,7 +52,13 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     [
         (FileCode.EMPTY_FILE, b"", {}, "empty"),
         (FileCode.EMPTY_FILE, b"\n \n", {}, "empty"),
-        (FileCode.NOT_CSV, b"PK\x03\x04" + bytes(100), {}, "Excel"),
+        (FileCode.NOT_CSV, b"%PDF-1.7\n" + bytes(100), {}, "a PDF document"),
+        (FileCode.NOT_CSV, b"<html><table><tr><td>Name</td></tr></table></html>", {}, "HTML"),
+        (FileCode.NOT_CSV, zipped({"staff.csv": SMALL_CSV.decode()}), {}, "a zip archive"),
+        (FileCode.DAMAGED_FILE, b"PK\x03\x04" + bytes(100), {}, "damaged"),
+        (FileCode.DAMAGED_FILE, gzip.compress(SMALL_CSV)[:-9], {}, "cut off"),
+        (FileCode.TOO_LARGE_UNPACKED, gzip.compress(bytes(10 << 20)), {}, "in parts"),
+        (FileCode.UNKNOWN_SHEET, xlsx(("Staff", [["Name"]])), {"sheet": "Personal"}, "“Staff”"),
         (FileCode.NOT_CSV, SMALL_CSV + b"A\0,B,1234567,a@example.com\n", {}, "NUL"),
         (FileCode.UNKNOWN_ENCODING, SMALL_CSV, {"encoding": "klingon"}, "encoding"),
         (FileCode.WRONG_ENCODING, HEADER + b"\xff\xfe,B,1,a@b.c\n", {"encoding": "utf-8"}, "utf-8"),
