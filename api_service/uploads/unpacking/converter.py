@@ -9,6 +9,7 @@ error, which nobody reads: an error's text may quote a cell.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import ctypes
 import datetime
@@ -75,11 +76,15 @@ def main() -> None:
 
 def _limit(memory_bytes: int, seconds: int) -> None:
     """It ends with its parent, takes no more than its share, and is the first to go when the machine has no memory."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    for what, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+        allowed = resource.getrlimit(what)[1]
+        limit = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(what, (limit, limit))
+    # Linux alone has these two.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _convert(order: dict[str, Any], out: BinaryIO) -> None:
