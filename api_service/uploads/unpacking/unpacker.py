@@ -46,7 +46,7 @@ class Unpacker:
         Raises FileProblem, `Problem` and the store's errors.
         """
         kind: str = packing.value
-        name = None
+        name: str | None = None
         async with contextlib.AsyncExitStack() as stack:
             blocks = self._store.stream(key)
             if packing is Packing.GZIP:
