@@ -44,7 +44,7 @@ COPY shared shared
 COPY api_service api_service
 USER 10001:10001
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "api_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+CMD ["python", "-m", "uvicorn", "api_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]
 
 FROM base AS producer_service
 COPY --from=producer_service_packages /venv /venv
@@ -52,7 +52,7 @@ COPY shared shared
 COPY producer_service producer_service
 USER 10001:10001
 EXPOSE 8001
-CMD ["python", "-m", "uvicorn", "producer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8001", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+CMD ["python", "-m", "uvicorn", "producer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8001", "--no-access-log", "--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]
 
 FROM base AS consumer_service
 COPY --from=consumer_service_packages /venv /venv
@@ -60,7 +60,7 @@ COPY shared shared
 COPY consumer_service consumer_service
 USER 10001:10001
 EXPOSE 8002
-CMD ["python", "-m", "uvicorn", "consumer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8002", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+CMD ["python", "-m", "uvicorn", "consumer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8002", "--no-access-log", "--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]
 
 FROM base AS migrate
 COPY --from=migrate_packages /venv /venv

@@ -15,6 +15,7 @@ from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.trigram_shares import TrigramShares
 from api_service.http import openapi
+from api_service.http.memory import ApiMemory
 from api_service.http.problem_handlers import register_problem_handlers
 from api_service.http.request_log import RequestLog
 from api_service.lease_queues.lease_queues import LeaseQueues
@@ -36,6 +37,7 @@ from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import startup_objects_left_alone
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.query_parameters import refuse_unknown_parameters
+from shared.service.request_body import BodyLimits
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
@@ -44,6 +46,8 @@ from shared.version import VERSION
 log = structlog.get_logger(__name__)
 
 SERVICE = "api_service"
+# Of what the framework reads by itself: orders of a few hundred bytes.
+BODY_BYTES = 64 * 1024
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
@@ -63,6 +67,13 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)
+    app.state.memory = ApiMemory()
+    app.add_middleware(
+        BodyLimits,
+        max_bytes=BODY_BYTES,
+        timeout_seconds=settings.body_timeout_seconds,
+        own_limits=(upload_routes.INTAKE_PATH, *message_routes.PATHS, *older_client_routes.PATHS),
+    )
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
     for routes in (

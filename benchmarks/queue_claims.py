@@ -55,7 +55,7 @@ class _Queue:
     async def pass_messages(self) -> float:
         """Send as many as are claimed and acknowledged; the seconds that the claim took."""
         await message_queries.send(
-            self._connection, self.name, [NewMessage(PAYLOAD_TEXT, len(PAYLOAD_TEXT))] * self._batch
+            self._connection, self.name, [NewMessage(PAYLOAD_TEXT.encode(), len(PAYLOAD_TEXT))] * self._batch
         )
         begin = time.perf_counter()
         claim = await message_queries.claim(

@@ -132,7 +132,7 @@ class Deliveries:
             case ChunkRequest():
                 await self._handle_chunk(request, message, careful=careful)
             case RedriveRequest():
-                await self._publish(await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful)))
+                await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful, publish=self._publish))
             case TextRequest():
                 self._answer(message, f"Consumer processed {request.text}")
             case EmployeeRequest():

@@ -25,6 +25,7 @@ from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Awaitable, Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from consumer_service.settings import ConsumerSettings
     from shared.messages import RedriveRequest
     from shared.service.failpoints import Failpoints
+
+    PublishLetters = Callable[[list[UnpublishedLetters]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -121,8 +124,13 @@ class RedriveHandler:
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
 
-    async def handle(self, request: RedriveRequest, *, careful: bool) -> list[UnpublishedLetters]:
-        """Try the rows again, those of one chunk in one transaction. Returns the letters to publish."""
+    async def handle(
+        self, request: RedriveRequest, *, careful: bool, publish: PublishLetters | None = None
+    ) -> list[UnpublishedLetters]:
+        """Try the rows again, those of one chunk in one transaction. Returns the letters to publish.
+
+        With `publish` each chunk's are published before the next chunk begins: they may be of as many chunks as rows.
+        """
         attempts = dict(request.rows)
         async with self._engine.begin() as connection:
             chunk_of = (
@@ -132,6 +140,9 @@ class RedriveHandler:
         for first_row, group in groupby(chunk_of, key=lambda row: row.first_row):
             wanted = {row.row_number: attempts[row.row_number] for row in group}
             letters += await self._redrive_chunk(request.upload_id, first_row, wanted, careful=careful)
+            if publish is not None:
+                # It takes each entry off the list that the broker has confirmed.
+                await publish(letters)
         return letters
 
     async def _redrive_chunk(

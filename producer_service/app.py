@@ -88,7 +88,7 @@ def create_app() -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     register_problem_handlers(app)
-    app.include_router(request_router(singles))
+    app.include_router(request_router(singles, max_bytes=settings.request_max_body_bytes))
     app.include_router(
         probe_router({"broker": broker_answers, "database": database_answers, "uploadStore": upload_store_answers})
     )

@@ -10,19 +10,26 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from shared.service.byte_budget import BudgetSpent
 from shared.service.problem_document import StatusCode, media_type_hint, problem_response, validation_errors
 from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
 
 
+RETRY_AFTER_SECONDS = 5
+
+
 class ProblemCode(StatusCode):
     """Stable, because programs look at these. A code that the API has too means the same there."""
 
     INVALID_REQUEST = "invalid_request", 422, "A parameter, header or body is not as described"
+    TOO_LARGE = "too_large", 413, "The body is larger than this service takes"
+    BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly"
     NOT_FOUND = "not_found", 404, "There is nothing at this address"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This address does not take this method"
     INTERNAL_ERROR = "internal_error", 500, "The service failed; its log says where"
+    SERVICE_BUSY = "service_busy", 503, "The service has too much in hand"
     NO_REPLY = "no_reply", 504, "Not every message was answered in time"
 
 
@@ -50,6 +57,7 @@ def problem(
 def register_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(BudgetSpent, _answer)
     app.add_exception_handler(Exception, _answer)
 
 
@@ -69,6 +77,16 @@ async def _answer(request: Request, error: Exception) -> Response:
             allowed = (error.headers or {}).get("Allow", "see /docs")
             detail = f"Methods of this address: {allowed}."
             return problem(request, ProblemCode.METHOD_NOT_ALLOWED, detail, headers=error.headers)
+        case HTTPException(status_code=408):
+            # What is left of the body is not waited for.
+            headers = {"Connection": "close"}
+            return problem(request, ProblemCode.BODY_TIMEOUT, str(error.detail), headers=headers)
+        case HTTPException(status_code=413):
+            return problem(request, ProblemCode.TOO_LARGE, str(error.detail))
+        case BudgetSpent():
+            detail = "Too much is being asked at once: try again shortly."
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return problem(request, ProblemCode.SERVICE_BUSY, detail, headers=headers)
         case HTTPException():
             # FastAPI's 400, for a body that it could not decode.
             return problem(request, ProblemCode.INVALID_REQUEST, "The body could not be read: see /docs for its form.")

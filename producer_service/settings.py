@@ -37,6 +37,9 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
         ge=0,
         description="How long a file that is missing in the right store is looked for before its upload fails.",
     )
+    request_max_body_bytes: int = Field(
+        2 << 20, ge=1, description="The largest body of `POST /v1/requests`; more is refused (413)."
+    )
     request_timeout_seconds: float = Field(30, gt=0, description="How long `POST /v1/requests` waits for its answers.")
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS

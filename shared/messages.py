@@ -11,10 +11,13 @@ from typing import Annotated, Final, Literal, NoReturn, get_args
 
 import msgspec
 
+from shared.decoded_size import decoded_bytes
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 NEWEST_VERSION: Final = 1
+# The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
+DECODED_BYTES: Final = 48 * 1024 * 1024
 
 # The reader itself refuses a row with these codes alone. The consumer finds all others.
 ReaderFault = Literal["row_too_long", "malformed_quotes"]
@@ -194,8 +197,15 @@ def encode(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
+def encode_cells(cells: list[str]) -> bytes:
+    """One of a chunk's rows as it will stand in the message."""
+    return _encoder.encode(cells)
+
+
 def decode_request(body: bytes) -> Request:
     """Raises `NewerThanKnown`, or `MalformedMessage` with a reason that holds no value out of the body (P8)."""
+    if decoded_bytes(body) > DECODED_BYTES:
+        _refuse(body, "a request", ValueError("it is larger than any chunk that a producer cuts"))
     try:
         request = _request_decoder.decode(body)
     except _UNREADABLE as error:

@@ -29,11 +29,11 @@ from shared.errors import RollcallError, TryAgainLater
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile, ReadableFile
 
-# S3 takes no smaller part. A writer holds three of them at most, about 15 MiB: one is being filled, two are on their
-# way.
-PART_BYTES: Final = 5 * 1024 * 1024
-PARTS_IN_FLIGHT: Final = 2
-READ_BYTES: Final = 1024 * 1024
+# A writer holds two parts at most: one is being filled, the other is on its way. S3 takes no smaller ones.
+S3_PART_BYTES: Final = 5 * 1024 * 1024
+FOLDER_PART_BYTES: Final = 256 * 1024
+PARTS_HELD: Final = 2
+READ_BYTES: Final = 256 * 1024
 
 # The library tries for three minutes by itself. A client that waits for its answer would be gone by then.
 _RETRIES: Final = 3
@@ -66,6 +66,7 @@ class UploadStore:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._folder: Path | None = None
+        self._part_bytes = FOLDER_PART_BYTES if parts.scheme == "file" else S3_PART_BYTES
         if parts.scheme == "file":
             self._folder = Path(unquote(parts.path))
             with _translated():
@@ -91,7 +92,9 @@ class UploadStore:
         Raises `StoreFull` from a write or at the end of the block.
         """
         with _translated():
-            file = obstore.open_writer_async(self._store, key, buffer_size=PART_BYTES, max_concurrency=PARTS_IN_FLIGHT)
+            file = obstore.open_writer_async(
+                self._store, key, buffer_size=self._part_bytes, max_concurrency=PARTS_HELD - 1
+            )
         try:
             yield ObjectWriter(file)
         except BaseException as error:
@@ -102,6 +105,10 @@ class UploadStore:
             await file.close()
             if self._folder is not None:
                 await asyncio.to_thread(_flush_to_disk, self._folder / key)
+
+    def writer_bytes(self, size: int) -> int:
+        """The most memory that a writer of an object of up to this size holds."""
+        return min(size, PARTS_HELD * self._part_bytes)
 
     async def delete(self, key: str) -> None:
         """Delete the object if it exists."""
@@ -114,7 +121,7 @@ class UploadStore:
             return StoredFile(obstore.open_reader(self._store, key, buffer_size=READ_BYTES))
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
-        """The object's bytes in blocks of at most 1 MiB. Raises `ObjectMissing` before the first."""
+        """The object's bytes in blocks of at most `READ_BYTES`. Raises `ObjectMissing` before the first."""
         with _translated():
             # `get` would not do: its one request would have to last as long as the slowest client takes.
             file = await obstore.open_reader_async(self._store, key, buffer_size=READ_BYTES)
@@ -174,7 +181,7 @@ class ObjectWriter:
 
 
 class StoredFile(io.BufferedReader):
-    """A stored object as an ordinary binary file, read ahead by 1 MiB; `size` is its length in bytes."""
+    """A stored object as an ordinary binary file, read ahead by `READ_BYTES`; `size` is its length in bytes."""
 
     def __init__(self, file: ReadableFile) -> None:
         super().__init__(_RawStoredFile(file), READ_BYTES)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.http.pagination import Total
+from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES, Total
 from shared.database.tables import malformed_messages, rejected_rows
 from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter
 
@@ -66,14 +66,21 @@ _PAGE = text("""
         )
         ORDER BY dead_at, key_id, row_number OFFSET :offset LIMIT :limit
     )
-    SELECT keys.dead_at, keys.key_id, keys.row_number AS key_row, rejected.upload_id, rejected.row_number, line_number,
-           coalesce(code, :malformed_code) AS code, field, coalesce(message, malformed.reason) AS message,
-           CAST(cells AS text) AS cells, attempt
-    FROM keys
-    LEFT JOIN rejected_rows AS rejected
-      ON rejected.upload_id = keys.key_id AND rejected.row_number = keys.row_number
-    LEFT JOIN malformed_messages AS malformed ON malformed.id = keys.key_id AND keys.row_number = 0
-    ORDER BY keys.dead_at, keys.key_id, keys.row_number
+    SELECT * FROM (
+        SELECT keys.dead_at, keys.key_id, keys.row_number AS key_row, rejected.upload_id, rejected.row_number,
+               line_number, coalesce(code, :malformed_code) AS code, field,
+               coalesce(message, malformed.reason) AS message, CAST(cells AS text) AS cells, attempt,
+               count(*) OVER () AS page_rows,
+               sum(coalesce(octet_length(CAST(cells AS text)) + :cell_bytes * jsonb_array_length(cells), 0))
+                   OVER (ORDER BY keys.dead_at, keys.key_id, keys.row_number
+                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+        FROM keys
+        LEFT JOIN rejected_rows AS rejected
+          ON rejected.upload_id = keys.key_id AND rejected.row_number = keys.row_number
+        LEFT JOIN malformed_messages AS malformed ON malformed.id = keys.key_id AND keys.row_number = 0
+    ) AS page
+    WHERE coalesce(bytes_before, 0) < :max_bytes
+    ORDER BY dead_at, key_id, key_row
 """)
 
 _COUNT_ALL = text("""
@@ -104,19 +111,27 @@ _DISCARD_MALFORMED = text("""
 
 
 class LetterPage(NamedTuple):
-    """Up to one row more than the limit."""
+    """Up to one row more than the limit. `was_cut`: there are as many, but they are too large for a page."""
 
     rows: Sequence[Row[Any]]
     total: Total
+    was_cut: bool
 
 
 async def list_letters(connection: AsyncConnection, *, after: LetterKey | None, offset: int, limit: int) -> LetterPage:
     """The dead letters, oldest first."""
     key = after or _BEGINNING
-    found = await connection.execute(
-        _PAGE, {**key._asdict(), "offset": offset, "limit": limit + 1, "malformed_code": MALFORMED_CODE}
-    )
-    return LetterPage(found.all(), await _count_letters(connection))
+    parameters = {
+        **key._asdict(),
+        "offset": offset,
+        "limit": limit + 1,
+        "malformed_code": MALFORMED_CODE,
+        "cell_bytes": CELL_BYTES,
+        "max_bytes": MAX_PAGE_BYTES,
+    }
+    rows = (await connection.execute(_PAGE, parameters)).all()
+    was_cut = bool(rows) and len(rows) < rows[0].page_rows
+    return LetterPage(rows, await _count_letters(connection), was_cut)
 
 
 def key_of(row: Row[Any]) -> LetterKey:

@@ -45,7 +45,7 @@ async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: Pag
     after = paging.after(LetterKey)
     async with engine.connect() as connection:
         page = await list_letters(connection, after=after, offset=paging.offset, limit=paging.limit)
-    listing = paging.listing(page.rows, page.total, key=key_of, item=dead_letter_document)
+    listing = paging.listing(page.rows, page.total, key=key_of, item=dead_letter_document, was_cut=page.was_cut)
     return DeadLetterListing(**dict(listing), depth=await read_depth(settings, DEAD_LETTERS_QUEUE))
 
 

@@ -19,7 +19,7 @@ COLUMNS: Final = {
     "created_at": "createdAt",
     "updated_at": "updatedAt",
 }
-BATCH_ROWS: Final = 2000
+BATCH_ROWS: Final = 1000
 # One batch looks at no more employees for the matches of a common term, so that it never takes long.
 WALK_ROWS: Final = 100_000
 
@@ -33,10 +33,13 @@ async def export_csv(listing: EmployeeListing, term: SearchTerm | None) -> Async
     after: int | None = 0
     while after is not None:
         page = await listing.page(term, limit=BATCH_ROWS, after=after, walk_rows=WALK_ROWS)
-        # The header goes out with the first batch: what fails in that one still fails before the first byte.
-        yield lines + csv_lines([_cells(employee) for employee in page.employees])
-        lines = b""
+        lines += csv_lines([_cells(employee) for employee in page.employees])
         after = page.employees[-1]["id"] if len(page.employees) == BATCH_ROWS else page.resume_after
+        # Not held while the client reads.
+        del page
+        # The header goes out with the first batch: what fails in that one still fails before the first byte.
+        yield lines
+        lines = b""
 
 
 def _cells(employee: ListedEmployee) -> list[str]:

@@ -20,6 +20,7 @@ from api_service.http.dependencies import EngineDep
 from api_service.http.direct_route import DirectRoute
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_response import json_response
+from api_service.http.memory import MemoryDep
 from api_service.http.pagination import PAGING_PARAMETERS, Listing, PagingDep, plain_paging
 from api_service.http.problems import Problem, ProblemCode, problem_responses
 from shared.database.tables import SEARCHED
@@ -90,12 +91,17 @@ async def get_employees(
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/csv": {}}, "description": "UTF-8, with a header line"},
-        **problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.SEARCH_TERM_TOO_VAGUE, ProblemCode.DATABASE_BUSY),
+        **problem_responses(
+            ProblemCode.INVALID_REQUEST,
+            ProblemCode.SEARCH_TERM_TOO_VAGUE,
+            ProblemCode.SERVICE_BUSY,
+            ProblemCode.DATABASE_BUSY,
+        ),
     },
 )
-async def get_employees_csv(listing: EmployeeListingDep, search_text: SearchText = "") -> Response:
+async def get_employees_csv(listing: EmployeeListingDep, memory: MemoryDep, search_text: SearchText = "") -> Response:
     """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    return await stream_csv(export_csv(listing, _searched_term(search_text)), "employees.csv")
+    return await stream_csv(export_csv(listing, _searched_term(search_text)), "employees.csv", memory.downloads)
 
 
 @router.get(

@@ -12,9 +12,13 @@ from urllib.parse import quote
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from shared.rows.formula import escape_formula
+from shared.service.byte_budget import ByteBudget
 
+# What a download holds: a block that the client has not taken, and the next one while it is made.
+DOWNLOAD_BYTES: Final = 3 * 512 * 1024
 # For a file that others wrote a charset would be a guess.
 _FOREIGN_CSV: Final = "text/csv"
 _OWN_CSV: Final = "text/csv; charset=utf-8"
@@ -33,16 +37,20 @@ def csv_attachment(content: bytes, filename: str) -> Response:
     return Response(content, headers=_attachment_headers(filename, _OWN_CSV))
 
 
-async def stream_csv(blocks: AsyncIterator[bytes], filename: str) -> Response:
-    """CSV that `csv_lines` made. The first block is fetched here: what fails in it is still answered as a problem."""
-    return await _stream(blocks, _attachment_headers(filename, _OWN_CSV))
+async def stream_csv(blocks: AsyncIterator[bytes], filename: str, room: ByteBudget) -> Response:
+    """CSV that `csv_lines` made. The first block is fetched here: what fails in it is still answered as a problem.
+
+    It takes what it holds from `room` as long as the client reads. Raises `BudgetSpent`.
+    """
+    return await _stream(blocks, _attachment_headers(filename, _OWN_CSV), room)
 
 
 async def stream_file(
-    blocks: AsyncIterator[bytes], filename: str, *, size: int, media_type: str = _FOREIGN_CSV
+    blocks: AsyncIterator[bytes], filename: str, room: ByteBudget, *, size: int, media_type: str = _FOREIGN_CSV
 ) -> Response:
-    """A file as it was uploaded. The first block is fetched here: what fails in it is still answered as a problem."""
-    return await _stream(blocks, {**_attachment_headers(filename, media_type), "Content-Length": str(size)})
+    """A file as it was uploaded; else as `stream_csv`."""
+    headers = {**_attachment_headers(filename, media_type), "Content-Length": str(size)}
+    return await _stream(blocks, headers, room)
 
 
 def _attachment_headers(filename: str, content_type: str) -> dict[str, str]:
@@ -56,13 +64,34 @@ def _attachment_headers(filename: str, content_type: str) -> dict[str, str]:
     }
 
 
-async def _stream(blocks: AsyncIterator[bytes], headers: dict[str, str]) -> Response:
-    first = await anext(blocks, None)
-    return StreamingResponse(_chain(first, blocks), headers=headers)
+async def _stream(blocks: AsyncIterator[bytes], headers: dict[str, str], room: ByteBudget) -> Response:
+    taken = await room.take(DOWNLOAD_BYTES)
+    try:
+        first = await anext(blocks, None)
+    except BaseException:
+        room.give_back(taken)
+        raise
+    return _HeldResponse(_chain(first, blocks), headers, room, taken)
+
+
+class _HeldResponse(StreamingResponse):
+    """Gives its room back when it is through, also if the client went before its first byte."""
+
+    def __init__(self, content: AsyncIterator[bytes], headers: dict[str, str], room: ByteBudget, taken: int) -> None:
+        super().__init__(content, headers=headers)
+        self._room = room
+        self._taken = taken
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._room.give_back(self._taken)
 
 
 async def _chain(first: bytes | None, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     if first is not None:
         yield first
+        first = None
         async for block in rest:
             yield block

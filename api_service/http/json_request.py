@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 
-from api_service.http.problems import Problem, ProblemCode
+from shared.service.request_body import decode_json, held_body
 
 Body = TypeVar("Body")
 
 
+@asynccontextmanager
+async def held_json(
+    request: Request, body_type: type[Body], *, max_bytes: int, timeout_seconds: float
+) -> AsyncIterator[Body]:
+    """A body that is worked on until the block ends, and has its room in memory for so long.
+
+    Raises `BodyTooLarge`, `BodyTooSlow`, `BudgetSpent`, and a validation error that says where, never what.
+    """
+    room = request.app.state.memory.bodies
+    async with held_body(request, room, max_bytes=max_bytes, timeout_seconds=timeout_seconds) as content:
+        yield decode_json(content, body_type)
+
+
 async def read_json(request: Request, body_type: type[Body], *, max_bytes: int, timeout_seconds: float) -> Body:
-    """Raises `too_large`, `body_timeout`, and a validation error that says where, never what."""
-    content = await _read_body(request, max_bytes, timeout_seconds)
-    try:
-        # Empty is the same as an object without fields.
-        return msgspec.json.decode(content or b"{}", type=body_type)
-    except msgspec.ValidationError as error:
-        raise invalid_body(str(error)) from None
-    except msgspec.DecodeError:
-        raise invalid_body(_what_is_malformed(content, body_type)) from None
-    except UnicodeDecodeError:
-        raise invalid_body("The body is not UTF-8") from None
-    except RecursionError:
-        raise invalid_body("The body is nested too deep") from None
-
-
-def _what_is_malformed(content: bytes, body_type: Any) -> str:
-    """The decoder calls half a surrogate pair that stands at the very end a truncation: so more is put behind it."""
-    try:
-        msgspec.json.decode(content + b" " * len(rb"\ud800\udc00"), type=body_type)
-    except msgspec.DecodeError as error:
-        reason = str(error)
-        if "surrogate" in reason or "unexpected end of hex escape" in reason:
-            reason += ": half of a surrogate pair is no character"
-        return reason
-    return "Input data was truncated"
-
-
-def invalid_body(reason: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": reason}])
+    """A body that is small when it is decoded. Raises what `held_json` raises."""
+    async with held_json(request, body_type, max_bytes=max_bytes, timeout_seconds=timeout_seconds) as body:
+        return body
 
 
 def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
@@ -51,27 +38,6 @@ def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
     (schema,), components = msgspec.json.schema_components([body_type], ref_template="{name}")
     content = {"application/json": {"schema": _without_references(schema, components)}}
     return {"requestBody": {"required": required, "content": content}}
-
-
-async def _read_body(request: Request, max_bytes: int, timeout_seconds: float) -> bytes:
-    if int(request.headers.get("content-length", 0)) > max_bytes:
-        raise _too_large(max_bytes)
-    blocks: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            async for block in request.stream():
-                size += len(block)
-                if size > max_bytes:
-                    raise _too_large(max_bytes)
-                blocks.append(block)
-    except TimeoutError:
-        raise Problem(ProblemCode.BODY_TIMEOUT, "The body took too long: send it again.") from None
-    return b"".join(blocks)
-
-
-def _too_large(max_bytes: int) -> Problem:
-    return Problem(ProblemCode.TOO_LARGE, f"Send at most {max_bytes} bytes at once, in several requests if need be.")
 
 
 def _without_references(schema: Any, components: dict[str, Any]) -> Any:

@@ -16,6 +16,10 @@ from api_service.http.json_response import json_response
 
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 1000
+# A page ends early, with a cursor, where it would be larger.
+MAX_PAGE_BYTES: Final = 1024 * 1024
+# What an answer that is being made holds for each cell of a row, besides its text.
+CELL_BYTES: Final = 64
 # Keeps the offset, page times limit, far inside a bigint.
 MAX_PAGE: Final = 1_000_000_000
 
@@ -102,10 +106,19 @@ class Paging:
         return key
 
     def listing(
-        self, rows: Sequence[Row], total: Total, *, key: Callable[[Row], Key], item: Callable[[Row], Item]
+        self,
+        rows: Sequence[Row],
+        total: Total,
+        *,
+        key: Callable[[Row], Key],
+        item: Callable[[Row], Item],
+        was_cut: bool = False,
     ) -> Listing[Item]:
-        """The page of the rows that the query found, up to `limit + 1`. Sets `Link`."""
-        envelope, links = self._envelope(rows, total, key, item, None)
+        """The page of the rows that the query found, up to `limit + 1`. Sets `Link`.
+
+        A query whose page was cut for its size has more rows than it gives.
+        """
+        envelope, links = self._envelope(rows, total, key, item, key(rows[-1]) if was_cut else None)
         self._response.headers["Link"] = links
         return Listing(**msgspec.structs.asdict(envelope))
 
@@ -117,13 +130,20 @@ class Paging:
         key: Callable[[Row], Key],
         item: Callable[[Row], Any] | None = None,
         resume_after: Key | None = None,
+        max_bytes: int = MAX_PAGE_BYTES,
     ) -> Response:
         """The same for items in their wire form, as which rows without `item` are taken; encoded at once.
 
-        A query that gave up before it had as many says after which key to resume.
+        A query that gave up before it had as many says after which key to resume. Items beyond `max_bytes` are left to
+        the next page, but for the first.
         """
         envelope, links = self._envelope(rows, total, key, item, resume_after)
-        return json_response(envelope, headers={"Link": links})
+        response = json_response(envelope, headers={"Link": links})
+        if len(response.body) > max_bytes and envelope.size > 1:
+            fitting = _fitting(envelope.data, max_bytes)
+            envelope, links = self._envelope(rows[:fitting], total, key, item, key(rows[fitting - 1]))
+            response = json_response(envelope, headers={"Link": links})
+        return response
 
     def _envelope(
         self,
@@ -207,6 +227,16 @@ def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | N
     if not (_is_number(limit, MAX_LIMIT) and _is_number(page, MAX_PAGE)) or len(cursor or "") > MAX_CURSOR_LENGTH:
         return None
     return Paging(path, parameters, Response(), limit=int(limit), page=int(page), cursor=cursor)
+
+
+def _fitting(items: Sequence[Any], max_bytes: int) -> int:
+    """How many of the items have so many bytes together; at least one."""
+    size = 0
+    for place, each in enumerate(items):
+        size += len(msgspec.json.encode(each)) + 1
+        if size > max_bytes:
+            return max(1, place)
+    return len(items)
 
 
 def _is_number(text: str, most: int) -> bool:

@@ -17,6 +17,7 @@ from api_service.http.allowed_methods import allowed_methods
 from api_service.http.problems import Problem, ProblemCode, meaning_of
 from shared.amqp.connection import BrokerUnavailable
 from shared.errors import FileProblem
+from shared.service.byte_budget import BudgetSpent
 from shared.service.problem_document import media_type_hint, problem_response, validation_errors
 from shared.service.telemetry import describe_error, sqlstate
 from shared.store_identity import WrongStore
@@ -34,7 +35,7 @@ _AWAY_STATES = ("08", "57P", "25P03")
 def register_problem_handlers(app: FastAPI) -> None:
     # Store and broker raise errors of ours; the built-in ones come from a database that cannot be connected to.
     unreachable = (ConnectionError, TimeoutError, socket.gaierror)
-    ours = (Problem, FileProblem, BrokerUnavailable, StoreFull, StoreUnavailable)
+    ours = (Problem, FileProblem, BudgetSpent, BrokerUnavailable, StoreFull, StoreUnavailable)
     database = (PoolTimeout, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
     for each in (*ours, RequestValidationError, HTTPException, *database, *unreachable, Exception):
         app.add_exception_handler(each, _answer)
@@ -79,6 +80,8 @@ def _as_problem(request: Request, error: Exception) -> Problem:
             return Problem(ProblemCode.DATABASE_BUSY, "All connections are in use: try again shortly.")
         case DBAPIError() | asyncpg.PostgresError() | asyncpg.InterfaceError():
             return _database_problem(error)
+        case BudgetSpent():
+            return Problem(ProblemCode.SERVICE_BUSY, "Too much is being sent at once: try again shortly.")
         case BrokerUnavailable():
             return Problem(ProblemCode.BROKER_UNAVAILABLE, "The message broker is away: try again shortly.")
         case StoreFull():
@@ -111,8 +114,11 @@ def _http_problem(request: Request, error: HTTPException) -> Problem:
             return Problem(
                 ProblemCode.METHOD_NOT_ALLOWED, f"Methods of this address: {allowed}.", headers={"Allow": allowed}
             )
+        case 408:
+            # What is left of the body is not waited for.
+            return Problem(ProblemCode.BODY_TIMEOUT, str(error.detail), headers={"Connection": "close"})
         case 413:
-            return Problem(ProblemCode.TOO_LARGE, "Send less at once.")
+            return Problem(ProblemCode.TOO_LARGE, str(error.detail))
         case _:
             return Problem(ProblemCode.INVALID_REQUEST, "The body could not be read: see /docs for its form.")
 

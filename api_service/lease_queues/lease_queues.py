@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 APPLICATION_NAME = "api_service lease queues"
 # Bytes of payload that one statement carries, unless one caller's alone are more. Each message counts this much extra.
-SEND_BATCH_BYTES = 4 * 1024 * 1024
+SEND_BATCH_BYTES = 2 * 1024 * 1024
 MESSAGE_OVERHEAD_BYTES = 2048
 ACKNOWLEDGE_BATCH_RECEIPTS = 2000
 
@@ -150,14 +150,25 @@ class LeaseQueues:
         return purged
 
     async def _send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
-        async with self._engine.connect() as connection:
-            ids = await message_queries.send(connection, queue, messages)
-            if not ids:
-                await message_queries.open_queue(connection, queue)
-                ids = await message_queries.send(connection, queue, messages)
+        parts = message_queries.in_parts(messages, SEND_BATCH_BYTES)
+        if len(parts) == 1:
+            async with self._engine.connect() as connection:
+                ids = await message_queries.send_or_open(connection, queue, messages)
+        else:
+            ids = await self._send_parts(queue, parts)
         BATCH_ITEMS.labels("send").observe(len(ids))
         MESSAGES.labels("sent").inc(len(ids))
         self._announce(queue)
+        return ids
+
+    async def _send_parts(self, queue: str, parts: Sequence[Sequence[NewMessage]]) -> Sequence[int]:
+        """All or none. The queue's lock, which the first part takes, lasts until the commit."""
+        ids: list[int] = []
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                for part in parts:
+                    ids += await message_queries.send_or_open(connection, queue, part)
         return ids
 
     async def _claim(self, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:

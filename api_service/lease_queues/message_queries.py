@@ -207,12 +207,32 @@ async def send(connection: AsyncConnection, queue: str, messages: Sequence[NewMe
         {
             "send_lock": LEASE_QUEUE_SENDS,
             "queue": queue,
-            "payloads": [message.payload for message in messages],
+            "payloads": [str(message.payload, "utf-8") for message in messages],
             "payload_bytes": [message.payload_bytes for message in messages],
             "delays": [message.delay_seconds for message in messages],
         },
     )
     return sorted(sent.scalars())
+
+
+async def send_or_open(connection: AsyncConnection, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
+    """The same, and opens the queue if need be."""
+    ids = await send(connection, queue, messages)
+    if not ids:
+        await open_queue(connection, queue)
+        ids = await send(connection, queue, messages)
+    return ids
+
+
+def in_parts(messages: Sequence[NewMessage], part_bytes: int) -> list[Sequence[NewMessage]]:
+    """Consecutive messages of about so many bytes of payload: the driver holds what it sends several times over."""
+    parts, start, size = list[Sequence[NewMessage]](), 0, 0
+    for place, message in enumerate(messages):
+        if size and size + message.payload_bytes > part_bytes:
+            parts.append(messages[start:place])
+            start, size = place, 0
+        size += message.payload_bytes
+    return [*parts, messages[start:]]
 
 
 async def claim(connection: AsyncConnection, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:

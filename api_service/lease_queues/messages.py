@@ -13,8 +13,8 @@ MAX_MESSAGES: Final = 1000
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_TIMEOUT_SECONDS: Final = 43_200
 MAX_WAIT_SECONDS: Final = 20
-# Bounds the memory of an answer: a claim hands out no more, unless its first message alone is larger.
-MAX_CLAIM_BYTES: Final = 16 * 1024 * 1024
+# Bounds the memory of an answer: a claim hands out no more than this and one message.
+MAX_CLAIM_BYTES: Final = 2 * 1024 * 1024
 
 # For whole texts, as in JSON Schema and in Rust's regular expressions. Python's `$` lets a line feed pass behind the
 # text, so where Python reads them they are for `fullmatch`.
@@ -33,9 +33,10 @@ _receipt = re.compile(RECEIPT_PATTERN)
 
 
 class NewMessage(NamedTuple):
-    """`payload` is JSON text."""
+    """`payload` is JSON in UTF-8, perhaps a view into the request that it came with: as text it could be four times
+    as large."""
 
-    payload: str
+    payload: bytes | memoryview
     payload_bytes: int
     delay_seconds: int = 0
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import ClientDisconnect
 
 from api_service.http.disconnect import cancel_on_disconnect
+from api_service.http.patient_budget import PRESSED_BYTES_PER_SECOND, PRESSED_PAUSE_SECONDS, PatientBudget
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
 from api_service.uploads.multipart_form import FormReader
@@ -42,6 +43,8 @@ log = structlog.get_logger(__name__)
 FILE_FIELD = "employee_data"
 # Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
 BLOCK_BYTES = 256 * 1024
+# What an upload holds besides its writer: a block that fills, and what its format is judged by.
+UPLOAD_BYTES = 2 * BLOCK_BYTES
 # A body may be so much larger than its file, for the boundaries and the other fields.
 FORM_BYTES = 256 * 1024
 # A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
@@ -76,25 +79,31 @@ class Intake:
         store_identity: StoreIdentity,
         workbooks: Workbooks,
         settings: ApiSettings,
+        room: PatientBudget,
     ) -> None:
         self._engine = engine
         self._store = store
         self._store_identity = store_identity
         self._unpacker = Unpacker(store, workbooks, settings)
         self._settings = settings
+        self._room = room
 
     async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
         """The upload, and whether it is new: not when the same request with this key came before.
 
-        Raises `Problem`, FileProblem, the store's and the database's errors.
+        Raises `Problem`, FileProblem, `BudgetSpent`, the store's and the database's errors.
         """
         reader = FormReader(request.headers.get("content-type"), FILE_FIELD, FIELD_NAMES)
-        self._refuse_by_length(request.headers.get("content-length"))
+        length = self._refuse_by_length(request.headers.get("content-length"))
         upload_id = uuid.uuid4()
         stream = request.stream()
         try:
             await self._store_identity.require()
-            async with self._store.writing(str(upload_id)) as writer:
+            # Nothing is read before there is room for what a writer holds.
+            async with (
+                self._room.holding(UPLOAD_BYTES + self._store.writer_bytes(length)),
+                self._store.writing(str(upload_id)) as writer,
+            ):
                 received = await self._receive(self._paced(stream), reader, writer)
                 packing = packing_of(received.check.head)
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
@@ -129,11 +138,13 @@ class Intake:
         if packing is None:
             refuse_needless(options.format, options.sheet, is_workbook=False)
         else:
-            unpacking = self._unpacker.unpack(
-                key, packing, size=check.size, options=options.format, sheet=options.sheet
-            )
-            # It may take a minute, which is not spent for a client that has gone.
-            unpacked = await cancel_on_disconnect(request, unpacking)
+            # Nothing is unpacked before there is room for the writer of what comes out.
+            async with self._room.holding(UPLOAD_BYTES + self._store.writer_bytes(self._settings.max_upload_bytes)):
+                unpacking = self._unpacker.unpack(
+                    key, packing, size=check.size, options=options.format, sheet=options.sheet
+                )
+                # It may take a minute, which is not spent for a client that has gone.
+                unpacked = await cancel_on_disconnect(request, unpacking)
             file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
         told = format_options(options.format, unpacked)
         # What encoding it may be takes longer to find out than others should wait.
@@ -142,9 +153,13 @@ class Intake:
             await asyncio.to_thread(self._check_decodes, file_key, csv_format.encoding)
         return ReadableFile(file_key, sha256, check, csv_format, unpacked)
 
-    def _refuse_by_length(self, content_length: str | None) -> None:
-        if content_length is not None and int(content_length) > self._settings.max_upload_bytes + FORM_BYTES:
+    def _refuse_by_length(self, content_length: str | None) -> int:
+        """How long the body may become."""
+        most = self._settings.max_upload_bytes + FORM_BYTES
+        length = most if content_length is None else int(content_length)
+        if length > most:
             raise self._too_large()
+        return length
 
     async def _paced(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body, as long as it is neither too slow nor too large."""
@@ -153,8 +168,7 @@ class Intake:
         size = 0
         while True:
             try:
-                async with asyncio.timeout(self._settings.body_timeout_seconds):
-                    block = await anext(stream, None)
+                block = await self._room.next_block(stream, pause_seconds=self._settings.body_timeout_seconds)
             except TimeoutError:
                 raise self._too_slow() from None
             if block is None:
@@ -162,10 +176,15 @@ class Intake:
             size += len(block)
             if size > self._settings.max_upload_bytes + FORM_BYTES:
                 raise self._too_large()
-            seconds = clock() - begin - self._settings.body_timeout_seconds
-            if size < seconds * self._settings.body_least_bytes_per_second:
+            if self._is_too_slow(size, clock() - begin):
                 raise self._too_slow()
             yield block
+
+    def _is_too_slow(self, size: int, seconds: float) -> bool:
+        settings = self._settings
+        if self._room.is_pressed and size < (seconds - PRESSED_PAUSE_SECONDS) * PRESSED_BYTES_PER_SECOND:
+            return True
+        return size < (seconds - settings.body_timeout_seconds) * settings.body_least_bytes_per_second
 
     async def _receive(self, body: AsyncIterator[bytes], reader: FormReader, writer: ObjectWriter) -> ReceivedFile:
         digest = hashlib.sha256()
@@ -249,7 +268,7 @@ class Intake:
         return Problem(
             ProblemCode.BODY_TIMEOUT,
             f"The body paused for more than {self._settings.body_timeout_seconds:g} s, or came at less than "
-            f"{self._settings.body_least_bytes_per_second} bytes/s: send it again.",
+            f"{self._settings.body_least_bytes_per_second} bytes/s, or too slowly while others waited: send it again.",
             headers={"Connection": "close"},
         )
 

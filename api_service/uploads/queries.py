@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from shared.database.tables import rejected_rows, row_markers, uploads
 from shared.upload_status import CANCELLABLE_STATES, FINAL_STATES
 
@@ -38,16 +39,25 @@ async def upload_by_id(connection: AsyncConnection, upload_id: uuid.UUID) -> Row
     return (await connection.execute(select(uploads).where(uploads.c.id == upload_id))).one_or_none()
 
 
+class Page(NamedTuple):
+    """`was_cut`: more were asked for and are there, but they are too large."""
+
+    rows: Sequence[Row[Any]]
+    was_cut: bool
+
+
 async def list_uploads(
     connection: AsyncConnection, *, status: str | None, before: int | None, offset: int, limit: int
-) -> Sequence[Row[Any]]:
-    """Newest first; `before` is the sequence number to go on after."""
+) -> Page:
+    """Newest first; `before` is the sequence number to go on after. No more than `MAX_PAGE_BYTES`, and always one."""
     query = select(uploads).order_by(uploads.c.sequence.desc()).offset(offset).limit(limit)
     if status is not None:
         query = query.where(uploads.c.status == status)
     if before is not None:
         query = query.where(uploads.c.sequence < before)
-    return (await connection.execute(query)).all()
+    page = query.subquery("page").c
+    columns = func.octet_length(cast(page.columns, Text)) + CELL_BYTES * func.cardinality(page.columns)
+    return await _page_by_bytes(connection, select(*page), columns, page.sequence.desc())
 
 
 async def count_uploads(connection: AsyncConnection, *, status: str | None) -> int:
@@ -81,8 +91,8 @@ async def delete_finished_upload(connection: AsyncConnection, upload_id: uuid.UU
 
 async def list_rejects(
     connection: AsyncConnection, upload_id: uuid.UUID, *, after_row: int = 0, offset: int = 0, limit: int
-) -> Sequence[Row[Any]]:
-    """In file order, from after the row with that number."""
+) -> Page:
+    """In file order, from after the row with that number. No more than `MAX_PAGE_BYTES`, and always one."""
     query = (
         select(rejected_rows)
         .where(rejected_rows.c.upload_id == upload_id, rejected_rows.c.row_number > after_row)
@@ -90,7 +100,23 @@ async def list_rejects(
         .offset(offset)
         .limit(limit)
     )
-    return (await connection.execute(query)).all()
+    page = query.subquery("page").c
+    cells = func.octet_length(cast(page.cells, Text)) + CELL_BYTES * func.jsonb_array_length(page.cells)
+    return await _page_by_bytes(connection, select(*page), cells, page.row_number)
+
+
+async def _page_by_bytes(
+    connection: AsyncConnection, page: Select[Any], weight: ColumnElement[int], order: ColumnElement[Any]
+) -> Page:
+    """Of a page that is cut by its number of rows already: only these are weighed, none that the page passes over."""
+    weighed = page.add_columns(
+        func.count().over().label("page_rows"),
+        (func.sum(weight).over(order_by=order) - weight).label("bytes_before"),
+        func.row_number().over(order_by=order).label("place"),
+    ).subquery()
+    query = select(weighed).where(weighed.c.bytes_before < MAX_PAGE_BYTES).order_by(weighed.c.place)
+    rows = (await connection.execute(query)).all()
+    return Page(rows, was_cut=bool(rows) and len(rows) < rows[0].page_rows)
 
 
 async def count_rejects(connection: AsyncConnection, upload_id: uuid.UUID) -> int:

@@ -13,7 +13,6 @@ from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
 from shared.rows.fields import FIELD_NAMES, FIELDS
 
-# A cell-filled record can have 256 KiB.
 BATCH_ROWS: Final = 200
 
 
@@ -34,14 +33,20 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
     adds_surplus = has_surplus and SURPLUS_COLUMN not in columns.names
     header = [*columns.names, *([SURPLUS_COLUMN] if adds_surplus else []), *REPORT_COLUMNS]
     yield EXCEL_MARK + csv_lines([header], upload.delimiter)
-    while batch:
-        rows = [
-            [*_cells(reject.cells, columns, upload.delimiter, adds_surplus=adds_surplus), *_reason(reject)]
-            for reject in batch
-        ]
-        yield csv_lines(rows, upload.delimiter)
+    while batch.rows:
+        lines = csv_lines(
+            (
+                [*_cells(reject.cells, columns, upload.delimiter, adds_surplus=adds_surplus), *_reason(reject)]
+                for reject in batch.rows
+            ),
+            upload.delimiter,
+        )
+        last_row = batch.rows[-1].row_number
+        # Not held while the client reads.
+        del batch
+        yield lines
         async with engine.connect() as connection:
-            batch = await list_rejects(connection, upload.id, after_row=batch[-1].row_number, limit=BATCH_ROWS)
+            batch = await list_rejects(connection, upload.id, after_row=last_row, limit=BATCH_ROWS)
 
 
 def _cells(cells: Sequence[str], columns: FileColumns, delimiter: str, *, adds_surplus: bool) -> list[str]:

@@ -16,6 +16,7 @@ from api_service.http.dependencies import (
     StoreIdentityDep,
     UploadStoreDep,
 )
+from api_service.http.memory import MemoryDep
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads import queries
@@ -30,6 +31,8 @@ from shared.upload_status import FINAL_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
+
+INTAKE_PATH = "/v1/employee-data-upload"
 
 FILE_REFUSALS = (
     FileCode.EMPTY_FILE,
@@ -130,6 +133,7 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             ProblemCode.MISSING_FILE,
             ProblemCode.SEVERAL_FILES,
             ProblemCode.IDEMPOTENCY_KEY_REUSED,
+            ProblemCode.SERVICE_BUSY,
             *FILE_REFUSALS,
             *DATABASE_PROBLEMS,
             ProblemCode.CONVERSION_BUSY,
@@ -150,6 +154,7 @@ async def create_upload(
     workbooks: WorkbooksDep,
     settings: SettingsDep,
     failpoints: FailpointsDep,
+    memory: MemoryDep,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -159,7 +164,8 @@ async def create_upload(
         ),
     ] = None,
 ) -> UploadDocument:
-    upload, is_new = await Intake(engine, store, store_identity, workbooks, settings).take(request, idempotency_key)
+    intake = Intake(engine, store, store_identity, workbooks, settings, memory.uploads)
+    upload, is_new = await intake.take(request, idempotency_key)
     if is_new:
         failpoints.hit("api.before_announce")
         await announce(publisher, upload.id, settings.announce_timeout_seconds)
@@ -197,7 +203,9 @@ async def list_uploads(
             connection, status=status, before=before, offset=paging.offset, limit=paging.limit + 1
         )
         total = await queries.count_uploads(connection, status=status)
-    return paging.listing(found, Total(total), key=lambda row: (row.sequence,), item=upload_document)
+    return paging.listing(
+        found.rows, Total(total), key=lambda row: (row.sequence,), item=upload_document, was_cut=found.was_cut
+    )
 
 
 @router.get(
@@ -268,7 +276,11 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
         total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     return paging.listing(
-        found, total, key=lambda row: (row.row_number,), item=lambda row: reject_document(row, columns)
+        found.rows,
+        total,
+        key=lambda row: (row.row_number,),
+        item=lambda row: reject_document(row, columns),
+        was_cut=found.was_cut,
     )
 
 
@@ -282,13 +294,16 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     response_class=Response,
     responses={
         200: CSV_RESPONSE,
-        **problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
+        **problem_responses(
+            ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.SERVICE_BUSY, *DATABASE_PROBLEMS
+        ),
     },
 )
-async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
+async def download_rejects(upload_id: UUID, engine: EngineDep, memory: MemoryDep) -> Response:
     upload = await _find_upload(engine, upload_id)
     extension = "" if upload.filename.lower().endswith(".csv") else ".csv"
-    return await stream_csv(rejects_csv(engine, upload), f"rejects of {upload.filename}{extension}")
+    report = rejects_csv(engine, upload)
+    return await stream_csv(report, f"rejects of {upload.filename}{extension}", memory.downloads)
 
 
 @router.get(
@@ -302,6 +317,7 @@ async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
             ProblemCode.UNKNOWN_UPLOAD,
             ProblemCode.FILE_GONE,
             ProblemCode.INVALID_REQUEST,
+            ProblemCode.SERVICE_BUSY,
             *DATABASE_PROBLEMS,
             ProblemCode.STORAGE_UNAVAILABLE,
             ProblemCode.WRONG_STORAGE,
@@ -309,15 +325,17 @@ async def download_rejects(upload_id: UUID, engine: EngineDep) -> Response:
     },
 )
 async def download_upload(
-    upload_id: UUID, engine: EngineDep, store: UploadStoreDep, store_identity: StoreIdentityDep
+    upload_id: UUID, engine: EngineDep, store: UploadStoreDep, store_identity: StoreIdentityDep, memory: MemoryDep
 ) -> Response:
     upload = await _find_upload(engine, upload_id)
     try:
         if upload.original_key is None:
-            return await stream_file(store.stream(upload.object_key), upload.filename, size=upload.byte_count)
+            content = store.stream(upload.object_key)
+            return await stream_file(content, upload.filename, memory.downloads, size=upload.byte_count)
         return await stream_file(
             store.stream(upload.original_key),
             upload.filename,
+            memory.downloads,
             size=upload.original_bytes,
             media_type=MEDIA_TYPES[upload.original_kind],
         )

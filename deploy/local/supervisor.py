@@ -140,7 +140,8 @@ def _services(endpoints: Endpoints, environment: dict[str, str]) -> list[Program
 
 def _service(name: str, package: str, url: str, environment: dict[str, str]) -> Program:
     serve = ["-m", "uvicorn", f"{package}.app:create_app", "--factory", "--host", "127.0.0.1"]
-    port = ["--port", url.rpartition(":")[2], "--no-access-log", "--timeout-graceful-shutdown", "20"]
+    bounds = ["--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]
+    port = ["--port", url.rpartition(":")[2], "--no-access-log", *bounds]
     return Program(
         name=name,
         command=[str(virtualenv.PYTHON), *serve, *port],

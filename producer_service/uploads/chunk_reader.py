@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from itertools import chain, islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.messages import ChunkRequest, ReaderFault, encode
+from shared.messages import ChunkRequest, ReaderFault, encode, encode_cells
 from shared.rows.reader_versions import read_records
 
 if TYPE_CHECKING:
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
     from producer_service.uploads.upload_state import Upload
     from shared.rows.record import Record
 
-# Counted in characters of the cells. A single record may have a quarter of it. Every reader version up to now has this
-# number: another is another version (`shared.rows.csv_format`), and this one stays for the uploads that began by it.
+# All of these belong to a reader version (`shared.rows.csv_format`): others are another version, and these stay for the
+# uploads that began by it. By version 1 a chunk has so many characters of cells at most.
 CHUNK_CHARACTERS = 1024 * 1024
+# By version 2 it ends with the record by which it weighs so much: bytes of the message, and what a consumer holds for
+# each cell and row besides.
+CHUNK_WEIGHT = 5 * 512 * 1024
+CELL_WEIGHT = 32
+ROW_WEIGHT = 32
 DRAIN_BYTES = 1024 * 1024
 
 _FAULTS: dict[RowCode, ReaderFault] = {
@@ -34,8 +41,32 @@ class FileChunk(NamedTuple):
     body: bytes
 
 
+class _Rows:
+    """The rows of a chunk while it fills, as they will stand in its message: so they weigh what they weigh there."""
+
+    def __init__(self) -> None:
+        self.line_numbers: list[int] = []
+        self.encoded: list[msgspec.Raw] = []
+        self.faults: dict[int, ReaderFault] = {}
+        self.fault_messages: dict[int, str] = {}
+        self.weight = 0
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def add(self, record: Record) -> None:
+        row = encode_cells(record.cells)
+        self.weight += len(row) + CELL_WEIGHT * len(record.cells) + ROW_WEIGHT
+        if record.fault is not None:
+            self.faults[len(self)] = _FAULTS[record.fault]
+        if record.message is not None:
+            self.fault_messages[len(self)] = record.message
+        self.line_numbers.append(record.line_number)
+        self.encoded.append(msgspec.Raw(row))
+
+
 class ChunkReader:
-    """Cuts one upload's file into chunks of at most `chunk_rows` rows or 1 Mi characters.
+    """Cuts one upload's file into chunks of at most `chunk_rows` rows, and of the size that the reader version says.
 
     The borders depend on the file, on `chunk_rows` and on the reader version alone, all stored with the upload, so that
     every reading has the same ones (P3). What is done already is passed over by its number of rows.
@@ -75,39 +106,49 @@ class ChunkReader:
         Raises `FileProblem`, after a last chunk with the rows before it: `unclosed_quote`, or `file_changed` when
         the bytes read are not those of the upload, whatever else they led to.
         """
-        records: list[Record] = []
+        rows = _Rows()
         problem: FileProblem | None = None
         try:
-            self._fill(records, self._upload.chunk_rows if at_most is None else min(at_most, self._upload.chunk_rows))
+            self._fill(rows, self._upload.chunk_rows if at_most is None else min(at_most, self._upload.chunk_rows))
         except FileProblem as error:
             problem = error
-        if problem is not None and records:
+        if problem is not None and rows:
             self._records = _raising(problem)
         elif problem is not None:
             self._check_unchanged()
             raise problem
-        if not records:
+        if not rows:
             self._check_unchanged()
             return None
-        return self._cut(records)
+        return self._cut(rows)
 
-    def _fill(self, records: list[Record], at_most: int) -> None:
+    def _fill(self, rows: _Rows, at_most: int) -> None:
+        if self._upload.csv_format.reader_version == 1:
+            self._fill_by_characters(rows, at_most)
+            return
+        for record in self._records:
+            rows.add(record)
+            # The record that fills the chunk is part of it: none has to be kept, parsed, for the next one.
+            if len(rows) >= at_most or rows.weight >= CHUNK_WEIGHT:
+                return
+
+    def _fill_by_characters(self, rows: _Rows, at_most: int) -> None:
         characters = 0
         carried_over = () if self._carried_over is None else (self._carried_over,)
         self._carried_over = None
         for record in chain(carried_over, self._records):
             size = len("".join(record.cells))
-            if records and characters + size > CHUNK_CHARACTERS:
+            if rows and characters + size > CHUNK_CHARACTERS:
                 self._carried_over = record
                 return
-            records.append(record)
+            rows.add(record)
             characters += size
-            if len(records) >= at_most:
+            if len(rows) >= at_most:
                 return
 
-    def _cut(self, records: list[Record]) -> FileChunk:
+    def _cut(self, rows: _Rows) -> FileChunk:
         first_row = self.rows_read + 1
-        self.rows_read += len(records)
+        self.rows_read += len(rows)
         # A reading that passed over rows may stand a block behind the one that counted their bytes.
         byte_count = max(0, self._stream.bytes_read - self._bytes_counted)
         self._bytes_counted += byte_count
@@ -117,14 +158,12 @@ class ChunkReader:
             layout=self._upload.csv_format.layout,
             reader_version=self._upload.csv_format.reader_version,
             byte_count=byte_count,
-            line_numbers=[record.line_number for record in records],
-            rows=[record.cells for record in records],
-            faults={index: _FAULTS[record.fault] for index, record in enumerate(records) if record.fault is not None},
-            fault_messages={
-                index: record.message for index, record in enumerate(records) if record.message is not None
-            },
+            line_numbers=rows.line_numbers,
+            rows=cast("list[list[str]]", rows.encoded),
+            faults=rows.faults,
+            fault_messages=rows.fault_messages,
         )
-        return FileChunk(first_row, len(records), byte_count, encode(request))
+        return FileChunk(first_row, len(rows), byte_count, encode(request))
 
     def _check_unchanged(self) -> None:
         while self._stream.read(DRAIN_BYTES):

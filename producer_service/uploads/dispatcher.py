@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from producer_service import metrics
 from producer_service.uploads import leases, upload_state
+from producer_service.uploads.chunk_room import ChunkRoom
 from producer_service.uploads.lanes import open_lanes
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.runner import UploadRunner
@@ -42,7 +43,8 @@ log = structlog.get_logger(__name__)
 
 # After a failure of database or store the upload is free for any producer so much later.
 RETRY_SECONDS = 3
-ANNOUNCEMENTS_AT_A_TIME = 10
+# They are handled one after another, and whoever may publish can make them large.
+ANNOUNCEMENTS_AT_A_TIME = 1
 
 
 class Dispatcher:
@@ -63,6 +65,7 @@ class Dispatcher:
         self._settings = settings
         self._failpoints = failpoints
         self._lanes = open_lanes(settings)
+        self._chunk_room = ChunkRoom()
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.announcements = Subscription(
             settings,
@@ -171,6 +174,7 @@ class Dispatcher:
             self.store_identity,
             self._requester,
             lane.send_window,
+            self._chunk_room,
             self._settings,
             self._failpoints,
             upload,

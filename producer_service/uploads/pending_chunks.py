@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from producer_service.uploads.chunk_reader import FileChunk
+    from producer_service.uploads.chunk_room import FileRoom
     from producer_service.uploads.send_window import WindowShare
     from shared.database.ledger import LedgerEntry
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 class PendingChunks:
     """Each chunk is added once and settled once, however many replies and ledger entries tell of it."""
 
-    def __init__(self, share: WindowShare, *, republish_seconds: float) -> None:
+    def __init__(self, share: WindowShare, room: FileRoom, *, republish_seconds: float) -> None:
         self._share = share
+        self._room = room
+        # Memory that is taken for the chunk which is being cut, and held for those that wait for their answers.
+        self._taken = 0
+        self._held: dict[int, int] = {}
         self._republish_seconds = republish_seconds
         self._chunks: dict[int, FileChunk] = {}
         self._due: dict[int, float] = {}
@@ -37,13 +42,27 @@ class PendingChunks:
         self.borders_differ = False
 
     async def wait_for_room(self) -> None:
-        """Wait for a place in the send window, for the next `add` or to be left by `leave_room`."""
+        """Wait for a place in the send window and for memory, for the next `add` or to be left by `leave_room`."""
         await self._share.acquire()
+        try:
+            self._taken = await self._room.take()
+        except BaseException:
+            self._share.release()
+            raise
+
+    def keep_room_for(self, chunk: FileChunk) -> None:
+        """Give back what was needed only to cut it."""
+        kept = min(self._taken, len(chunk.body))
+        self._room.give_back(self._taken - kept)
+        self._taken = kept
 
     def leave_room(self) -> None:
+        self._room.give_back(self._taken)
+        self._taken = 0
         self._share.release()
 
     def add(self, chunk: FileChunk) -> None:
+        self._held[chunk.first_row], self._taken = self._taken, 0
         self._chunks[chunk.first_row] = chunk
         self._answer_seconds[chunk.first_row] = self._republish_seconds
         self._empty.clear()
@@ -66,6 +85,7 @@ class PendingChunks:
         self._due.pop(first_row, None)
         self._answer_seconds.pop(first_row, None)
         self.count(byte_count, counts)
+        self._room.give_back(self._held.pop(first_row))
         self._share.release()
         if not self._chunks:
             self._empty.set()
@@ -102,9 +122,11 @@ class PendingChunks:
         return first_row in self._chunks
 
     def abandon(self) -> None:
-        """Wait for no answer any more, because the upload was cancelled."""
+        """Wait for no answer any more, because the upload was cancelled or this run of it ends."""
         for _ in range(len(self._chunks)):
             self._share.release()
+        self._room.give_back(sum(self._held.values()))
+        self._held.clear()
         self._chunks.clear()
         self._due.clear()
         self._answer_seconds.clear()

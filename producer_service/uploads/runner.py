@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from producer_service.requester import Requester
     from producer_service.settings import ProducerSettings
     from producer_service.uploads.chunk_reader import FileChunk
+    from producer_service.uploads.chunk_room import ChunkRoom
     from producer_service.uploads.leases import Lease
     from producer_service.uploads.send_window import SendWindow
     from producer_service.uploads.upload_state import Progress, Upload
@@ -70,6 +71,7 @@ class UploadRunner:
         store_identity: StoreIdentity,
         requester: Requester,
         send_window: SendWindow,
+        room: ChunkRoom,
         settings: ProducerSettings,
         failpoints: Failpoints,
         upload: Upload,
@@ -86,7 +88,9 @@ class UploadRunner:
         # In `reject` mode the order of the chunks decides who is the duplicate: one is sent, and the next one read.
         self._one_at_a_time = upload.on_duplicate == "reject"
         self._share = send_window.share(at_most=2 if self._one_at_a_time else None)
-        self._pending = PendingChunks(self._share, republish_seconds=settings.republish_seconds)
+        self._pending = PendingChunks(
+            self._share, room.of_file(upload.byte_count), republish_seconds=settings.republish_seconds
+        )
         self._finished_chunks = FinishedChunks(engine, upload.id)
         self._senders: set[asyncio.Task[None]] = set()
         self._sender_error: BaseException | None = None
@@ -109,6 +113,7 @@ class UploadRunner:
             return await self._finish(problem)
         finally:
             self._requester.forget(self._upload.id)
+            self._pending.abandon()
             self._share.leave()
 
     def on_reply(self, reply: ChunkReply) -> None:
@@ -186,6 +191,7 @@ class UploadRunner:
             gap = None if done is None else done.first_row - next_row
             chunk = await asyncio.to_thread(reader.next_chunk, at_most=gap)
             if chunk is not None:
+                self._pending.keep_room_for(chunk)
                 self._rows_read = reader.rows_read
                 room_is_used = await self._send(chunk)
             elif done is not None:

@@ -53,11 +53,15 @@ async def publish_many(
 
 
 def _batches(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessage]) -> Iterator[_Batch]:
-    """The messages' frames, some messages at a time."""
+    """The messages' frames, some messages at a time, or a part of one. A message counts with its last frame."""
     frames, message_ids = bytearray(), list[str]()
     for message in messages:
         frames += publish
-        frames += _content(channel, message)
+        for frame in _content(channel, message):
+            if len(frames) >= WRITE_BYTES:
+                yield _Batch(bytes(frames), message_ids)
+                frames, message_ids = bytearray(), []
+            frames += frame
         message_ids.append(str(message.properties.message_id))
         if len(frames) >= WRITE_BYTES:
             yield _Batch(bytes(frames), message_ids)
@@ -66,12 +70,12 @@ def _batches(channel: Channel, publish: bytes, messages: Iterable[OutgoingMessag
         yield _Batch(bytes(frames), message_ids)
 
 
-def _content(channel: Channel, message: OutgoingMessage) -> bytes:
-    header = ContentHeader(body_size=len(message.body), properties=message.properties)
+def _content(channel: Channel, message: OutgoingMessage) -> Iterator[bytes]:
+    yield marshal(ContentHeader(body_size=len(message.body), properties=message.properties), channel.number)
     # A broker without a limit makes the size of a frame's content negative.
     size = channel.max_content_size if channel.max_content_size > 0 else max(1, len(message.body))
-    bodies = [ContentBody(message.body[at : at + size]) for at in range(0, len(message.body), size)]
-    return marshal(header, channel.number) + b"".join(marshal(body, channel.number) for body in bodies)
+    for at in range(0, len(message.body), size):
+        yield marshal(ContentBody(message.body[at : at + size]), channel.number)
 
 
 def _expect_confirm(channel: Channel, message_id: str) -> asyncio.Future[Any]:

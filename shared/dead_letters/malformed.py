@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from shared.amqp.publisher import Publisher
 
 MALFORMED_BODY_BYTES = 64 * 1024
+# The letter's part of it.
+LETTER_BYTES = 1024 * 1024
 
 _STORE_MALFORMED = text("""
     INSERT INTO malformed_messages (id, reason, body) VALUES (:id, :reason, :body) ON CONFLICT DO NOTHING
@@ -29,8 +31,10 @@ _MARK_MALFORMED_PUBLISHED = text("UPDATE malformed_messages SET published_at = n
 async def dead_letter_malformed(
     engine: AsyncEngine, publisher: Publisher, body: bytes, *, message_id: str | None, reason: str
 ) -> None:
-    """Its id is made from the message, so that a redelivery adds no second row."""
-    digest = hashlib.sha256((message_id or "").encode() + b"\n" + body).hexdigest()
+    """Its id is made from the message, so that a redelivery adds no second row. A large body is kept in part."""
+    identifying = hashlib.sha256((message_id or "").encode() + b"\n")
+    identifying.update(body)
+    digest = identifying.hexdigest()
     malformed_id = uuid.uuid5(uuid.NAMESPACE_OID, digest)
     identity = letter_id(MalformedLetter(malformed_id))
     readable = storable([body[:MALFORMED_BODY_BYTES].decode("utf-8", "replace")])[0]
@@ -39,7 +43,7 @@ async def dead_letter_malformed(
     await publisher.publish(
         DEAD_LETTERS_EXCHANGE,
         MALFORMED_KEY,
-        body,
+        body[:LETTER_BYTES],
         message_id=identity,
         correlation_id=identity,
     )

@@ -8,7 +8,8 @@ from typing import Final
 from shared.rows.layout import Layout
 
 # What a version fixes is all that moves a row or the border of a chunk: the rules of `csv_reader`, its longest record,
-# and `CHUNK_CHARACTERS` of the producer. A change of any is a new version beside the old one, for a release at least.
+# and the weights and sizes in the producer's `chunk_reader` by which it cuts chunks: characters in version 1, bytes of
+# the message and its cells in version 2. A change of any is a new version beside the old one, for a release at least.
 NEWEST_READER_VERSION: Final = 2
 
 

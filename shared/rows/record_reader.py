@@ -77,18 +77,21 @@ class RecordReader:
         )
 
     def _row_a_line(self, rows: list[list[str]]) -> Iterator[Record]:
-        """The next lines as records, each of which is known to be one of these rows."""
+        """The next lines as records, each of which is known to be one of these rows. The list is used up."""
         numbers = range(self._number, self._number + len(rows))
         if self._block.has_apostrophe:
-            rows = list(map(without_marks, rows))
+            rows[:] = list(map(without_marks, rows))
         self._at += len(rows)
-        return map(Record, numbers, rows, repeat(None))
+        # Taken out of the list as they go, because a reader may rest in the midst of a block: wide rows are large.
+        rows.reverse()
+        return map(Record, numbers, iter(rows.pop, None), repeat(None))
 
     def _search_block(self, rows: list[list[str]], *, is_whole: bool) -> Iterator[Iterable[Record]]:
         """The records that begin in this block, given what `_parsed_rows` made of it at first."""
         window = _FIRST_WINDOW
         while True:
             records, is_as_parsed = self._checked_rows(rows, is_whole=is_whole)
+            rows.clear()
             yield chain.from_iterable(records)
             if self._at >= len(self._block.lines):
                 return

@@ -12,6 +12,8 @@ RECORD_LIMIT: Final = 256 * 1024
 BLANKS: Final = " \t"
 
 _BLOCK_BYTES: Final = 64 * 1024
+_FEW_BYTES: Final = 8 * 1024
+_SHORT_LINE: Final = 8
 # What stands for a line that is longer than a record may be: enough of it to show that it is.
 _OVERLONG: Final = RECORD_LIMIT + 1
 
@@ -49,8 +51,13 @@ def is_blank(line: str, delimiter: str) -> bool:
 def decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
     """The text in pieces that never end between a CR and its LF. A byte that does not decode becomes U+FFFD."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=False)
-    while block := stream.read(_BLOCK_BYTES):
-        yield decoder.decode(block)
+    size = _BLOCK_BYTES
+    while block := stream.read(size):
+        text = decoder.decode(block)
+        yield text
+        # A row of one letter takes fifty times its bytes once it is parsed.
+        has_short_lines = _SHORT_LINE * max(text.count("\n"), text.count("\r")) > len(text)
+        size = _FEW_BYTES if has_short_lines else _BLOCK_BYTES
     yield decoder.decode(b"", final=True)
 
 

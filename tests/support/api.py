@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api_service.app import create_app
 from api_service.settings import ApiSettings
+from shared.service.bounded_http import BoundedHttp
 from tests.support.patience import patience
 from tests.support.waiting import eventually
 
@@ -44,6 +45,7 @@ async def served(app: FastAPI, *, lifespan: Literal["on", "off"] = "on") -> Asyn
         access_log=False,
         lifespan=lifespan,
         timeout_graceful_shutdown=5,
+        http=BoundedHttp,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())

@@ -22,6 +22,7 @@ async def start_api(port: int, database_url: str, amqp_url: str, upload_store_ur
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
+        "--http=shared.service.bounded_http:BoundedHttp",
         "--timeout-graceful-shutdown=5",
         cwd=CHECKOUT,
         stdin=DEVNULL,

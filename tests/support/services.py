@@ -96,7 +96,8 @@ class Service:
 
     def start(self) -> None:
         serve = ["-m", "uvicorn", f"{self.kind}.app:create_app", "--factory", "--host", "127.0.0.1"]
-        grace = ["--no-access-log", "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
+        bounds = ["--http", "shared.service.bounded_http:BoundedHttp"]
+        grace = ["--no-access-log", *bounds, "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
         program = Program(
             name=self.name,
             command=[sys.executable, *serve, "--port", str(self.port), *grace],

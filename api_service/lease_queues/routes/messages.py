@@ -1,5 +1,6 @@
 """The routes that move messages: send, receive, acknowledge, change a lease. /v1/queues/{queue}/…"""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -9,7 +10,7 @@ from starlette.routing import BaseRoute
 from api_service.http.dependencies import SettingsDep
 from api_service.http.direct_route import DirectRoute, path_arguments
 from api_service.http.disconnect import cancel_on_disconnect
-from api_service.http.json_request import described_body, invalid_body
+from api_service.http.json_request import described_body
 from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Receipt, ReceiveOrder
@@ -27,12 +28,21 @@ from api_service.lease_queues.routes.documents import (
     received_messages,
 )
 from api_service.lease_queues.routes.parameters import refuse_idempotency_key
-from api_service.lease_queues.routes.request_body import read_body
+from api_service.lease_queues.routes.request_body import held_payloads, read_body
 from api_service.lease_queues.routes.sending import send_payloads
+from shared.service.request_body import invalid_body
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
-BODY_PROBLEMS = (ProblemCode.INVALID_REQUEST, ProblemCode.TOO_LARGE, ProblemCode.BODY_TIMEOUT, *DATABASE_PROBLEMS)
+PATHS = (f"{router.prefix}/",)
+
+BODY_PROBLEMS = (
+    ProblemCode.INVALID_REQUEST,
+    ProblemCode.TOO_LARGE,
+    ProblemCode.BODY_TIMEOUT,
+    ProblemCode.SERVICE_BUSY,
+    *DATABASE_PROBLEMS,
+)
 
 QueueName = Annotated[str, Path(alias="queue", pattern=QUEUE_NAME_PATTERN, examples=["emails"])]
 ReceiptText = Annotated[
@@ -53,21 +63,16 @@ ReceiptText = Annotated[
 )
 async def send_messages(queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
     refuse_idempotency_key(request)
-    order = await read_body(request, settings, SendBody)
-    if bool(order.payload) == (order.messages is not None):
-        raise invalid_body("Give either payload or messages")
-    if order.messages is not None and order.delay_seconds is not None:
-        raise invalid_body("Give each of the messages its own delaySeconds")
-    given = order.messages or (NewMessageBody(order.payload, order.delay_seconds or 0),)
-    return json_response({"ids": await send_payloads(queues, queue, given)}, 201)
+    async with held_payloads(request, settings, SendBody) as order:
+        return json_response({"ids": await send_payloads(queues, queue, _ordered(order))}, 201)
 
 
 @router.post(
     "/{queue}/receive",
     summary="Lease the messages that are first in line",
     description="First in, first out. A message whose lease runs out is back where it was in the line. With "
-    "`waitSeconds` an empty queue is waited at; the first message that comes ends the wait. An answer holds up to 16 "
-    "MiB of payloads.",
+    "`waitSeconds` an empty queue is waited at; the first message that comes ends the wait. An answer holds about 2 "
+    "MiB of payloads at most.",
     operation_id="receiveMessages",
     response_model=ReceivedMessages,
     responses=problem_responses(*BODY_PROBLEMS),
@@ -135,6 +140,14 @@ async def change_lease(
     if lease_expires_at is None:
         raise lease_lost()
     return ExtendedLease(receipt=receipt, lease_expires_at=lease_expires_at)
+
+
+def _ordered(order: SendBody) -> Sequence[NewMessageBody]:
+    if bool(order.payload) == (order.messages is not None):
+        raise invalid_body("Give either payload or messages")
+    if order.messages is not None and order.delay_seconds is not None:
+        raise invalid_body("Give each of the messages its own delaySeconds")
+    return order.messages or (NewMessageBody(order.payload, order.delay_seconds or 0),)
 
 
 def _receipt_in(text: str) -> Receipt | None:

@@ -26,10 +26,11 @@ from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import NewMessageBody
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, lease_lost
 from api_service.lease_queues.routes.parameters import refuse_idempotency_key
-from api_service.lease_queues.routes.request_body import read_body
+from api_service.lease_queues.routes.request_body import held_payloads
 from api_service.lease_queues.routes.sending import send_payloads
 
 router = APIRouter(tags=["lease queues for older clients"])
+PATHS = ("/v1/publish", "/message/")
 
 # The consumer of those who do not say who they are.
 NOBODY = "message-next"
@@ -174,8 +175,8 @@ async def finish_message(
 
 async def _send(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> int:
     refuse_idempotency_key(request)
-    body = await read_body(request, settings, PayloadBody)
-    (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
+    async with held_payloads(request, settings, PayloadBody) as body:
+        (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
     return message_id
 
 

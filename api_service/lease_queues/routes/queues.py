@@ -10,6 +10,7 @@ from api_service.http.json_request import described_body
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues import queue_queries
+from api_service.lease_queues.messages import MAX_PAGE_BYTES
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
@@ -109,6 +110,8 @@ async def list_messages(
         key=lambda row: (row.id,),
         item=queued_message,
         resume_after=(found.rows[-1].id,) if found.was_cut else None,
+        # The query has cut it, by its payloads.
+        max_bytes=2 * MAX_PAGE_BYTES,
     )
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
 
 from fastapi import Request
 
-from api_service.http.json_request import read_json
+from api_service.http.json_request import held_json, read_json
 from api_service.settings import ApiSettings
 
 Body = TypeVar("Body")
+
+# Of all bodies but those that carry payloads; a thousand receipts are a fifth of it.
+PLAIN_BODY_BYTES: Final = 256 * 1024
 
 
 async def read_body(request: Request, settings: ApiSettings, body_type: type[Body]) -> Body:
     """Raises what `read_json` raises."""
     return await read_json(
+        request,
+        body_type,
+        max_bytes=min(settings.queue_max_body_bytes, PLAIN_BODY_BYTES),
+        timeout_seconds=settings.body_timeout_seconds,
+    )
+
+
+def held_payloads(request: Request, settings: ApiSettings, body_type: type[Body]) -> AbstractAsyncContextManager[Body]:
+    """For a body whose payloads are views into it: it is held as long as they are. Raises what `held_json` raises."""
+    return held_json(
         request,
         body_type,
         max_bytes=settings.queue_max_body_bytes,

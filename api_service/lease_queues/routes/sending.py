@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from api_service.http.json_request import invalid_body
 from api_service.http.problems import Problem, ProblemCode
 from api_service.lease_queues.messages import MAX_PAYLOAD_BYTES, NewMessage
 from shared.database.engine import is_row_fault
+from shared.service.request_body import invalid_body
 
 if TYPE_CHECKING:
     from api_service.lease_queues.lease_queues import LeaseQueues
@@ -29,10 +29,11 @@ async def send_payloads(queues: LeaseQueues, queue: str, given: Sequence[NewMess
 
 
 def _new_message(given: NewMessageBody) -> NewMessage:
-    content = bytes(given.payload)
+    content = memoryview(given.payload)
     if len(content) > MAX_PAYLOAD_BYTES:
         raise Problem(ProblemCode.TOO_LARGE, f"A payload has at most {MAX_PAYLOAD_BYTES} bytes: send where to find it.")
     try:
-        return NewMessage(content.decode(), len(content), given.delay_seconds)
+        str(content, "utf-8")
     except UnicodeDecodeError:
         raise invalid_body("A payload is not UTF-8") from None
+    return NewMessage(content, len(content), given.delay_seconds)

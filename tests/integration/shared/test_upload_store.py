@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from shared.upload_store import PART_BYTES, ObjectMissing, StoreFull, StoreUnavailable, UploadStore
+from shared.upload_store import S3_PART_BYTES, ObjectMissing, StoreFull, StoreUnavailable, UploadStore
 from tests.support.s3 import BUCKET, full_s3, running_s3, use_s3
 
-LARGE = os.urandom(3 * PART_BYTES + 12_345)
+LARGE = os.urandom(3 * S3_PART_BYTES + 12_345)
 
 
 @pytest.fixture(scope="module")

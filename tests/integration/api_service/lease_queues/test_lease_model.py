@@ -86,7 +86,8 @@ class LeaseModel(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4), delay=st.sampled_from(DELAYS))
     def send(self, count: int, delay: int) -> None:
         numbers = range(self.sent, self.sent + count)
-        ids = self.ask(message_queries.send, self.queue, [NewMessage(str(n), len(str(n)), delay) for n in numbers])
+        messages = [NewMessage(str(n).encode(), len(str(n)), delay) for n in numbers]
+        ids = self.ask(message_queries.send, self.queue, messages)
         assert ids == sorted(ids)
         assert not self.messages or ids[0] > max(message.id for message in self.messages)
         self.sent += count

@@ -164,7 +164,7 @@ async def test_a_claim_does_not_wade_through_what_has_passed_though_nothing_coul
 
 
 async def test_sends_and_acknowledgements_reach_their_rows_by_key(connection: AsyncConnection) -> None:
-    ids = await message_queries.send(connection, "q", [NewMessage("1", 1)] * 10)
+    ids = await message_queries.send(connection, "q", [NewMessage(b"1", 1)] * 10)
     assert ids == sorted(ids)
     acknowledge = text(f"EXPLAIN (FORMAT JSON) {message_queries.ACKNOWLEDGE.text}")
     found = await connection.execute(acknowledge, {"queue": "q", "ids": [1], "tokens": []})

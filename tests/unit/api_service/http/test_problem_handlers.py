@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
 from api_service.http.json_request import read_json
+from api_service.http.memory import ApiMemory
 from api_service.http.problem_handlers import register_problem_handlers
 
 
@@ -25,6 +26,7 @@ class StructBody(msgspec.Struct):
 def number_taker() -> FastAPI:
     app = FastAPI()
     register_problem_handlers(app)
+    app.state.memory = ApiMemory()
 
     @app.post("/model")
     async def by_model(body: ModelBody) -> int:

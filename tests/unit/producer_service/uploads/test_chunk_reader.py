@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer_service.uploads.chunk_reader import CHUNK_CHARACTERS, ChunkReader, FileChunk
+from producer_service.uploads.chunk_reader import CHUNK_CHARACTERS, CHUNK_WEIGHT, ChunkReader, FileChunk
 from producer_service.uploads.upload_state import Upload
 from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkRequest, decode_request
@@ -86,16 +86,33 @@ def test_header_alone_gives_no_chunk() -> None:
     assert requests(HEADER) == []
 
 
-def test_chunk_holds_a_mebi_of_characters_at_most() -> None:
+def test_under_version_1_a_chunk_holds_a_mebi_of_characters_at_most() -> None:
     wide = b"A" * 200_000
     content = HEADER + b"".join(wide + b",b,1,p%d@example.com\n" % number for number in range(12))
 
-    chunks = requests(content, chunk_rows=2000)
+    chunks = requests(content, chunk_rows=2000, csv_format=dataclasses.replace(FORMAT, reader_version=1))
 
     sizes = [sum(len(cell) for row in chunk.rows for cell in row) for chunk in chunks]
     assert [len(chunk.rows) for chunk in chunks] == [5, 5, 2]
     assert max(sizes) <= CHUNK_CHARACTERS
     assert [chunk.first_row for chunk in chunks] == [1, 6, 11]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [b"," * 29_999, b"x" * 20_000 + b",b,1,x@example.com", "\U0001f600,".encode() * 5000, b'"\x01"' + b"\x01" * 9000],
+    ids=["empty cells", "text", "emoji", "escaped"],
+)
+def test_chunk_weighs_what_it_should_and_one_row_more_at_most(row: bytes) -> None:
+    """Whatever the rows are made of: columns without a character, characters of several bytes or of long escapes."""
+    content = HEADER + (row + b"\n") * 400
+
+    chunks = [*read_all(ChunkReader(io.BytesIO(content), upload(content, chunk_rows=8000)))]
+
+    assert sum(chunk.row_count for chunk in chunks) == 400
+    heaviest_row = max(len(chunk.body) // chunk.row_count for chunk in chunks) + 32 * 30_001
+    assert max(len(chunk.body) for chunk in chunks) <= CHUNK_WEIGHT + heaviest_row
+    assert max(chunk.row_count for chunk in chunks) * row.count(b",") * 32 <= CHUNK_WEIGHT + heaviest_row
 
 
 def test_row_that_is_too_long_travels_as_its_beginning_with_its_fault() -> None:
@@ -155,8 +172,16 @@ def test_quote_that_a_changed_file_leaves_open_is_the_changes_doing() -> None:
 
 
 @pytest.mark.fault(32)
-@pytest.mark.parametrize("reader_version", [1, 2])
-def test_borders_of_each_reader_version_are_those_that_uploads_under_way_began_with(reader_version: int) -> None:
+@pytest.mark.parametrize(
+    ("reader_version", "chunk_rows", "cut"),
+    [
+        (1, 12, [(1, 12), (13, 10), (23, 5), (28, 11), (39, 2)]),
+        (2, 40, [(1, 34), (35, 6)]),
+    ],
+)
+def test_borders_of_each_reader_version_are_those_that_uploads_under_way_began_with(
+    reader_version: int, chunk_rows: int, cut: list[tuple[int, int]]
+) -> None:
     """When this fails, an upgrade in mid-upload cuts other chunks: add a reader version, and leave these alone."""
     widths = [number * number % 997 * 300 for number in range(1, 41)]
     content = HEADER + b"".join(
@@ -164,11 +189,10 @@ def test_borders_of_each_reader_version_are_those_that_uploads_under_way_began_w
     )
 
     csv_format = dataclasses.replace(FORMAT, reader_version=reader_version)
-    chunks = requests(content, chunk_rows=12, csv_format=csv_format)
-    cut = [(chunk.first_row, len(chunk.rows)) for chunk in chunks]
+    chunks = requests(content, chunk_rows=chunk_rows, csv_format=csv_format)
 
     assert {chunk.reader_version for chunk in chunks} == {reader_version}
-    assert cut == [(1, 12), (13, 10), (23, 5), (28, 11), (39, 2)]
+    assert [(chunk.first_row, len(chunk.rows)) for chunk in chunks] == cut
 
 
 @pytest.mark.fault(32)

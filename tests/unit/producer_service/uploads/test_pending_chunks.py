@@ -8,6 +8,7 @@ import pytest
 
 from producer_service.uploads import pending_chunks
 from producer_service.uploads.chunk_reader import FileChunk
+from producer_service.uploads.chunk_room import ChunkRoom
 from producer_service.uploads.pending_chunks import PendingChunks
 from producer_service.uploads.send_window import SendWindow
 from shared.database.ledger import LedgerEntry
@@ -34,7 +35,7 @@ class Clock:
 
 
 def pending(*, window: int = 4, republish_seconds: float = 60) -> PendingChunks:
-    return PendingChunks(SendWindow(window).share(), republish_seconds=republish_seconds)
+    return PendingChunks(SendWindow(window).share(), ChunkRoom().of_file(1), republish_seconds=republish_seconds)
 
 
 def file_chunk(first_row: int) -> FileChunk:

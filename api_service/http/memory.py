@@ -1,0 +1,45 @@
+"""Who may hold how much of an API process's memory: a budget for each kind of work that clients can have a lot of.
+
+What they hold together leaves the process below 160 MiB (docs/decisions/0014): what one gets more, another gets less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Request
+
+from api_service.http.patient_budget import PatientBudget
+from shared.service.byte_budget import ByteBudget
+from shared.service.request_body import BodyRoom
+
+MEBIBYTE: Final = 1024 * 1024
+WAIT_SECONDS: Final = 30
+
+
+def _body_room() -> BodyRoom:
+    # A body is held once, and once more in parts while a statement with it is on its way.
+    return BodyRoom(small_bytes=4 * MEBIBYTE, large_bytes=32 * MEBIBYTE, weight=2, wait_seconds=WAIT_SECONDS)
+
+
+def _uploads() -> PatientBudget:
+    return PatientBudget(ByteBudget(24 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS))
+
+
+def _downloads() -> ByteBudget:
+    return ByteBudget(12 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
+
+
+@dataclass(frozen=True)
+class ApiMemory:
+    bodies: BodyRoom = field(default_factory=_body_room)
+    uploads: PatientBudget = field(default_factory=_uploads)
+    downloads: ByteBudget = field(default_factory=_downloads)
+
+
+async def _memory(request: Request) -> ApiMemory:
+    return cast("ApiMemory", request.app.state.memory)
+
+
+MemoryDep = Annotated[ApiMemory, Depends(_memory)]
