@@ -32,6 +32,7 @@ from api_service.web import routes as web_routes
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
+from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import startup_objects_left_alone
@@ -54,6 +55,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """For uvicorn's `--factory`. Settings come from the environment unless given; nothing connects yet."""
     settings = settings or ApiSettings.from_environment()
     configure_logging(SERVICE, settings.log_level)
+    give_large_blocks_back()
     app = FastAPI(
         title="Rollcall",
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 
-from benchmarks import document, lease_queues, results_file
+from benchmarks import attacks, document, lease_queues, results_file
 from benchmarks.parts import PARTS
 from benchmarks.report import print_outcome
 
@@ -19,6 +19,9 @@ from benchmarks.report import print_outcome
 def main() -> None:
     if sys.argv[1:2] == ["lease-queues"]:
         lease_queues.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["attacks"]:
+        attacks.main(sys.argv[2:])
         return
     options = _options()
     if options.part == "document":
@@ -51,6 +54,7 @@ def _options(arguments: list[str] | None = None) -> argparse.Namespace:
         )
         part.add_options(own)
     parsers.add_parser("lease-queues", help="The lease queues beside the bare statements and another queue server")
+    parsers.add_parser("attacks", help="The peak memory of each service under each attack, for docs/reliability.md")
     parsers.add_parser("document", help="Measure nothing: write the document and the plot from the last figures")
     return parser.parse_args(arguments)
 

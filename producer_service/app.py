@@ -18,6 +18,7 @@ from producer_service.uploads.dead_chunks import DeadChunks
 from producer_service.uploads.dispatcher import Dispatcher
 from shared.database.engine import create_engine
 from shared.database.schema_check import check_schema, require_schema
+from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
@@ -37,6 +38,7 @@ DRAIN_SECONDS = 10
 def create_app() -> FastAPI:
     settings = ProducerSettings()
     configure_logging("producer_service", settings.log_level)
+    give_large_blocks_back()
     engine = create_engine(settings, "rollcall producer", pool_size=POOL_SIZE, pool_timeout_seconds=30)
     requester = Requester(settings)
     store = UploadStore(settings.upload_store_url)

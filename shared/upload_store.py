@@ -34,6 +34,8 @@ S3_PART_BYTES: Final = 5 * 1024 * 1024
 FOLDER_PART_BYTES: Final = 256 * 1024
 PARTS_HELD: Final = 2
 READ_BYTES: Final = 256 * 1024
+# Each upload in progress has a file open, and a folder is as quick with little as with much.
+FOLDER_READ_BYTES: Final = 64 * 1024
 
 # The library tries for three minutes by itself. A client that waits for its answer would be gone by then.
 _RETRIES: Final = 3
@@ -66,6 +68,7 @@ class UploadStore:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._folder: Path | None = None
+        self._read_bytes = FOLDER_READ_BYTES if parts.scheme == "file" else READ_BYTES
         self._part_bytes = FOLDER_PART_BYTES if parts.scheme == "file" else S3_PART_BYTES
         if parts.scheme == "file":
             self._folder = Path(unquote(parts.path))
@@ -118,7 +121,7 @@ class UploadStore:
     def open_blocking(self, key: str) -> StoredFile:
         """For use in a thread. Raises `ObjectMissing`; reading can raise `StoreUnavailable` and `ObjectMissing`."""
         with _translated():
-            return StoredFile(obstore.open_reader(self._store, key, buffer_size=READ_BYTES))
+            return StoredFile(obstore.open_reader(self._store, key, buffer_size=self._read_bytes), self._read_bytes)
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object's bytes in blocks of at most `READ_BYTES`. Raises `ObjectMissing` before the first."""
@@ -181,10 +184,10 @@ class ObjectWriter:
 
 
 class StoredFile(io.BufferedReader):
-    """A stored object as an ordinary binary file, read ahead by `READ_BYTES`; `size` is its length in bytes."""
+    """A stored object as an ordinary binary file, read a little ahead; `size` is its length in bytes."""
 
-    def __init__(self, file: ReadableFile) -> None:
-        super().__init__(_RawStoredFile(file), READ_BYTES)
+    def __init__(self, file: ReadableFile, read_bytes: int) -> None:
+        super().__init__(_RawStoredFile(file), read_bytes)
         self.size = file.size
 
 

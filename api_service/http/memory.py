@@ -24,7 +24,7 @@ def _body_room() -> BodyRoom:
 
 
 def _uploads() -> PatientBudget:
-    return PatientBudget(ByteBudget(24 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS))
+    return PatientBudget(ByteBudget(20 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS))
 
 
 def _downloads() -> ByteBudget:

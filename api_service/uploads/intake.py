@@ -42,9 +42,7 @@ log = structlog.get_logger(__name__)
 
 FILE_FIELD = "employee_data"
 # Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
-BLOCK_BYTES = 256 * 1024
-# What an upload holds besides its writer: a block that fills, and what its format is judged by.
-UPLOAD_BYTES = 2 * BLOCK_BYTES
+BLOCK_BYTES = 128 * 1024
 # A body may be so much larger than its file, for the boundaries and the other fields.
 FORM_BYTES = 256 * 1024
 # A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
@@ -101,7 +99,7 @@ class Intake:
             await self._store_identity.require()
             # Nothing is read before there is room for what a writer holds.
             async with (
-                self._room.holding(UPLOAD_BYTES + self._store.writer_bytes(length)),
+                self._room.holding(_held_bytes(length) + self._store.writer_bytes(length)),
                 self._store.writing(str(upload_id)) as writer,
             ):
                 received = await self._receive(self._paced(stream), reader, writer)
@@ -139,7 +137,8 @@ class Intake:
             refuse_needless(options.format, options.sheet, is_workbook=False)
         else:
             # Nothing is unpacked before there is room for the writer of what comes out.
-            async with self._room.holding(UPLOAD_BYTES + self._store.writer_bytes(self._settings.max_upload_bytes)):
+            most = self._settings.max_upload_bytes
+            async with self._room.holding(_held_bytes(most) + self._store.writer_bytes(most)):
                 unpacking = self._unpacker.unpack(
                     key, packing, size=check.size, options=options.format, sheet=options.sheet
                 )
@@ -304,6 +303,11 @@ def _original(upload_id: uuid.UUID, received: ReceivedFile, unpacked: Unpacked |
         "original_kind": unpacked.kind,
         "sheet": unpacked.sheet,
     }
+
+
+def _held_bytes(length: int) -> int:
+    """What an upload holds besides its writer: a block as it comes, as it fills, and on its way; and a small rest."""
+    return 3 * min(length, BLOCK_BYTES) + FORM_BYTES // 2
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ MEBIBYTE: Final = 1024 * 1024
 # A chunk that is cut stands there as rows and as a message, each of which can be half as large again as a chunk should
 # be, for the record that filled it.
 CUT_BYTES: Final = 8 * MEBIBYTE
-ROOM_BYTES: Final = 28 * MEBIBYTE
+ROOM_BYTES: Final = 20 * MEBIBYTE
 # Small files have room of their own, so that none waits for large ones. A message can be some times its part of a file.
 SMALL_FILE_BYTES: Final = 64 * 1024
 SMALL_ROOM_BYTES: Final = 4 * MEBIBYTE

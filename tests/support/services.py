@@ -94,6 +94,10 @@ class Service:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
+    def forget_peak_memory(self) -> None:
+        """From now on the peak is that of what comes."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def start(self) -> None:
         serve = ["-m", "uvicorn", f"{self.kind}.app:create_app", "--factory", "--host", "127.0.0.1"]
         bounds = ["--http", "shared.service.bounded_http:BoundedHttp"]

@@ -94,7 +94,12 @@ ACCEPTANCE = (
     ),
     _acceptance("database", "database_away", "database_sessions"),
     _acceptance(
-        "files and clients", "stored_file_faults", "upload_store_faults", "wrong_store", "clients_that_hang_up"
+        "files and clients",
+        "stored_file_faults",
+        "upload_store_faults",
+        "wrong_store",
+        "clients_that_hang_up",
+        "attacks",
     ),
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )

@@ -1,0 +1,33 @@
+"""Whatever clients send, files hold and messages say: each service keeps to its memory, and normal uploads go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.attacks import Target as AttackTarget
+from tests.support.attacks import all_attacks, prepare, under_attack, until_settled
+from tests.support.services import Services
+from tests.support.system import System
+
+MEMORY_MIB = 160
+
+
+@pytest.mark.slow
+@pytest.mark.fault(30)
+async def test_all_attacks_at_once_leave_each_service_in_its_memory_and_normal_uploads_end(
+    services: Services, system: System
+) -> None:
+    await services.start_all(consumers=2)
+    target = AttackTarget(services, system.broker, await prepare(system.database))
+    pids = [service.pid for service in services.all]
+
+    uploads = await under_attack(target, all_attacks)
+    await until_settled(target, system.database)
+
+    assert uploads > 0
+    assert [service.pid for service in services.all if service.is_alive] == pids
+    peaks = {service.name: service.peak_memory_mib() for service in services.all}
+    assert {name: peak for name, peak in peaks.items() if peak > MEMORY_MIB} == {}, peaks
+    await asyncio.gather(*(service.until_ready() for service in services.all))
