@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,8 +19,9 @@ from consumer_service.settings import ConsumerSettings
 from consumer_service.single_handler import forget_old_outcomes
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
+from shared.amqp.queue_depths import require_open_publishing
 from shared.database.engine import create_engine
-from shared.database.schema_check import check_schema, require_schema
+from shared.database.schema_check import require_database, require_schema
 from shared.database.server_log import warn_if_it_quotes_rows
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
@@ -75,11 +77,6 @@ def create_app() -> FastAPI:
         log.info("stopped")
         end_with_status_0()
 
-    async def database_answers() -> bool:
-        async with engine.connect() as connection:
-            await check_schema(connection)
-        return True
-
     # Probes and metrics alone need no pages that describe them.
     app = FastAPI(
         title="Rollcall consumer",
@@ -89,7 +86,13 @@ def create_app() -> FastAPI:
         redoc_url=None,
         telemetry=NO_FASTAPI_TELEMETRY,
     )
-    app.include_router(probe_router({"consuming": deliveries.is_consuming, "database": database_answers}))
+    app.include_router(
+        probe_router(
+            {"consuming": deliveries.require_consuming, "database": partial(require_database, engine)},
+            # It goes on with chunks of which no row is rejected.
+            informative={"publishing": partial(require_open_publishing, settings)},
+        )
+    )
     return app
 
 

@@ -33,8 +33,10 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.database.engine import DATABASE_ERRORS
+from shared.database.schema_check import database_trouble
 from shared.dead_letters.malformed import dead_letter_malformed
-from shared.errors import MalformedMessage, NewerThanKnown
+from shared.errors import MalformedMessage, NewerThanKnown, TryAgainLater
 from shared.messages import (
     ChunkRequest,
     EmployeeRequest,
@@ -45,7 +47,7 @@ from shared.messages import (
     decode_request,
 )
 from shared.service.backoff import Backoff
-from shared.service.telemetry import describe_error, sqlstate
+from shared.service.telemetry import describe_error, reason_of, sqlstate
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
@@ -96,6 +98,7 @@ class Deliveries:
         self._holds = Backoff(HOLD_SECONDS)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
+        self._held_by: str | None = None
         self.subscription = Subscription(
             settings,
             name="rollcall consumer",
@@ -210,6 +213,8 @@ class Deliveries:
         delay = self._holds.next_seconds()
         metrics.HOLDS.inc()
         log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
+        is_of_database = isinstance(error, DATABASE_ERRORS)
+        self._held_by = database_trouble(error) if is_of_database else reason_of(error) or type(error).__name__
         self.subscription.pause()
         self._resuming = asyncio.create_task(self._resume_when_the_database_answers(delay))
 
@@ -222,14 +227,19 @@ class Deliveries:
                 await forget_own_markers(self._engine, self._consumer)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("the database does not answer yet", **describe_error(error))
+                self._held_by = database_trouble(error)
                 delay = 1
             else:
+                self._held_by = None
                 self.subscription.resume()
                 log.info("consuming again")
                 return
 
-    async def is_consuming(self) -> bool:
-        return self.subscription.is_subscribed
+    async def require_consuming(self) -> None:
+        """Raises `TryAgainLater`, which says what keeps it from consuming."""
+        if self._held_by is not None:
+            raise TryAgainLater(f"holding: {self._held_by}")
+        self.subscription.require_subscribed()
 
     async def close(self) -> None:
         """Once no message is in hand: an end like this is no death, so no marker of ours may stand for one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import structlog
 from fastapi import Depends, FastAPI
@@ -16,14 +17,15 @@ from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
 from producer_service.uploads.dead_chunks import DeadChunks
 from producer_service.uploads.dispatcher import Dispatcher
+from shared.amqp.queue_depths import require_open_publishing
 from shared.database.engine import create_engine
-from shared.database.schema_check import check_schema, require_schema
+from shared.database.schema_check import require_database, require_schema
 from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
-from shared.service.probes import probe_router
+from shared.service.probes import Check, probe_router
 from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.upload_store import UploadStore
@@ -68,17 +70,10 @@ def create_app() -> FastAPI:
         log.info("stopped")
         end_with_status_0()
 
-    async def broker_answers() -> bool:
-        return all(subscription.is_subscribed for subscription in subscriptions)
-
-    async def database_answers() -> bool:
-        async with engine.connect() as connection:
-            await check_schema(connection)
-        return True
-
-    async def upload_store_answers() -> bool:
-        await dispatcher.store_identity.require()
-        return True
+    async def broker_takes_and_gives() -> None:
+        for subscription in subscriptions:
+            subscription.require_subscribed()
+        await require_open_publishing(settings)
 
     app = FastAPI(
         title="Rollcall producer",
@@ -91,8 +86,11 @@ def create_app() -> FastAPI:
     )
     register_problem_handlers(app)
     app.include_router(request_router(singles, max_bytes=settings.request_max_body_bytes))
-    app.include_router(
-        probe_router({"broker": broker_answers, "database": database_answers, "uploadStore": upload_store_answers})
-    )
+    checks: dict[str, Check] = {
+        "broker": broker_takes_and_gives,
+        "database": partial(require_database, engine),
+        "uploadStore": dispatcher.store_identity.require,
+    }
+    app.include_router(probe_router(checks))
     add_docs_pages(app)
     return app

@@ -25,6 +25,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
 from shared.errors import RollcallError, TryAgainLater
+from shared.store_failures import failure_of
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile, ReadableFile
@@ -42,8 +43,10 @@ _RETRIES: Final = 3
 _RETRY_TIMEOUT: Final = timedelta(seconds=20)
 _REQUEST_TIMEOUT: Final = timedelta(seconds=30)
 
-# The operating system and stores that speak S3 say with these words that there is no room.
-_FULL: Final = ("No space left", "Disk quota exceeded", "507 Insufficient", "StorageFull", "QuotaExceeded")
+# With less room than that a folder counts as full, so that its operator hears of it before every upload fails.
+LEAST_FREE_BYTES: Final = 5 * 1024 * 1024
+_PROBE_BYTES: Final = 4096
+_NOT_THERE: Final = "is not there: no such folder or bucket"
 
 
 class ObjectMissing(RollcallError):
@@ -170,6 +173,25 @@ class UploadStore:
                 break
         return True
 
+    async def free_bytes(self) -> int | None:
+        """What its file system has left for this user; None for a bucket."""
+        if self._folder is None:
+            return None
+        with _translated(missing=StoreUnavailable):
+            state = await asyncio.to_thread(os.statvfs, self._folder)
+        return state.f_bavail * state.f_frsize
+
+    async def require_room(self) -> None:
+        """Raises `StoreFull` and `StoreUnavailable`. A bucket has to be reachable; a folder is written to."""
+        await self.is_reachable()
+        if self._folder is None:
+            return
+        with _translated(missing=StoreUnavailable):
+            await asyncio.to_thread(_try_to_write, self._folder)
+        free = await self.free_bytes()
+        if free is not None and free < LEAST_FREE_BYTES:
+            raise StoreFull(f"the upload store is full: {free} bytes left")
+
 
 class ObjectWriter:
     """Takes an object's bytes in order. `UploadStore.writing` makes it."""
@@ -215,11 +237,22 @@ def _translated(*, missing: type[RollcallError] = ObjectMissing) -> Iterator[Non
     try:
         yield
     except FileNotFoundError as error:
-        raise missing("no such object") from error
+        raise missing("no such object" if missing is ObjectMissing else f"the upload store {_NOT_THERE}") from error
     except (BaseError, OSError) as error:
-        if any(sign in str(error) for sign in _FULL):
-            raise StoreFull("the upload store is full") from error
-        raise StoreUnavailable(f"the upload store failed: {type(error).__name__}") from error
+        failure = failure_of(error)
+        kind = StoreFull if failure.is_full else StoreUnavailable
+        raise kind(f"the upload store {failure.reason}") from error
+
+
+def _try_to_write(folder: Path) -> None:
+    """Permissions, a read-only mount, a full disk, a quota: all of them show in this way, and some in no other."""
+    # The mark keeps it out of listings, and has it swept away if this process dies here.
+    probe = folder / f"writable-{os.getpid()}#probe"
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 def _flush_to_disk(path: Path) -> None:

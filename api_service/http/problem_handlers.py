@@ -30,6 +30,8 @@ RETRY_AFTER_SECONDS = 5
 _BUSY_STATES = ("55P03", "57014", "40P01", "40001", "53")
 # Connection lost, shutting down or starting up, idle in a transaction for too long.
 _AWAY_STATES = ("08", "57P", "25P03")
+# A wrong user or password, no such database, a standby: nothing that a client could change, or that passes by itself.
+_REFUSING_STATES = ("28", "3D", "25006")
 
 
 def register_problem_handlers(app: FastAPI) -> None:
@@ -130,6 +132,9 @@ def _database_problem(error: DBAPIError | asyncpg.PostgresError | asyncpg.Interf
     # Without a state it is the driver that complains: its connection is gone.
     if state is None or state.startswith(_AWAY_STATES) or getattr(error, "connection_invalidated", False):
         return _database_away()
+    if state.startswith(_REFUSING_STATES):
+        detail = "The database refuses this service: whoever runs it finds the reason in its log and at /readyz."
+        return Problem(ProblemCode.DATABASE_UNAVAILABLE, detail)
     return _internal_error()
 
 

@@ -1,19 +1,20 @@
 """The API's probes, and /v1/status, which shows the whole system at a glance."""
 
-from typing import Literal, cast
+from functools import partial
+from typing import Literal
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import Field
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.http.dependencies import EngineDep, SettingsDep
+from api_service.http.dependencies import EngineDep, SettingsDep, StoreIdentityDep, UploadStoreDep
 from api_service.http.json_model import JsonModel
 from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
-from shared.amqp.queue_depths import QUEUES, read_broker_state
-from shared.database.schema_check import check_schema
+from api_service.operations import probes as checks
+from api_service.operations.troubles import Trouble, find_troubles
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.queue_depths import QUEUES, BrokerState
 from shared.service.probes import probe_router
-from shared.store_identity import StoreIdentity
 from shared.upload_status import UPLOAD_STATES
 
 router = APIRouter(prefix="/v1", tags=["operations"])
@@ -43,9 +44,13 @@ class Versions(JsonModel):
 class Status(JsonModel):
     """The system at this moment."""
 
-    broker: Literal["available", "unavailable"]
+    broker: Literal["available", "unavailable", "blocked"] = Field(
+        description="`blocked`: a memory or disk alarm, it takes no messages."
+    )
     queues: dict[str, QueueStatus]
     uploads: dict[str, int] = Field(description="How many uploads are in each state.")
+    oldest_unfinished_upload_seconds: float = Field(description="Since it was accepted; 0 if all are finished.")
+    troubles: list[Trouble] = Field(description="What keeps uploads from being taken or finished; empty if nothing.")
     versions: Versions
 
 
@@ -55,14 +60,26 @@ class Status(JsonModel):
     operation_id="getStatus",
     responses=problem_responses(*DATABASE_PROBLEMS),
 )
-async def get_status(request: Request, engine: EngineDep, settings: SettingsDep) -> Status:
+async def get_status(
+    request: Request,
+    engine: EngineDep,
+    store: UploadStoreDep,
+    store_identity: StoreIdentityDep,
+    settings: SettingsDep,
+) -> Status:
     """Answers without a broker, too."""
+    unfinished = await checks.read_unfinished_uploads(engine)
     async with engine.connect() as connection:
         by_state = {row.status: row.count for row in await connection.execute(_UPLOADS_BY_STATE)}
         versions = (await connection.execute(_VERSIONS)).one()
-    broker = await read_broker_state(settings)
+    asked: BrokerState | BrokerUnavailable
+    try:
+        asked = await checks.read_broker(settings)
+    except BrokerUnavailable as error:
+        asked = error
+    broker = None if isinstance(asked, BrokerUnavailable) else asked
     return Status(
-        broker="unavailable" if broker is None else "available",
+        broker="unavailable" if broker is None else "available" if broker.blocks_publishers is None else "blocked",
         queues={
             name: QueueStatus(messages=None, consumers=None)
             if broker is None
@@ -70,6 +87,8 @@ async def get_status(request: Request, engine: EngineDep, settings: SettingsDep)
             for name in QUEUES
         },
         uploads={state: by_state.get(state, 0) for state in UPLOAD_STATES},
+        oldest_unfinished_upload_seconds=unfinished.oldest_seconds,
+        troubles=await find_troubles(store, store_identity, asked, unfinished),
         versions=Versions(
             app=request.app.version,
             schema_revision=versions.schema,
@@ -82,18 +101,13 @@ async def get_status(request: Request, engine: EngineDep, settings: SettingsDep)
 def probes(app: FastAPI) -> APIRouter:
     """Ready = uploads can be taken: that needs database and the system's own store, and no broker."""
 
-    async def database_answers() -> bool:
-        async with cast("AsyncEngine", app.state.engine).connect() as connection:
-            await check_schema(connection)
-        return True
+    async def database() -> None:
+        await checks.check_database(app.state.engine)
 
-    async def upload_store_answers() -> bool:
-        await cast("StoreIdentity", app.state.store_identity).require()
-        return True
-
-    async def broker_answers() -> bool:
-        return await read_broker_state(app.state.settings) is not None
+    async def upload_store() -> None:
+        await checks.check_upload_store(app.state.upload_store, app.state.store_identity)
 
     return probe_router(
-        {"database": database_answers, "uploadStore": upload_store_answers}, informative={"broker": broker_answers}
+        {"database": database, "uploadStore": upload_store},
+        informative={"broker": partial(checks.check_broker, app.state.settings)},
     )

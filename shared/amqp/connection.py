@@ -11,6 +11,8 @@ import aio_pika
 import structlog
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelInvalidStateError
 
+from shared.amqp.error_reasons import reason_of_broker
+from shared.amqp.publisher_block import watch_for_publisher_blocks
 from shared.amqp.readable_properties import tolerate_unreadable_properties
 from shared.errors import TryAgainLater
 
@@ -32,6 +34,9 @@ _BROKER_ERRORS = (*CONNECTION_EXCEPTIONS, ChannelInvalidStateError, TimeoutError
 
 
 tolerate_unreadable_properties()
+watch_for_publisher_blocks()
+
+_closing: set[asyncio.Task[None]] = set()
 
 
 class BrokerUnavailable(TryAgainLater):
@@ -50,7 +55,7 @@ def broker_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except _BROKER_ERRORS as error:
-        raise BrokerUnavailable(f"{doing}: {type(error).__name__}") from error
+        raise BrokerUnavailable(f"{doing}: {reason_of_broker(error)}") from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -68,7 +73,7 @@ async def connect(settings: SharedSettings, name: str) -> AbstractConnection:
     random.shuffle(nodes)
     while True:
         try:
-            with broker_errors("cannot connect to RabbitMQ"):
+            with broker_errors("cannot connect to the RabbitMQ of ROLLCALL_AMQP_URL"):
                 async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                     return await aio_pika.connect(
                         nodes.pop().strip(),
@@ -87,3 +92,10 @@ async def close_quietly(connection: AbstractConnection | None) -> None:
     with contextlib.suppress(BrokerUnavailable), broker_errors("not closed"):
         async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
             await connection.close()
+
+
+def close_soon(connection: AbstractConnection | None) -> None:
+    """In the background, for a caller who has an answer to give: a broker that blocks publishers lets a close hang."""
+    closing = asyncio.create_task(close_quietly(connection))
+    _closing.add(closing)
+    closing.add_done_callback(_closing.discard)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 import uuid
 from typing import TYPE_CHECKING, cast
 
@@ -12,10 +14,11 @@ from pamqp.commands import Basic
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.publish_many import OutgoingMessage, publish_many
+from shared.amqp.publisher_block import UNCONFIRMED, blocked_text, publisher_block
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from aio_pika.abc import AbstractChannel, AbstractConnection
     from aiormq.channel import Channel
@@ -97,16 +100,19 @@ class Publisher:
     ) -> None:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
         channel = await self._open_channel()
+        published_at = time.monotonic()
         try:
-            with broker_errors(f"publish to {exchange} not confirmed"):
+            with _unconfirmed(exchange):
                 async with asyncio.timeout(self._settings.publish_timeout_seconds):
                     underlay = cast("Channel", await channel.get_underlay_channel())
                     await publish_many(
                         underlay, messages, exchange=exchange, routing_key=routing_key, mandatory=mandatory
                     )
         except (BrokerUnavailable, asyncio.CancelledError):
+            UNCONFIRMED.inc()
             self._discard(channel)
             raise
+        publisher_block.confirmed(published_at)
 
     async def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
@@ -142,3 +148,15 @@ class Publisher:
         task = asyncio.create_task(close_quietly(connection))
         self._closers.add(task)
         task.add_done_callback(self._closers.discard)
+
+
+@contextlib.contextmanager
+def _unconfirmed(exchange: str) -> Iterator[None]:
+    """As `broker_errors`, and it tells of an alarm."""
+    try:
+        with broker_errors(f"publish to {exchange} not confirmed"):
+            yield
+    except BrokerUnavailable as error:
+        if publisher_block.reason is None:
+            raise
+        raise BrokerUnavailable(f"{error}: {blocked_text(publisher_block.reason)}") from error

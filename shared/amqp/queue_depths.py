@@ -1,11 +1,19 @@
-"""Asks the broker for the number of messages and consumers of each queue."""
+"""Asks the broker for the number of messages and consumers of each queue, and whether it takes messages at all."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
+from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, close_soon, connect
+from shared.amqp.publisher_block import (
+    BrokerBlocksPublishers,
+    ask_if_publishers_are_blocked,
+    blocked_text,
+    publisher_block,
+)
 from shared.amqp.topology import (
     DEAD_CHUNKS_QUEUE,
     DEAD_LETTERS_QUEUE,
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 QUEUES: Final = (UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE)
 # A broker that does not answer must not keep the caller waiting.
-ANSWER_SECONDS: Final = 3
+ANSWER_SECONDS: Final = 2.5
 
 
 class QueueDepth(NamedTuple):
@@ -32,36 +40,62 @@ class QueueDepth(NamedTuple):
 
 
 class BrokerState(NamedTuple):
-    """The broker's version, and the depth of each of `QUEUES`."""
+    """The broker's version, the depth of each of `QUEUES`, and why it takes no messages, if so."""
 
     version: str | None
     queues: dict[str, QueueDepth]
+    blocks_publishers: str | None
 
 
-async def read_broker_state(settings: SharedSettings) -> BrokerState | None:
-    """None when the broker does not answer in time. It opens a connection for this, and closes it again."""
-    connection = None
-    try:
-        with broker_errors("no answer"):
-            async with asyncio.timeout(ANSWER_SECONDS):
-                connection = await connect(settings, "api_service status")
-                channel = await connection.channel(publisher_confirms=False)
-                await declare_topology(channel)
-                queues = {}
-                for name in QUEUES:
-                    declared = (await channel.declare_queue(name, passive=True)).declaration_result
-                    queues[name] = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
-                return BrokerState(_version(connection), queues)
-    except BrokerUnavailable:
-        return None
-    finally:
-        await close_quietly(connection)
+async def read_broker_state(settings: SharedSettings) -> BrokerState:
+    """Raises `BrokerUnavailable`. It opens a connection for this, and closes it again."""
+    async with _asking(settings) as connection:
+        queues = await _read_queues(connection)
+        return BrokerState(_version(connection), queues, await ask_if_publishers_are_blocked(connection))
 
 
 async def read_depth(settings: SharedSettings, queue: str) -> int | None:
     """None when the broker does not answer in time."""
-    state = await read_broker_state(settings)
-    return None if state is None else state.queues[queue].messages
+    try:
+        async with _asking(settings) as connection:
+            return (await _read_queues(connection))[queue].messages
+    except BrokerUnavailable:
+        return None
+
+
+async def require_open_publishing(settings: SharedSettings) -> None:
+    """Raises `BrokerBlocksPublishers`, and `BrokerUnavailable`. Asks the broker only if it was known to block."""
+    if publisher_block.reason is None:
+        return
+    async with _asking(settings) as connection:
+        reason = await ask_if_publishers_are_blocked(connection)
+    if reason is not None:
+        raise BrokerBlocksPublishers(blocked_text(reason))
+
+
+@contextlib.asynccontextmanager
+async def _asking(settings: SharedSettings) -> AsyncIterator[AbstractConnection]:
+    connection = None
+    try:
+        with broker_errors("the RabbitMQ of ROLLCALL_AMQP_URL"):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                connection = await connect(settings, "rollcall status")
+                yield connection
+    finally:
+        if publisher_block.reason is None:
+            await close_quietly(connection)
+        else:
+            close_soon(connection)
+
+
+async def _read_queues(connection: AbstractConnection) -> dict[str, QueueDepth]:
+    channel = await connection.channel(publisher_confirms=False)
+    await declare_topology(channel)
+    queues = {}
+    for name in QUEUES:
+        declared = (await channel.declare_queue(name, passive=True)).declaration_result
+        queues[name] = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
+    return queues
 
 
 def _version(connection: AbstractConnection) -> str | None:

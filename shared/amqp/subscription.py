@@ -73,6 +73,7 @@ class Subscription:
         self._stopping = False
         self._worker: asyncio.Task[None] | None = None
         self.queue_name: str | None = None
+        self._last_loss: str | None = None
         self._queue_was_deleted = False
         self.on_subscribed: Callable[[], None] | None = None
         # Called after the queue was deleted and declared again: the messages that were in it are gone.
@@ -81,6 +82,12 @@ class Subscription:
     @property
     def is_subscribed(self) -> bool:
         return self.queue_name is not None
+
+    def require_subscribed(self) -> None:
+        """Raises `BrokerUnavailable`, which says what keeps it from consuming."""
+        if not self.is_subscribed:
+            paused = None if self._not_paused.is_set() else "paused"
+            raise BrokerUnavailable(paused or self._last_loss or "not subscribed yet")
 
     def pause(self) -> None:
         """Stop consuming until `resume()`. The connection closes, so unacknowledged messages go back, once."""
@@ -119,6 +126,7 @@ class Subscription:
                     backoff.reset()
                 except BrokerUnavailable as error:
                     delay = backoff.next_seconds()
+                    self._last_loss = str(error)
                     if error.was_connected:
                         backoff.reset()
                     log.warning("broker lost", subscription=self._name, reason=str(error), retry_seconds=delay)
@@ -172,6 +180,7 @@ class Subscription:
 
     def _subscribed_to(self, queue_name: str) -> None:
         self.queue_name = queue_name
+        self._last_loss = None
         log.info("subscribed", subscription=self._name, queue=queue_name)
         if self.on_subscribed is not None:
             self.on_subscribed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
+from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -47,9 +47,8 @@ def create_engine(
     connection lives before it is used. Without it, a connection that the driver knows as closed is replaced, and on
     one whose server died in silence the first statement fails.
     """
-    url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(
-        url,
+        _with_driver(settings.database_url.get_secret_value()),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout_seconds,
@@ -75,6 +74,13 @@ def create_engine(
     if not ping:
         event.listen(engine.sync_engine, "checkout", _replace_if_closed)
     return engine
+
+
+def _with_driver(database_url: str) -> URL:
+    url = make_url(database_url).set(drivername="postgresql+asyncpg")
+    # As operators and libpq write it; SQLAlchemy hands parameters to the driver under the driver's own names.
+    mode = url.query.get("sslmode")
+    return url if mode is None else url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def _replace_if_closed(connection: Any, *_: Any) -> None:

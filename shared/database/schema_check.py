@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.errors import RollcallError
-from shared.service.telemetry import describe_error, sqlstate
+from shared.errors import RollcallError, TryAgainLater
+from shared.service.telemetry import describe_error, reason_of, sqlstate
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,6 +28,10 @@ class SchemaTooOld(RollcallError):
     """The database lacks migrations. The text says what to run."""
 
 
+class DatabaseUnavailable(TryAgainLater):
+    """The database does not answer, or refuses this service. The text says why, as far as is known."""
+
+
 async def require_schema(engine: AsyncEngine, *, wait_seconds: float = DATABASE_WAIT_SECONDS) -> None:
     """Wait a little for the database, and raise `SchemaTooOld` unless it has the schema that this service needs."""
     deadline = time.monotonic() + wait_seconds
@@ -39,12 +43,32 @@ async def require_schema(engine: AsyncEngine, *, wait_seconds: float = DATABASE_
             log.critical(str(error))
             raise
         except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("the database does not answer", **describe_error(error))
+            if sqlstate(error) is None:
+                log.warning("the database does not answer", **describe_error(error))
+            else:
+                log.error("the database refuses this service", **describe_error(error))
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(1)
         else:
             return
+
+
+async def require_database(engine: AsyncEngine) -> None:
+    """For a probe: raises `SchemaTooOld`, and `DatabaseUnavailable` for any other error."""
+    try:
+        async with engine.connect() as connection:
+            await check_schema(connection)
+    except SchemaTooOld:
+        raise
+    except Exception as error:  # of the database, its driver or the network
+        raise DatabaseUnavailable(database_trouble(error)) from error
+
+
+def database_trouble(error: BaseException) -> str:
+    """In words for an operator, by the class alone where nothing better is known."""
+    reason = reason_of(error) or type(error).__name__
+    return reason if sqlstate(error) is not None else f"the Postgres of ROLLCALL_DATABASE_URL: {reason}"
 
 
 async def check_schema(connection: AsyncConnection) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from shared.errors import TryAgainLater
+from shared.service.error_reasons import errno_name, reason_of_network, reason_of_sqlstate
+
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from structlog.typing import EventDict, WrappedLogger
@@ -29,7 +32,7 @@ NO_FASTAPI_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "lo
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """The class, SQLSTATE and places of an error, for a log line; never its text (P8).
+    """The class, SQLSTATE or errno, reason and places of an error, for a log line; never a library's text (P8).
 
     Texts quote values: Postgres puts the offending key into its detail, a Python error its argument.
     """
@@ -40,7 +43,19 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     described: dict[str, Any] = {"error": type(error).__name__, "at": frames[-6:]}
     if (state := sqlstate(error)) is not None:
         described["sqlstate"] = state
+    if (number := errno_name(error)) is not None:
+        described["errno"] = number
+    if (reason := reason_of(error)) is not None:
+        described["reason"] = reason
     return described
+
+
+def reason_of(error: BaseException) -> str | None:
+    """In words for an operator; None where nothing is known but the class."""
+    if isinstance(error, TryAgainLater):
+        # Ours, and it quotes nothing.
+        return str(error) or None
+    return reason_of_sqlstate(sqlstate(error)) or reason_of_network(error)
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -202,11 +202,11 @@ async def test_message_is_given_back_while_the_database_fails_and_done_when_it_a
     async with running_consumer(engine, settings) as deliveries:
         await broker.request(request)
         await eventually(lambda: _is(broker, QueueState(ready=1, consumers=0)))
-        assert not await deliveries.is_consuming()
+        assert not deliveries.subscription.is_subscribed
 
         await database.execute("ALTER TABLE uploads_away RENAME TO uploads")
         await eventually(lambda: _has_rows(database, request.upload_id, 4))
-        assert await deliveries.is_consuming()
+        assert deliveries.subscription.is_subscribed
 
     assert await effects.ledger_counts(database, request.upload_id) == Counts(4, 3, 0, 0, 1)
     assert await effects.codes(database, request.upload_id) == {4: "invalid_email"}
@@ -287,7 +287,7 @@ async def test_deadlock_is_retried_and_reaches_no_message(
     async with running_consumer(engine, settings) as deliveries:
         await broker.request(chunk(upload_id, rows(2)))
         await eventually(lambda: _has_rows(database, upload_id, 2))
-        assert await deliveries.is_consuming()
+        assert deliveries.subscription.is_subscribed
 
     assert await database.fetchval("SELECT last_value FROM tries") == 4
     assert await effects.ledger_counts(database, upload_id) == Counts(2, 2, 0, 0, 0)

@@ -15,6 +15,7 @@ import pytest
 
 from shared.upload_store import S3_PART_BYTES, ObjectMissing, StoreFull, StoreUnavailable, UploadStore
 from tests.support.s3 import BUCKET, full_s3, running_s3, use_s3
+from tests.support.uploads import stored_files
 
 LARGE = os.urandom(3 * S3_PART_BYTES + 12_345)
 
@@ -178,6 +179,23 @@ async def test_a_store_without_room_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_reachable_store_says_so(store: UploadStore) -> None:
     assert await store.is_reachable()
+
+
+async def test_a_store_with_room_says_so_and_leaves_nothing(store: UploadStore, tmp_path: Path) -> None:
+    await store.require_room()
+
+    assert stored_files(tmp_path.as_uri()) == []
+
+
+async def test_a_folder_that_is_gone_is_unavailable_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    store = UploadStore(folder.as_uri())
+    folder.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(StoreUnavailable, match="the upload store is not there"):
+        await store.free_bytes()
+    with pytest.raises(StoreUnavailable, match="the upload store is not there"):
+        await store.require_room()
 
 
 async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:

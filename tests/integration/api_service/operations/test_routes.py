@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 import asyncpg
 import httpx2
 from pydantic import SecretStr
@@ -11,10 +13,12 @@ from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS
 from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.api import running_api
 from tests.support.broker import Broker
+from tests.support.database_faults import terminate_sessions
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.uploads import insert_upload
 
 NO_BROKER = SecretStr("amqp://127.0.0.1:1/none")
+NO_RABBITMQ = "cannot connect to the RabbitMQ of ROLLCALL_AMQP_URL: nothing listens at its host and port"
 
 
 async def test_status_shows_queues_uploads_and_versions(
@@ -48,13 +52,18 @@ async def test_status_answers_without_a_broker(settings: ApiSettings) -> None:
     assert set(body["queues"]) == {UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE}
     assert all(queue == {"messages": None, "consumers": None} for queue in body["queues"].values())
     assert body["versions"]["rabbitmq"] is None
+    assert body["troubles"] == [{"code": "broker_unavailable", "detail": NO_RABBITMQ}]
 
 
 async def test_the_api_is_ready_without_a_broker_and_says_so(settings: ApiSettings) -> None:
     async with running_api(settings.model_copy(update={"amqp_url": NO_BROKER})) as api:
         answer = await api.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json()["checks"] == {"database": "ok", "uploadStore": "ok", "broker": "failed"}
+    assert answer.json() == {
+        "status": "ready",
+        "checks": {"database": "ok", "uploadStore": "ok", "broker": "failed"},
+        "reasons": {"broker": NO_RABBITMQ},
+    }
 
 
 async def test_the_api_is_not_ready_without_its_database_but_alive(settings: ApiSettings, database_url: str) -> None:
@@ -64,7 +73,42 @@ async def test_the_api_is_not_ready_without_its_database_but_alive(settings: Api
             proxy.cut()
             answer = await api.get("/readyz")
             assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "failed")
+            assert answer.json()["reasons"]["database"].startswith("the Postgres of ROLLCALL_DATABASE_URL: ")
             assert (await api.get("/livez")).status_code == 200
             answer = await api.get("/v1/status")
             assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
             assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_what_the_metrics_cannot_know_they_do_not_say(settings: ApiSettings, database_url: str) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        elsewhere = {"database_url": SecretStr(proxy.url), "amqp_url": NO_BROKER}
+        async with running_api(settings.model_copy(update=elsewhere)) as api:
+            assert "rollcall_api_unfinished_uploads 0.0\n" in (await api.get("/metrics")).text
+            proxy.cut()
+            said = (await api.get("/metrics")).text
+    assert "rollcall_api_unfinished_uploads NaN\n" in said
+    assert "rollcall_api_oldest_unfinished_upload_age_seconds NaN\n" in said
+    assert 'rollcall_check_passed{check="database"} 0.0\n' in said
+    assert 'rollcall_check_passed{check="uploadStore"} 1.0\n' in said
+    assert "rollcall_api_broker_queue_messages{" not in said
+
+
+async def test_password_that_was_changed_under_the_api_is_503_and_no_fault_of_the_request(
+    settings: ApiSettings, database: asyncpg.Connection, database_url: str
+) -> None:
+    role = f"role_{database_url.rpartition('/')[2]}"
+    await database.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'old'")
+    parts = urlsplit(database_url)
+    own_url = urlunsplit(parts._replace(netloc=f"{role}:old@{parts.hostname}:{parts.port}"))
+    try:
+        async with running_api(settings.model_copy(update={"database_url": SecretStr(own_url)})) as api:
+            await database.execute(f"ALTER ROLE {role} PASSWORD 'new'")
+            await terminate_sessions(database, f"usename = '{role}'")
+            for path in ("/v1/uploads", "/v1/employees"):
+                answer = await api.get(path)
+                assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            reason = (await api.get("/readyz")).json()["reasons"]["database"]
+            assert reason == "Postgres refuses the user or password of ROLLCALL_DATABASE_URL"
+    finally:
+        await database.execute(f"DROP ROLE {role}")

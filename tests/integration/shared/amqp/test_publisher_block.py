@@ -1,0 +1,112 @@
+"""A broker that takes no messages says so to whoever publishes, and here everybody in the process knows it then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import structlog
+from prometheus_client import Counter, Gauge
+from structlog.testing import capture_logs
+
+from consumer_service.settings import ConsumerSettings
+from shared.amqp import publisher_block as publisher_blocks
+from shared.amqp.connection import BrokerUnavailable
+from shared.amqp.publisher import Publisher
+from shared.amqp.publisher_block import BrokerBlocksPublishers, publisher_block
+from shared.amqp.queue_depths import read_broker_state, require_open_publishing
+from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from tests.support import servers as test_servers
+from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.pipeline import consumer_settings
+from tests.support.servers import Servers
+from tests.support.waiting import eventually
+
+FULL_DISK = ["set_disk_free_limit", "1000000000000000"]
+ROOM_AGAIN = ["set_disk_free_limit", "50000000"]
+
+
+@pytest.fixture(scope="module")
+def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    with own_broker(servers.kind, tmp_path_factory.mktemp("own-broker")) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def settings(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[ConsumerSettings]:
+    """Those of a virtual host on a broker whose disk the test may fill."""
+    own_servers = rabbit.instead_of(servers)
+    url = await test_servers.create_vhost(own_servers)
+    yield consumer_settings("postgresql://nobody@127.0.0.1:1/none", url, publish_timeout_seconds=2)
+    await rabbit.ctl(*ROOM_AGAIN)
+    await test_servers.delete_vhost(own_servers, url)
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was used under another test's configuration keeps it, and nothing of it is captured."""
+    monkeypatch.setattr(publisher_blocks, "log", structlog.get_logger())
+
+
+async def test_alarm_is_known_from_the_first_publish_to_its_end(rabbit: OwnBroker, settings: ConsumerSettings) -> None:
+    publisher = Publisher(settings, "test publisher")
+    await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"before")
+    unconfirmed = _value(publisher_blocks.UNCONFIRMED)
+    with capture_logs() as lines:
+        await rabbit.ctl(*FULL_DISK)
+        with pytest.raises(BrokerUnavailable, match="RabbitMQ blocks publishers: low on disk"):
+            await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"blocked")
+        assert _reason() == "low on disk"
+        assert (_value(publisher_blocks.BLOCKED), _value(publisher_blocks.UNCONFIRMED)) == (1, unconfirmed + 1)
+        with pytest.raises(BrokerBlocksPublishers, match="RabbitMQ blocks publishers: low on disk"):
+            await require_open_publishing(settings)
+
+        await rabbit.ctl(*ROOM_AGAIN)
+        await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"after")
+        await require_open_publishing(settings)
+
+    assert _reason() is None
+    assert _value(publisher_blocks.BLOCKED) == 0
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("RabbitMQ blocks publishers", "error"),
+        ("RabbitMQ takes messages again", "info"),
+    ]
+    assert lines[0]["reason"] == "low on disk"
+    await publisher.close()
+
+
+async def test_one_who_asks_is_told_of_an_alarm_that_nobody_has_met_yet(
+    rabbit: OwnBroker, settings: ConsumerSettings
+) -> None:
+    assert (await read_broker_state(settings)).blocks_publishers is None
+    await rabbit.ctl(*FULL_DISK)
+    assert (await read_broker_state(settings)).blocks_publishers == "low on disk"
+    await rabbit.ctl(*ROOM_AGAIN)
+    assert (await read_broker_state(settings)).blocks_publishers is None
+
+
+async def test_end_of_an_alarm_is_known_to_those_who_wait_without_another_publish(
+    rabbit: OwnBroker, settings: ConsumerSettings
+) -> None:
+    patient = Publisher(settings.model_copy(update={"publish_timeout_seconds": 60}), "test publisher")
+    await patient.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"before")
+    await rabbit.ctl(*FULL_DISK)
+    waiting = asyncio.create_task(patient.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"waits"))
+    await eventually(lambda: publisher_block.reason == "low on disk")
+
+    await rabbit.ctl(*ROOM_AGAIN)
+    await waiting
+
+    await eventually(lambda: publisher_block.reason is None)
+    await patient.close()
+
+
+def _reason() -> str | None:
+    return publisher_block.reason
+
+
+def _value(metric: Counter | Gauge) -> float:
+    (family,) = metric.collect()
+    (value,) = [each.value for each in family.samples if not each.name.endswith("_created")]
+    return float(value)
