@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from api_service.dead_letters import routes as dead_letter_routes
+from api_service.dead_letters.lost_letters import keep_letters_complete
 from api_service.employees import routes as employee_routes
 from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
@@ -119,13 +120,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
         retention = asyncio.create_task(run_retention(engine, store, app.state.publisher, settings), name="retention")
+        completing = asyncio.create_task(
+            keep_letters_complete(engine, app.state.publisher, settings), name="dead letters"
+        )
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
         app.state.lease_queues.open()
         with startup_objects_left_alone():
             yield
         retention.cancel()
+        completing.cancel()
         sampling.cancel()
-        await asyncio.wait({retention, sampling})
+        await asyncio.wait({retention, completing, sampling})
     finally:
         await app.state.lease_queues.close()
         await app.state.publisher.close()

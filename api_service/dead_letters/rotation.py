@@ -43,7 +43,7 @@ class Rotation:
         self._publisher = publisher
         self._id = uuid.uuid4().hex
         self._inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        self._seen = _SeenLetters()
+        self._seen = SeenLetters()
 
     async def run(self, choose_kept: ChooseKept) -> None:
         """Keep the letters chosen, and those that are not ours; once each. Raises `BrokerUnavailable`."""
@@ -110,12 +110,19 @@ class Rotation:
         )
 
 
-class _SeenLetters:
+class SeenLetters:
     """A bit a row, so that a million letters fit into some hundred kilobytes. At most one attempt of a row is kept."""
 
     def __init__(self) -> None:
         self._rows: dict[uuid.UUID, bytearray] = {}
         self._malformed: set[uuid.UUID] = set()
+
+    def __contains__(self, letter: Letter) -> bool:
+        if isinstance(letter, MalformedLetter):
+            return letter.id in self._malformed
+        bits = self._rows.get(letter.upload_id, b"")
+        byte = letter.row_number >> 3
+        return byte < len(bits) and bool(bits[byte] & 1 << (letter.row_number & 7))
 
     def add(self, letter: Letter) -> bool:
         """True for a letter that is new."""

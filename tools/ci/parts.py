@@ -101,7 +101,7 @@ ACCEPTANCE = (
         "clients_that_hang_up",
         "attacks",
     ),
-    _acceptance("operator", "operator_at_night", "operator_and_store"),
+    _acceptance("operator", "operator_at_night", "operator_and_store", "operator_restores"),
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.
