@@ -11,7 +11,21 @@ from api_service.http.json_model import JsonModel
 from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DuplicateMode
 from shared.rows.fields import FIELD_NAMES, FIELDS
+from shared.rows.layout import name_columns
 from shared.upload_status import WELL_FINISHED_STATES, UploadStatus
+
+
+class FieldSource(JsonModel):
+    """Where a field comes from."""
+
+    columns: list[str] = Field(examples=[["Mobile Phone"]])
+    why: str | None = Field(description="Null for an upload of before this was known.", examples=["alias"])
+    passed_over: list[str] = Field(
+        default=[],
+        description="Columns that could have been it; left out if there are none.",
+        examples=[["Business Phone"]],
+        exclude_if=lambda names: not names,
+    )
 
 
 class UploadDocument(JsonModel):
@@ -37,6 +51,17 @@ class UploadDocument(JsonModel):
     delimiter: str = Field(examples=[","])
     columns: list[str] = Field(
         description="Without those that a report of rejects had added.", examples=[list(FIELD_NAMES)]
+    )
+    header_line: int | None = Field(
+        description="The line of the file that the header is on; null for a file without one.", examples=[1]
+    )
+    preamble: list[str] = Field(
+        description="The lines above the header, of which no row was made; the first hundred.",
+        examples=[["Staff list, November"]],
+    )
+    fields: dict[str, FieldSource] = Field(
+        description="For each field the columns that it is joined from, in this order, and why these.",
+        examples=[{"mobile_no": {"columns": ["Mobile Phone"], "why": "alias", "passedOver": ["Business Phone"]}}],
     )
     rows_read: int = Field(description="Rows of the file so far, bad ones too.")
     rows_done: int = Field(description="Rows whose chunk is committed.")
@@ -84,6 +109,9 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         encoding_guessed=row.encoding_guessed,
         delimiter=row.delimiter,
         columns=FileColumns.of(row.columns).names,
+        header_line=row.header_line,
+        preamble=row.preamble,
+        fields={name: _field_source(row, name, places) for name, places in _places(row).items()},
         rows_read=row.rows_read,
         rows_done=row.rows_done,
         inserted=row.inserted,
@@ -99,6 +127,22 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         started_at=row.started_at,
         finished_at=row.finished_at,
         problem=row.problem,
+    )
+
+
+def _places(row: Row[Any]) -> dict[str, list[int]]:
+    """Releases before 0.2.0 stored lists without names."""
+    stored = row.field_columns
+    return stored if isinstance(stored, dict) else {name: list(at) for name, at in name_columns(stored).items()}
+
+
+def _field_source(row: Row[Any], name: str, places: list[int]) -> FieldSource:
+    """Uploads of before there was a choice do not know why."""
+    stored = row.column_sources.get(name, {})
+    return FieldSource(
+        columns=[row.columns[place] for place in places],
+        why=stored.get("why"),
+        passed_over=[row.columns[place] for place in stored.get("passed_over", ())],
     )
 
 

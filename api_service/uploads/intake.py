@@ -29,7 +29,7 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
 from shared.database.engine import DATABASE_ERRORS
-from shared.database.upload_layout import stored_columns
+from shared.database.upload_layout import stored_columns, stored_sources
 from shared.messages import UploadAnnounced, encode
 from shared.rows.csv_format import CsvFormat
 from shared.rows.employee_row import storable
@@ -243,6 +243,10 @@ class Intake:
             "chunk_rows": self._settings.chunk_rows,
             "reader_version": csv_format.reader_version,
             "backslash_escapes": csv_format.backslash_escapes,
+            "header_line": csv_format.header_line,
+            "first_row_line": csv_format.first_row_line,
+            "preamble": storable(csv_format.preamble),
+            "column_sources": stored_sources(csv_format),
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
         }

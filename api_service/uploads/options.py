@@ -6,16 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, NoReturn, cast
 
 from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
-from shared.rows.format_judge import FormatOptions, parse_mapping
+from shared.rows.format_judge import FormatOptions, parse_columns, parse_mapping
 
-FIELD_NAMES: Final = frozenset({"onDuplicate", "delimiter", "encoding", "header", "mapping", "escape", "sheet"})
+FIELD_NAMES: Final = frozenset(
+    {"onDuplicate", "delimiter", "encoding", "header", "headerLine", "mapping", "columns", "escape", "sheet"}
+)
 
 _HEADER: Final = ("auto", "present", "absent")
 _ESCAPE: Final = ("backslash",)
+_LAST_HEADER_LINE: Final = 10_000
+# Releases up to 0.2.0 did not know these, and a request that one of them took may be sent again.
+_NEW_OPTIONS: Final = ("escape", "header_line", "columns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,9 @@ class UploadOptions:
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
         options = asdict(self)
-        if self.format.escape is None:
-            # Releases up to 0.2.0 did not know it, and a request that one of them took may be sent again.
-            del options["format"]["escape"]
+        for name in _NEW_OPTIONS:
+            if options["format"][name] is None:
+                del options["format"][name]
         if self.sheet is None:
             del options["sheet"]
         canonical = json.dumps([sha256, options], sort_keys=True)
@@ -38,7 +43,8 @@ class UploadOptions:
 
 def parse_options(fields: Mapping[str, str]) -> UploadOptions:
     """Raises `Problem` invalid_request, or FileProblem invalid_mapping. The rest is judged with the file."""
-    mapping = fields.get("mapping")
+    mapping, columns = fields.get("mapping"), fields.get("columns")
+    _refuse_contradictions(fields)
     return UploadOptions(
         cast("DuplicateMode", _choose("onDuplicate", fields, DUPLICATE_MODES, DEFAULT_DUPLICATE_MODE)),
         FormatOptions(
@@ -47,6 +53,8 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
             header=cast("Literal['auto', 'present', 'absent']", _choose("header", fields, _HEADER, "auto")),
             mapping=parse_mapping(mapping) if mapping else None,
             escape=cast("Literal['backslash'] | None", _choose("escape", fields, _ESCAPE, None)),
+            header_line=_header_line(fields),
+            columns=parse_columns(columns) if columns else None,
         ),
         fields.get("sheet"),
     )
@@ -55,10 +63,35 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
 def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str | None) -> str | None:
     value = fields.get(name, default)
     if name in fields and value not in choices:
-        detail = f"must be one of {', '.join(choices)}" if default else f"must be {' or '.join(choices)}, or left out"
-        raise Problem(
-            ProblemCode.INVALID_REQUEST,
-            f"The field {name} {detail}.",
-            errors=[{"location": f"body.{name}", "detail": detail}],
+        _refuse(
+            name, f"must be one of {', '.join(choices)}" if default else f"must be {' or '.join(choices)}, or left out"
         )
     return value
+
+
+def _header_line(fields: Mapping[str, str]) -> int | None:
+    value = fields.get("headerLine")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= _LAST_HEADER_LINE):
+        _refuse("headerLine", f"must be the number of a line from 1 to {_LAST_HEADER_LINE}")
+    return int(value)
+
+
+def _refuse_contradictions(fields: Mapping[str, str]) -> None:
+    """`columns` and `header=absent` say that there is no header, the others that there is one."""
+    if "columns" in fields:
+        others = [name for name in ("headerLine", "mapping") if name in fields]
+        others += ["header=present"] if fields.get("header") == "present" else []
+        if others:
+            _refuse("columns", f"is for a file without a header, so it cannot come with {' or '.join(others)}")
+    if "headerLine" in fields and fields.get("header") == "absent":
+        _refuse("headerLine", "says where the header is, so it cannot come with header=absent")
+
+
+def _refuse(name: str, detail: str) -> NoReturn:
+    raise Problem(
+        ProblemCode.INVALID_REQUEST,
+        f"The field {name} {detail}.",
+        errors=[{"location": f"body.{name}", "detail": detail}],
+    )

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from api_service.uploads.unpacking.workbooks import LINE_END_IN_CELL
+from shared.rows.report_signs import SIGNS_OF_A_REPORT
 
 REPORT_COLUMNS: Final = ("row_number", "line_number", "error_code", "error_field", "error_message")
 # Holds, as CSV of their own, the cells that a row had beyond the file's columns.
 SURPLUS_COLUMN: Final = "surplus_cells"
-# People delete and move columns in a spreadsheet. A file of somebody else's making has hardly all of these.
-_SIGNS_OF_A_REPORT: Final = frozenset({"error_code", "error_field", "error_message"})
 
 
 class FileColumns(NamedTuple):
@@ -25,7 +24,7 @@ class FileColumns(NamedTuple):
     @classmethod
     def of(cls, columns: Sequence[str], *, is_sheet: bool = False) -> FileColumns:
         """From all the columns of an upload. `is_sheet`: its rows are those of a workbook."""
-        is_report = _SIGNS_OF_A_REPORT.issubset(columns)
+        is_report = SIGNS_OF_A_REPORT.issubset(columns)
         indices = [at for at, name in enumerate(columns) if not (is_report and name in REPORT_COLUMNS)]
         return cls(len(columns), [columns[at] for at in indices], indices, is_sheet)
 

@@ -27,6 +27,7 @@ from api_service.uploads.rejects_csv import rejects_csv, template_csv
 from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
+from shared.rows.fields import FIELD_NAMES
 from shared.upload_status import FINAL_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
@@ -48,6 +49,9 @@ FILE_REFUSALS = (
     FileCode.MISSING_COLUMNS,
     FileCode.AMBIGUOUS_COLUMNS,
     FileCode.UNKNOWN_COLUMN,
+    FileCode.UNLIKELY_COLUMNS,
+    FileCode.NO_HEADER,
+    FileCode.HEADER_TOO_LONG,
     FileCode.UNCLOSED_QUOTE,
 )
 INTAKE_BODY = {
@@ -81,7 +85,19 @@ INTAKE_BODY = {
                         "`encoding_unclear`; `guess` takes the likeliest without asking.",
                         "examples": ["cp1252", "guess"],
                     },
-                    "header": {"type": "string", "enum": ["auto", "present", "absent"], "default": "auto"},
+                    "header": {
+                        "type": "string",
+                        "enum": ["auto", "present", "absent"],
+                        "default": "auto",
+                        "description": f"`absent`: the columns are {', '.join(FIELD_NAMES)}. `present` says too that "
+                        "the columns are what they are called, whatever their cells look like.",
+                    },
+                    "headerLine": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "description": "The line of the file that the header is on, if it is not to be looked for.",
+                        "examples": [4],
+                    },
                     "mapping": {
                         "type": "string",
                         "description": "JSON: field to column name, or to names that are joined with a space.",
@@ -92,6 +108,12 @@ INTAKE_BODY = {
                         "description": "Of a workbook: the name of the sheet, or its number from 1. The first that is "
                         "shown if not given.",
                         "examples": ["Staff"],
+                    },
+                    "columns": {
+                        "type": "string",
+                        "description": "Of a file without a header: the fields in its order, or the parts of a name, "
+                        "with - for a column that is none of them.",
+                        "examples": ["-,email,first name,last name,mobile_no,company_name"],
                     },
                     "escape": {
                         "type": "string",

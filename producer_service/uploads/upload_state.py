@@ -51,7 +51,8 @@ class LedgerIncomplete(RollcallError):
 
 _LOAD = text(f"""
     SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, reader_version, encoding,
-           encoding_guessed, delimiter, has_header, backslash_escapes, columns, {LAYOUT_COLUMNS}
+           encoding_guessed, delimiter, has_header, backslash_escapes, first_row_line, columns,
+           {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
 
@@ -102,6 +103,7 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         layout=layout_of(row),
         reader_version=row.reader_version,
         backslash_escapes=row.backslash_escapes,
+        first_row_line=row.first_row_line,
     )
     return Upload(
         row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format

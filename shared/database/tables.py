@@ -102,6 +102,12 @@ uploads = Table(
     Column("reader_version", Integer, nullable=False, server_default=text("1")),
     # Whether `\"` stands for a quote in a quoted cell.
     Column("backslash_escapes", Boolean, nullable=False, server_default=text("false")),
+    # The physical lines that the header is on, null without one, and that rows are read from; what stands above it.
+    Column("header_line", Integer),
+    Column("first_row_line", Integer, nullable=False, server_default=text("1")),
+    Column("preamble", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # By the name of each field, why its columns were taken for it and which others were not (`upload_layout`).
+    Column("column_sources", JSONB, nullable=False, server_default=text("'{}'")),
     Column("idempotency_key", Text, unique=True),
     Column("idempotency_fingerprint", Text),
     _count("rows_read"),

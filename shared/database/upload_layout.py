@@ -1,4 +1,4 @@
-"""An upload's layout, as its row in `uploads` holds it."""
+"""An upload's layout and where it comes from, as its row in `uploads` holds them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from shared.rows.layout import Layout, name_columns
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
+
+    from shared.rows.csv_format import CsvFormat
 
 # A statement selects these columns of `uploads` for `layout_of`.
 LAYOUT_COLUMNS: Final = "cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns"
@@ -27,3 +29,11 @@ def layout_of(row: Row[Any]) -> Layout:
 def stored_columns(layout: Layout) -> dict[str, list[int]]:
     """The value of `field_columns`."""
     return {name: list(indices) for name, indices in layout.columns.items()}
+
+
+def stored_sources(csv_format: CsvFormat) -> dict[str, dict[str, Any]]:
+    """The value of `column_sources`: by the name of each field, why its columns, and the indices of others."""
+    return {
+        name: {"why": source.why, "passed_over": list(source.passed_over)}
+        for name, source in csv_format.sources.items()
+    }

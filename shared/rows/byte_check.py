@@ -8,7 +8,8 @@ from typing import Final
 
 from shared.rows.line_vote import LineVote
 
-HEAD_BYTES: Final = 64 * 1024
+# A header of 1 MiB, titles above it, and rows enough to see what its columns hold.
+HEAD_BYTES: Final = (1024 + 128) * 1024
 
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -33,7 +34,7 @@ class ByteCheck:
 
     @property
     def head(self) -> bytes:
-        """The first 64 KiB of the file."""
+        """The first `HEAD_BYTES` of the file."""
         return bytes(self._head)
 
     @property

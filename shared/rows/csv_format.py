@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from shared.rows.column_source import ColumnSource
 from shared.rows.layout import Layout
 
 # What a version fixes is all that moves a row or the border of a chunk: the rules of `csv_reader`, its longest record,
@@ -19,8 +21,11 @@ class CsvFormat:
 
     What the encoding cannot decode is read as U+FFFD; version 1 does so only if the encoding is a guess, and ends else.
     `reader_version` is that of the rules the upload began with (`reader_versions`); uploads from before there was a
-    choice have none stored, and mean the first. `header_line` is the physical line that the header is looked for from:
-    what stands above is not read. `backslash_escapes`: `\\"` stands for a quote in a quoted cell.
+    choice have none stored, and mean the first, which skips the header by itself. `first_row_line` is the physical line
+    that rows are read from. `backslash_escapes`: `\\"` stands for a quote in a quoted cell.
+
+    No reader needs the rest. `header_line` is the header's physical line, None without one, `preamble` are the lines
+    above it, `sources` tells for each field why it was taken from its columns.
     """
 
     encoding: str
@@ -30,5 +35,8 @@ class CsvFormat:
     columns: tuple[str, ...]
     layout: Layout
     reader_version: int = 1
-    header_line: int = 1
+    first_row_line: int = 1
     backslash_escapes: bool = False
+    header_line: int | None = None
+    preamble: tuple[str, ...] = ()
+    sources: Mapping[str, ColumnSource] = field(default_factory=dict)

@@ -14,11 +14,10 @@ from shared.rows.text_lines import decoded, line_blocks
 
 
 def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
-    """Read the rows after the header. Blocking; leaves the stream open. Raises nothing of its own."""
+    """Read the rows below the header. Blocking; leaves the stream open. Raises nothing of its own."""
     delimiter = csv_format.delimiter
     layout = csv_format.layout
     dialect = Dialect(delimiter, csv_format.backslash_escapes, layout.width, layout.columns.get(KEY_NAME, ()))
     reader = RecordReader(line_blocks(decoded(stream, csv_format.encoding), delimiter), dialect)
-    if csv_format.has_header:
-        reader.skip_header(csv_format.header_line)
+    reader.skip_lines(csv_format.first_row_line - 1)
     return reader.records()

@@ -8,18 +8,28 @@ them, the template, the listing, the export, the search, the API's documents and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.rows.rules import EMAIL, MOBILE, RowFault, Rule, text_rule
+
+
+class Part(NamedTuple):
+    """A part of a value that may stand in a column of its own; `kinds` of names that it is taken from, best first."""
+
+    name: str
+    kinds: tuple[str, ...]
+    is_needed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field. Its values are text, in files, in messages and in the table.
 
-    `aliases` are other names that a header may call it by, `parts` lists of names of which one each, side by side,
-    make the field together. They are compared without case, spaces, underscores, dashes and dots, so one spelling
-    stands for many: "e-mail", "E_Mail" and "EMAIL" are one.
+    A header may call it by its name, or by one of its `aliases`. Beside these, `header_names` has a table a language of
+    what headers call columns, by kinds: the field's own name is a kind, and `kinds` are others that it is taken from,
+    best first. A column of `half_kinds` may hold all of it or one of its `parts` only, which its cells tell.
+    `column_names` says how names are compared. Of two columns the one that looks like a code is not a field that is
+    `never_a_code`.
 
     A cell of a field that `may_be_empty` is stored as null when it is. A header may lack a field that `is_optional`,
     which is then empty in every row. The search looks into a field that `is_searched`.
@@ -29,7 +39,10 @@ class Field:
     rule: Rule
     example: str
     aliases: tuple[str, ...] = ()
-    parts: tuple[tuple[str, ...], ...] = ()
+    kinds: tuple[str, ...] = ()
+    half_kinds: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    never_a_code: bool = False
     may_be_empty: bool = False
     is_optional: bool = False
     is_searched: bool = False
@@ -54,35 +67,37 @@ FIELDS: Final = (
         name="employee_name",
         rule=text_rule(200),
         example="Asha Rao",
-        aliases=("name", "full name", "employee", "employee full name", "person", "person name", "staff name"),
-        parts=(("first name", "given name", "forename"), ("last name", "family name", "surname")),
+        kinds=("full_name",),
+        half_kinds=("name", "employee"),
+        # In the order in which they are joined.
+        parts=(
+            Part("first name", ("given_name", "legal_given_name", "call_name"), is_needed=True),
+            Part("middle name", ("middle_name",)),
+            Part("name prefix", ("name_infix",)),
+            Part("last name", ("family_name", "legal_family_name", "other_family_name"), is_needed=True),
+            Part("second last name", ("second_family_name",)),
+        ),
+        never_a_code=True,
         is_searched=True,
     ),
     Field(
         name="company_name",
         rule=text_rule(200),
         example="Initech",
-        aliases=(
-            "company", "organization", "organisation", "organization name", "organisation name", "employer",
-            "employer name", "business", "business name", "firm",
-        ),
+        kinds=("other_company", "legal_entity"),
+        never_a_code=True,
     ),
     Field(
         name="mobile_no",
         rule=MOBILE,
         example="+91 98765 43210",
-        aliases=(
-            "mobile", "mobile number", "mobile phone", "mobile phone number", "phone", "phone no", "phone number",
-            "telephone", "telephone number", "tel", "cell", "cell phone", "cell number", "contact no", "contact number",
-        ),
+        kinds=("mobile", "private_mobile", "phone", "work_phone"),
     ),
     Field(
         name="email",
         rule=EMAIL,
         example="asha.rao@example.com",
-        aliases=(
-            "mail", "email address", "email id", "mail address", "employee email", "work email", "business email",
-        ),
+        kinds=("email_address", "work_email", "other_email"),
         is_searched=True,
     ),
 )  # fmt: skip

@@ -45,17 +45,12 @@ class RecordReader:
         self._at = 0
         self._moved_quote: MovedQuote | None = None
 
-    def skip_header(self, header_line: int) -> None:
-        """Pass the lines above the header, and the header. No row is looked for in it."""
-        for number in range(1, header_line):
-            if self.line_at(number) is None:
+    def skip_lines(self, count: int) -> None:
+        """Pass physical lines, the header and what stands above it, of which no row is made."""
+        for _ in range(count):
+            if self.line_at(self._number) is None:
                 return
             self._at += 1
-        parser = self._parser
-        self._parser = RecordParser(self._dialect._replace(width=0))
-        while self.line_at(self._number) is not None and self._next_record() is None:
-            pass
-        self._parser = parser
 
     def records(self) -> Iterator[Record]:
         # No frame of ours stands between a record and who takes it.

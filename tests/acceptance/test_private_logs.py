@@ -124,7 +124,7 @@ async def _upload_a_file_that_is_refused(system: System) -> None:
 
 def _values(file: Path) -> set[str]:
     """Every cell, as it may stand in a JSON line."""
-    columns, records = read_records(file)
+    header, records = read_records(file)
     cells = {cell.strip() for record in records for cell in record.cells}
     spelt = {each.lower() for cell in cells for each in (cell, json.dumps(cell)[1:-1]) if len(each) >= SHORTEST}
-    return spelt - set(columns)
+    return spelt - set(header.columns)

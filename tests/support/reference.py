@@ -1,7 +1,7 @@
 """What is to become of a file: one thread reads it top to bottom, and shares no code with the services.
 
-Written from the rules in words (docs/architecture.md), with plain string operations. It knows UTF-8 files
-with commas, a header of the fields' own names, and extra columns.
+Written from the rules in words (docs/architecture.md), with plain string operations. It knows UTF-8 files with a
+header in any language and order, below titles or not (`reference_header`), and extra columns.
 
 Of the declared fields it takes what is no rule: their names and order, which may be empty or lacking, and how long a
 text may be. What a name, a mobile and an email must be it says again, in its own words; any other field is a text.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+from tests.support.reference_header import FoundHeader, find_header
 from tests.support.reference_reading import FileShape, ReadRecord, read_text
 
 KEY: Final = FIELD_NAMES.index("email")
@@ -75,8 +76,9 @@ def read_top_to_bottom(
 ) -> Expected:
     """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
     the file does not show."""
-    columns, records = read_records(path)
-    places = [columns.index(name) if name in columns else None for name in FIELD_NAMES]
+    header, records = read_records(path)
+    columns = header.columns
+    places = [header.places.get(name, ()) for name in FIELD_NAMES]
     table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
     expected = Expected(columns, table)
     failing = failing_rows or {}
@@ -91,12 +93,12 @@ def read_top_to_bottom(
     return expected
 
 
-def read_records(path: Path) -> tuple[list[str], Iterator[ReadRecord]]:
-    """The columns, and the records after the header, whose width and place for the email tell what a row looks like."""
+def read_records(path: Path) -> tuple[FoundHeader, Iterator[ReadRecord]]:
+    """The header, and the records below, whose width and place for the email tell what a row looks like."""
     text = path.read_bytes().decode("utf-8-sig", "replace")
-    header = next(read_text(text, FileShape(",", 0, 0)))
-    below = header.line_number + sum(cell.count("\n") for cell in header.cells)
-    return header.cells, read_text(text, FileShape(",", len(header.cells), header.cells.index("email")), below)
+    header = find_header(text)
+    shape = FileShape(header.delimiter, len(header.columns), header.places["email"][0])
+    return header, read_text(text, shape, header.below)
 
 
 def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> bool:
@@ -130,13 +132,13 @@ def drop_apostrophe(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
-def _judge(cells: list[str], width: int, places: Sequence[int | None]) -> Values | str:
+def _judge(cells: list[str], width: int, places: Sequence[tuple[int, ...]]) -> Values | str:
     """The clean values, or the code of the first thing that is wrong."""
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         return "wrong_column_count"
     clean: list[str | None] = []
     for declared, place in zip(FIELDS, places, strict=True):
-        cell = "" if place is None else cells[place]
+        cell = " ".join(cells[at] for at in place)
         value = " ".join(cell.split()).strip(" " + JOINERS)
         if not value and not declared.may_be_empty:
             return "missing_value"

@@ -45,15 +45,15 @@ from api_service.uploads.rejects_csv import template_csv
 from consumer_service import employee_writer
 from producer_service.requests.routes import EmployeeMessage
 from shared.database.tables import employees
-from shared.rows.columns import find_layout
+from shared.rows.columns import find_columns, layout_of_sources
 from shared.rows.employee_rows import check_rows
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from shared.rows.layout import layout_of_names
 
 assert FIELD_NAMES == (*REQUIRED_NAMES, "department")
 assert employees.c.department.nullable
-assert find_layout([*REQUIRED_NAMES, "Dept."]).columns["department"] == (len(REQUIRED_NAMES),)
-assert find_layout(REQUIRED_NAMES) == layout_of_names(REQUIRED_NAMES)
+assert find_columns([*REQUIRED_NAMES, "Dept."])["department"].columns == (len(REQUIRED_NAMES),)
+assert layout_of_sources(REQUIRED_NAMES, find_columns(REQUIRED_NAMES)) == layout_of_names(REQUIRED_NAMES)
 good = ["Ada", "Engines", "+441234567890", "ada@engines.example"]
 assert check_rows([[*good, "Research"]], layout_of_names(FIELD_NAMES)).employees == [(*good, "Research")]
 assert check_rows([good], layout_of_names(REQUIRED_NAMES)).employees == [(*good, "")]

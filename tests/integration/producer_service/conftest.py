@@ -64,6 +64,8 @@ def store_file(database: asyncpg.Connection, upload_store_url: str) -> StoreFile
             "sha256": hashlib.sha256(content).hexdigest(),
             "chunk_rows": 2,
             "reader_version": NEWEST_READER_VERSION,
+            # The header is on the first.
+            "first_row_line": 2,
         }
         return await insert_upload(database, **{**file_columns, **columns})
 

@@ -67,7 +67,7 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
         (FileCode.INVALID_MAPPING, SMALL_CSV, {"mapping": "{"}, "mapping"),
         (FileCode.UNKNOWN_COLUMN, SMALL_CSV, {"mapping": '{"email": "Mail"}'}, "Mail"),
         (FileCode.MISSING_COLUMNS, b"name,company\nA,B\n", {}, "mobile_no, email"),
-        (FileCode.AMBIGUOUS_COLUMNS, b"name,company,phone,mobile,email\n", {}, "phone"),
+        (FileCode.AMBIGUOUS_COLUMNS, b"name,company,phone,telephone,email\n", {}, "phone"),
         (FileCode.UNCLOSED_QUOTE, b'name,company,phone,"email\nA,B,1,a@b.c\n', {}, "line 1"),
         (FileCode.ENCODING_UNCLEAR, HEADER + "Jiří,B,1234567,a@b.c\n".encode("cp1250"), {}, "candidates"),
     ],

@@ -54,9 +54,9 @@ def test_the_zero_bytes_of_utf16_are_no_nuls() -> None:
     assert check_bytes("na\0me".encode("utf-16")).has_nul
 
 
-@pytest.mark.parametrize("block_size", [1, 1000, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 1_000_000])
-def test_the_head_is_the_first_64_kib_whatever_the_blocks(block_size: int) -> None:
-    content = bytes(range(1, 128)) * 1200
+@pytest.mark.parametrize("block_size", [1000, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 1_000_000])
+def test_the_head_is_the_first_part_whatever_the_blocks(block_size: int) -> None:
+    content = bytes(range(1, 128)) * (HEAD_BYTES // 100)
     check = check_bytes(content, (block_size,))
     assert check.head == content[:HEAD_BYTES]
     assert not check.head_is_whole

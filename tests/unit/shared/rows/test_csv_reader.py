@@ -247,7 +247,7 @@ def test_bytes_that_the_encoding_does_not_know_are_shown_as_such_and_end_nothing
 
 def test_what_stands_above_the_header_is_passed() -> None:
     content = b'Staff of "Acme\n\nname,company,phone,email\na,b,c,d\n'
-    form = replace(HEADERLESS, has_header=True, header_line=3)
+    form = replace(HEADERLESS, has_header=True, first_row_line=4)
     assert list(read_records(io.BytesIO(content), form)) == [Record(4, ["a", "b", "c", "d"], None)]
 
 

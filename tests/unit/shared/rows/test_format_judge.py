@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 
 import pytest
 
 from shared.errors import FileCode, FileProblem
+from shared.rows.byte_check import HEAD_BYTES
+from shared.rows.column_options import MOST_COLUMNS
 from shared.rows.csv_format import CsvFormat
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from shared.rows.format_judge import FormatOptions, decode_check, judge_format, needs_decode_check
+from shared.rows.header_search import HEADER_BYTES
 from shared.rows.layout import layout_of_names
 from tests.support.csv_files import check_bytes, judge, read
 
@@ -27,8 +31,10 @@ def refusal(content: bytes, options: FormatOptions | None = None) -> FileCode:
 
 
 def test_a_plain_file_is_utf8_with_commas_and_a_header() -> None:
-    expected = CsvFormat("utf-8", False, ",", True, REQUIRED_NAMES, REQUIRED_LAYOUT, reader_version=2)
-    assert judge(TEXT.encode()) == expected
+    expected = CsvFormat(
+        "utf-8", False, ",", True, REQUIRED_NAMES, REQUIRED_LAYOUT, reader_version=2, first_row_line=2, header_line=1
+    )
+    assert replace(judge(TEXT.encode()), sources={}) == expected
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b"\xef\xbb\xbf\n"])
@@ -125,7 +131,7 @@ def test_an_encoding_that_does_not_decode_is_refused(content: bytes, given: str 
 
 
 def test_an_encoding_that_fails_late_is_found_by_the_decode_check() -> None:
-    content = (TEXT + ADA * 2000).encode() + b"\x81\n"
+    content = (TEXT + ADA * 30_000).encode() + b"\x81\n"
     assert judge(content, FormatOptions(encoding="cp1252")).encoding == "cp1252"
     with pytest.raises(FileProblem) as caught:
         decode_check([content[:70_000], content[70_000:]], "cp1252")
@@ -158,7 +164,7 @@ def test_an_unknown_encoding_is_refused(given: str) -> None:
         TEXT.encode("utf-16-le"),
         (TEXT + "\0").encode("utf-16"),
         bytes(range(1, 256)) * 40,
-        b"x" * 70_000,
+        b" " * 2_000_000 + b"x",
     ],
     ids=["nul", "unmarked utf-16", "nul in utf-16", "control characters", "no line"],
 )
@@ -199,23 +205,30 @@ def test_a_given_delimiter_is_not_second_guessed() -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_a_file_without_a_header_is_known_by_the_email_in_its_fourth_cell(delimiter: str) -> None:
-    judged = judge(ADA.replace(",", delimiter).encode())
-    assert (judged.has_header, judged.delimiter, judged.columns) == (False, delimiter, REQUIRED_NAMES)
-    assert judged.layout == REQUIRED_LAYOUT
-
-
-@pytest.mark.parametrize("first", ["a,b,1234567,no email", "a,b,1234567,x@b.example,more", "a,b,x@b.example"])
-def test_any_other_first_line_is_taken_for_a_header(first: str) -> None:
+@pytest.mark.parametrize(
+    "first", [ADA.strip(), "a,b,1234567,no email", "x@b.example,a,1234567,b,more", "a,b,x@b.example"]
+)
+def test_a_file_that_begins_with_somebodys_data_has_no_header(delimiter: str, first: str) -> None:
     with pytest.raises(FileProblem) as caught:
-        judge(first.encode())
+        judge(first.replace(",", delimiter).encode())
+    assert caught.value.code is FileCode.NO_HEADER
+    assert "`header=absent`" in caught.value.detail
+    assert "`columns`" in caught.value.detail
+
+
+def test_any_other_first_line_is_taken_for_a_header() -> None:
+    with pytest.raises(FileProblem) as caught:
+        judge(b"a;b;c;no email\n")
     assert caught.value.code is FileCode.MISSING_COLUMNS
     assert "“a”" in caught.value.detail
 
 
-def test_a_header_said_to_be_absent_is_not_looked_for() -> None:
-    judged = judge(b"a;b;c;no email\n", FormatOptions(header="absent"))
-    assert (judged.has_header, judged.delimiter, judged.layout) == (False, ";", REQUIRED_LAYOUT)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_header_said_to_be_absent_is_not_looked_for(delimiter: str) -> None:
+    content = f"a{delimiter}b{delimiter}c{delimiter}no email\n".encode()
+    judged = judge(content, FormatOptions(header="absent"))
+    assert (judged.has_header, judged.delimiter, judged.layout) == (False, delimiter, REQUIRED_LAYOUT)
+    assert len(read(content, FormatOptions(header="absent"))) == 1
 
 
 def test_a_header_said_to_be_present_is_looked_for() -> None:
@@ -224,7 +237,7 @@ def test_a_header_said_to_be_present_is_looked_for() -> None:
 
 def test_a_mapping_permutes_the_columns_of_a_file_without_a_header() -> None:
     mapping = {"employee_name": ["company_name"], "company_name": ["employee_name"]}
-    found = judge(ADA.encode(), FormatOptions(mapping=mapping)).layout.columns
+    found = judge(ADA.encode(), FormatOptions(header="absent", mapping=mapping)).layout.columns
     assert found == {"employee_name": (1,), "company_name": (0,), "mobile_no": (2,), "email": (3,)}
 
 
@@ -240,7 +253,7 @@ def test_the_problem_reported_is_that_of_the_likeliest_delimiter() -> None:
 
 
 def test_ambiguous_columns_and_unknown_columns_are_refused() -> None:
-    assert refusal(b"name;company;phone;mobile;email\n") == FileCode.AMBIGUOUS_COLUMNS
+    assert refusal(b"name;company;phone;telephone;email\n") == FileCode.AMBIGUOUS_COLUMNS
     assert refusal(TEXT.encode(), FormatOptions(mapping={"email": ["Work"]})) == FileCode.UNKNOWN_COLUMN
 
 
@@ -266,15 +279,28 @@ def test_a_quote_left_open_in_the_header_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("missing", range(-3, 4))
-def test_a_header_that_ends_about_the_border_of_the_head_is_not_misread(missing: int) -> None:
-    padding = "x" * (65536 - len(HEADER) - 1 + missing)
-    content = f"{padding},{HEADER}{ADA}".encode()
-    if missing <= 0:
-        assert judge(content).columns == (padding, *REQUIRED_NAMES)
+@pytest.mark.parametrize("limit", [HEADER_BYTES, HEAD_BYTES])
+def test_a_header_that_ends_about_a_border_is_read_or_too_long(limit: int, missing: int) -> None:
+    columns = ["x" * 99] * 10_000
+    columns.append("x" * (limit - len(HEADER) - 100 * len(columns) - 1 + missing))
+    content = f"{','.join(columns)},{HEADER}{ADA}".encode()
+    if limit == HEADER_BYTES and missing <= 0:
+        assert judge(content).columns == (*columns, *REQUIRED_NAMES)
+        [row] = read(content.replace(ADA.encode(), b"," * len(columns) + ADA.encode()))
+        assert row.cells[-4:] == ADA.strip().split(",")
     else:
-        assert refusal(content) == FileCode.NOT_CSV
+        assert refusal(content) == FileCode.HEADER_TOO_LONG
+
+
+@pytest.mark.parametrize(("more", "code"), [(0, None), (1, FileCode.HEADER_TOO_LONG)])
+def test_a_header_has_so_many_columns_and_no_more(more: int, code: FileCode | None) -> None:
+    content = ("n," * (MOST_COLUMNS - 4 + more) + HEADER).encode()
+    if code is None:
+        assert len(judge(content).columns) == MOST_COLUMNS
+    else:
+        assert refusal(content) == code
 
 
 def test_a_character_cut_at_the_border_of_the_head_is_no_error() -> None:
-    content = HEADER.encode() + b"x" * (65536 - len(HEADER) - 1) + "é\n".encode()
+    content = HEADER.encode() + b"x" * (HEAD_BYTES - len(HEADER) - 1) + "é\n".encode()
     assert judge_format(check_bytes(content), FormatOptions(encoding="utf-8")).encoding == "utf-8"

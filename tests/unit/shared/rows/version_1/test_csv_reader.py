@@ -57,7 +57,7 @@ def test_rows_come_with_the_line_they_start_on() -> None:
 
 
 def test_a_file_without_a_header_starts_with_its_first_row() -> None:
-    assert read(b"a,b,c,d@e.f\n") == [Record(1, ["a", "b", "c", "d@e.f"], None)]
+    assert read(b"a,b,c,d@e.f\n", FormatOptions(header="absent")) == [Record(1, ["a", "b", "c", "d@e.f"], None)]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
