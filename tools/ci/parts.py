@@ -80,6 +80,7 @@ ACCEPTANCE = (
         "older_forms",
         "other_versions",
         "failing_rows",
+        "found_headers",
         "fair_share",
         "private_logs",
         "checker",
