@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from api_service.dead_letters import routes as dead_letter_routes
+from api_service.dead_letters.job_runner import JobRunner
 from api_service.dead_letters.lost_letters import keep_letters_complete
 from api_service.employees import routes as employee_routes
 from api_service.employees.listing import EmployeeListing
@@ -117,6 +118,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.store_identity = StoreIdentity(engine, store, may_be_first=True)
     app.state.workbooks = Workbooks(settings)
     app.state.lease_queues = LeaseQueues(settings)
+    app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
         retention = asyncio.create_task(run_retention(engine, store, app.state.publisher, settings), name="retention")
@@ -124,13 +126,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             keep_letters_complete(engine, app.state.publisher, settings), name="dead letters"
         )
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
+        working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
         app.state.lease_queues.open()
         with startup_objects_left_alone():
             yield
         retention.cancel()
         completing.cancel()
         sampling.cancel()
-        await asyncio.wait({retention, completing, sampling})
+        working.cancel()
+        await asyncio.wait({retention, completing, sampling, working})
     finally:
         await app.state.lease_queues.close()
         await app.state.publisher.close()

@@ -121,6 +121,11 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         description="How often what is past its time is looked for.",
     )
 
+    job_lease_seconds: float = Field(
+        15,
+        gt=0,
+        description="How long a redrive or deletion that a dead process worked on stays its own.",
+    )
     queue_pool_size: int = Field(
         4,
         ge=1,

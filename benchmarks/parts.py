@@ -23,7 +23,7 @@ PARTS: Final = {
     "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
     "pipelines": Part("One message a row", 12, row_pipelines.add_options, row_pipelines.measure),
     "scaling": Part("Consumers, sizes and memory", 25, scaling.add_options, scaling.measure),
-    "small-behind-big": Part("A small upload behind a large one", 2, small_upload.add_options, small_upload.measure),
+    "small-behind-big": Part("A small upload behind a large one", 6, small_upload.add_options, small_upload.measure),
     "one-request": Part("Single requests", 1, single_requests.add_options, single_requests.measure),
     "listing": Part("The listing and the search", 15, listing.add_options, listing.measure),
     "listing-costs": Part("The listing's choices", 8, listing_costs.add_options, listing_costs.measure),

@@ -55,6 +55,16 @@ def get_json(base_url: str, path: str) -> Json:
     return _answer(connection, 200)
 
 
+def send_json(base_url: str, method: str, path: str, body: Json | None) -> Json:
+    """The answer, which was a 202."""
+    connection = _connect(base_url)
+    if body is None:
+        connection.request(method, path)
+    else:
+        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    return _answer(connection, 202)
+
+
 def _post(api_url: str, file: Path) -> Json:
     connection = _connect(api_url)
     connection.putrequest("POST", "/v1/employee-data-upload")

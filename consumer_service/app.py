@@ -58,20 +58,22 @@ def create_app() -> FastAPI:
         await require_schema(engine)
         await warn_if_it_quotes_rows(engine)
         collect_seldom()
-        consuming = asyncio.create_task(deliveries.subscription.run(), name="deliveries")
+        consuming = [
+            asyncio.create_task(subscription.run(), name="deliveries") for subscription in deliveries.subscriptions
+        ]
         background = [
             asyncio.create_task(replies.run(), name="replies"),
             asyncio.create_task(_sweep(engine, forgotten_letters, settings.unpublished_after_seconds), name="sweep"),
         ]
         yield
-        deliveries.subscription.stop()
-        await asyncio.wait([consuming], timeout=settings.drain_seconds)
-        await deliveries.subscription.abandon(seconds=UNWIND_SECONDS)
+        deliveries.stop()
+        await asyncio.wait(consuming, timeout=settings.drain_seconds)
+        await deliveries.abandon(seconds=UNWIND_SECONDS)
         await deliveries.close()
         await replies.drain(seconds=2)
-        for task in (consuming, *background):
+        for task in (*consuming, *background):
             task.cancel()
-        await asyncio.gather(consuming, *background, return_exceptions=True)
+        await asyncio.gather(*consuming, *background, return_exceptions=True)
         await asyncio.gather(letters.close(), forgotten_letters.close(), reply_publisher.close())
         await engine.dispose()
         log.info("stopped")

@@ -1,4 +1,7 @@
-"""Takes a message from the request queue and settles it: decode, handle, publish, reply, acknowledge.
+"""Takes messages from the request queues and settles them: decode, handle, publish, reply, acknowledge.
+
+One is in hand of each queue at most, and they are handled in turn: no chunk waits for more than one bulk request, and
+no bulk request for more than one chunk.
 
 No other module of this service settles messages. A delivery ends in one of four ways:
 
@@ -32,7 +35,7 @@ from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
-from shared.amqp.topology import PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
+from shared.amqp.topology import BULK_REQUESTS_QUEUE, PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.schema_check import database_trouble
 from shared.dead_letters.malformed import dead_letter_malformed
@@ -76,7 +79,7 @@ REPLY_OUT_SECONDS = 10
 
 
 class Deliveries:
-    """Handles the request queue's messages one after another."""
+    """Handles the messages of both request queues one after another."""
 
     def __init__(
         self,
@@ -98,17 +101,32 @@ class Deliveries:
         self._holds = Backoff(HOLD_SECONDS)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
         self._held_by: str | None = None
-        self.subscription = Subscription(
-            settings,
-            name="rollcall consumer",
-            declare_queue=existing_queue(REQUESTS_QUEUE),
-            on_message=self.on_message,
-            prefetch=1,
+        requests, bulk_requests = (
+            Subscription(
+                settings,
+                name=name,
+                declare_queue=existing_queue(queue),
+                on_message=self.on_message,
+                prefetch=1,
+            )
+            for name, queue in (
+                ("rollcall consumer", REQUESTS_QUEUE),
+                ("rollcall consumer bulk", BULK_REQUESTS_QUEUE),
+            )
         )
-        self.subscription.on_queue_renewed = self._announce_lost_requests
+        requests.on_queue_renewed = self._announce_lost_requests
+        self.subscriptions = (requests, bulk_requests)
 
     async def on_message(self, message: AbstractIncomingMessage) -> None:
+        # The lock is fair, so the queues have their turns.
+        async with self._turn:
+            # What waited while the other queue's message met the fault goes back as it came, for all are paused.
+            if self._held_by is None:
+                await self._settle(message)
+
+    async def _settle(self, message: AbstractIncomingMessage) -> None:
         started = time.perf_counter()
         try:
             require_readable_properties(message)
@@ -161,7 +179,7 @@ class Deliveries:
             try:
                 await publish_letters(self._engine, self._publisher, letters)
             except BrokerUnavailable as error:
-                if not self.subscription.is_subscribed:
+                if not self.is_consuming:
                     raise
                 log.warning("dead letters wait for the broker", reason=str(error))
                 await asyncio.sleep(backoff.next_seconds())
@@ -189,7 +207,7 @@ class Deliveries:
         try:
             await self._publisher.publish(
                 REQUESTS_EXCHANGE,
-                REQUESTS_QUEUE,
+                BULK_REQUESTS_QUEUE if message.routing_key == BULK_REQUESTS_QUEUE else REQUESTS_QUEUE,
                 message.body,
                 message_id=message.message_id,
                 correlation_id=message.correlation_id,
@@ -215,7 +233,8 @@ class Deliveries:
         log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
         is_of_database = isinstance(error, DATABASE_ERRORS)
         self._held_by = database_trouble(error) if is_of_database else reason_of(error) or type(error).__name__
-        self.subscription.pause()
+        for subscription in self.subscriptions:
+            subscription.pause()
         self._resuming = asyncio.create_task(self._resume_when_the_database_answers(delay))
 
     async def _resume_when_the_database_answers(self, delay: float) -> None:
@@ -231,15 +250,30 @@ class Deliveries:
                 delay = 1
             else:
                 self._held_by = None
-                self.subscription.resume()
+                for subscription in self.subscriptions:
+                    subscription.resume()
                 log.info("consuming again")
                 return
+
+    @property
+    def is_consuming(self) -> bool:
+        return all(subscription.is_subscribed for subscription in self.subscriptions)
 
     async def require_consuming(self) -> None:
         """Raises `TryAgainLater`, which says what keeps it from consuming."""
         if self._held_by is not None:
             raise TryAgainLater(f"holding: {self._held_by}")
-        self.subscription.require_subscribed()
+        for subscription in self.subscriptions:
+            subscription.require_subscribed()
+
+    def stop(self) -> None:
+        """Take no more messages; those in hand are still settled."""
+        for subscription in self.subscriptions:
+            subscription.stop()
+
+    async def abandon(self, *, seconds: float) -> None:
+        """After `stop()`: give up what is in hand still, and wait so long for its end. It goes back."""
+        await asyncio.gather(*(subscription.abandon(seconds=seconds) for subscription in self.subscriptions))
 
     async def close(self) -> None:
         """Once no message is in hand: an end like this is no death, so no marker of ours may stand for one."""

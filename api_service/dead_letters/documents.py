@@ -2,17 +2,20 @@
 
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy import Row
 
+from api_service.dead_letters.bulk_jobs import Job, JobKind, JobState
 from api_service.http.cursors import BIGINT_MAX
 from api_service.http.json_model import JsonModel
 from api_service.http.pagination import Listing
 from shared.dead_letters.identity import MalformedLetter, RowLetter, letter_id
 from shared.errors import RowCode
+
+CHOOSE: Final = 'Say which: a filter, or {"all": true}'
 
 
 class DeadLetterDocument(JsonModel):
@@ -38,37 +41,69 @@ class DeadLetterListing(Listing[DeadLetterDocument]):
     depth: int | None = Field(description="Messages in the queue `employees.dead-letters`; null: no broker answers.")
 
 
-class RedriveOrder(JsonModel):
-    """Chooses rows to try again, the oldest first; all of them without a limit."""
+class _Order(JsonModel):
+    """Nothing is chosen by saying nothing: a filter that was sent elsewhere, or misspelt, must not mean everything."""
 
-    # A misspelt filter would be none at all.
     model_config = ConfigDict(extra="forbid")
 
-    upload_id: UUID | None = None
-    code: RowCode | None = None
+    upload_id: UUID | None = Field(None, description="Only those of this upload.")
+    choose_all: StrictBool = Field(False, alias="all", description="Needed where nothing else is said.")
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        filters = self.model_dump(exclude={"choose_all", "limit"}, exclude_none=True)
+        if self.choose_all and filters:
+            raise ValueError("Give either all or a filter, not both")
+        if not self.choose_all and not self.model_dump(exclude={"choose_all"}, exclude_none=True):
+            raise ValueError(CHOOSE)
+        return self
+
+
+class RedriveOrder(_Order):
+    """Chooses rows to try again, the oldest first. A limit alone will do, too."""
+
+    code: RowCode | None = Field(None, description="Only those that were rejected with this code.")
     limit: int | None = Field(None, ge=1, le=BIGINT_MAX)
 
 
-class RedriveOutcome(JsonModel):
-    """The rows are on their way; what became of them is in their uploads' counts."""
+class DeletionOrder(_Order):
+    """Chooses dead letters to delete."""
 
-    redriven: int = Field(description="Rows put back on the request queue.")
-    left: int = Field(description="Rows that match and were not, because of the limit.")
-
-
-class DeletionOrder(JsonModel):
-    """Chooses dead letters to delete; all of them without a filter."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    upload_id: UUID | None = None
-    code: RowCode | Literal["malformed_message"] | None = None
+    code: RowCode | Literal["malformed_message"] | None = Field(None, description="Only those with this code.")
 
 
-class DeletionOutcome(JsonModel):
-    """The dead letters that were deleted."""
+class JobDocument(JsonModel):
+    """Work on dead letters that goes on by itself, in small steps: look at it again, or stop it."""
 
-    removed: int
+    id: UUID
+    kind: JobKind
+    state: JobState = Field(description="`succeeded` and `cancelled` are final.")
+    upload_id: UUID | None
+    code: str | None
+    limit: int | None
+    total: int = Field(description="Letters that it takes: those that matched when it was ordered, up to the limit.")
+    done: int = Field(
+        description="Letters that it is done with. Of a redrive: rows that were tried again, whatever became of them."
+    )
+    left: int = Field(description="Letters that matched and are left alone because of the limit.")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def job_document(job: Job) -> JobDocument:
+    return JobDocument(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        upload_id=job.matching.upload_id,
+        code=job.matching.code,
+        limit=job.most,
+        total=job.total,
+        done=job.done,
+        left=job.left_over,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
 
 
 def dead_letter_document(row: Row[Any]) -> DeadLetterDocument:

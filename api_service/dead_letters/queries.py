@@ -32,8 +32,9 @@ class LetterFilter(NamedTuple):
     upload_id: UUID | None = None
     code: str | None = None
 
-    def takes(self, row: OutstandingRow) -> bool:
-        return self.upload_id in (None, row.key.upload_id) and self.code in (None, row.code)
+    @property
+    def takes_malformed(self) -> bool:
+        return self.upload_id is None and self.code in (None, MALFORMED_CODE)
 
 
 class OutstandingRow(NamedTuple):
@@ -106,7 +107,11 @@ _DISCARD_ROWS = text("""
 """)
 
 _DISCARD_MALFORMED = text("""
-    UPDATE malformed_messages SET discarded_at = now() WHERE discarded_at IS NULL AND dead_at <= :until
+    UPDATE malformed_messages SET discarded_at = now()
+    WHERE id IN (
+        SELECT id FROM malformed_messages WHERE discarded_at IS NULL AND dead_at <= :until
+        ORDER BY dead_at, id LIMIT :limit FOR UPDATE
+    )
 """)
 
 
@@ -144,6 +149,12 @@ async def count_matching_rows(connection: AsyncConnection, matching: LetterFilte
     return int(counted.scalar_one())
 
 
+async def count_malformed(connection: AsyncConnection, *, until: datetime) -> int:
+    malformed = malformed_messages.c
+    query = select(func.count()).where(malformed.discarded_at.is_(None), malformed.dead_at <= until)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def count_outstanding(connection: AsyncConnection) -> int:
     """The number of letters that the queue has when each has been published once."""
     outstanding = [
@@ -153,18 +164,24 @@ async def count_outstanding(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(outstanding[0] + outstanding[1]))).scalar_one())
 
 
-async def outstanding_rows_after(
-    connection: AsyncConnection, matching: LetterFilter, *, after: LetterKey | None, until: datetime, limit: int
+async def outstanding_rows(
+    connection: AsyncConnection,
+    matching: LetterFilter,
+    *,
+    after: LetterKey | None,
+    up_to: LetterKey | None = None,
+    until: datetime,
+    limit: int,
 ) -> Sequence[OutstandingRow]:
-    """The oldest rejected rows past a key that died no later than `until`."""
+    """The oldest rejected rows past a key, and up to another, that died no later than `until`."""
     row = rejected_rows.c
     key = (row.dead_at, row.upload_id, row.row_number)
-    found = await connection.execute(
-        select(*key, row.attempt, row.code)
-        .where(*_conditions(matching, until), tuple_(*key) > tuple_(*(after or _BEGINNING)))
-        .order_by(*key)
-        .limit(limit)
+    query = select(*key, row.attempt, row.code).where(
+        *_conditions(matching, until), tuple_(*key) > tuple_(*(after or _BEGINNING))
     )
+    if up_to is not None:
+        query = query.where(tuple_(*key) <= tuple_(*up_to))
+    found = await connection.execute(query.order_by(*key).limit(limit))
     return [_outstanding_row(each) for each in found]
 
 
@@ -198,8 +215,8 @@ async def discard_rows(connection: AsyncConnection, rows: Sequence[OutstandingRo
     return discarded.rowcount
 
 
-async def discard_malformed(connection: AsyncConnection, *, until: datetime) -> int:
-    return (await connection.execute(_DISCARD_MALFORMED, {"until": until})).rowcount
+async def discard_malformed(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
+    return (await connection.execute(_DISCARD_MALFORMED, {"until": until, "limit": limit})).rowcount
 
 
 async def current_time(connection: AsyncConnection) -> datetime:

@@ -12,8 +12,7 @@ import structlog
 from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.dead_letters.redrive import drop_stale_letters
-from api_service.http.problems import Problem
+from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
 from api_service.uploads.queries import stored_keys
@@ -21,7 +20,7 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
-from shared.database.tables import malformed_messages, rejected_rows, uploads
+from shared.database.tables import bulk_jobs, malformed_messages, rejected_rows, uploads
 from shared.service.telemetry import describe_error
 from shared.store_identity import StoreIdentity, WrongStore
 from shared.upload_store import StoreFull, StoreUnavailable, UploadStore
@@ -46,7 +45,7 @@ async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publ
             if counts is not None:
                 # Also those of uploads that were deleted on request since the last turn.
                 await drop_stale_letters(engine, publisher, settings)
-        except (*DATABASE_ERRORS, StoreUnavailable, StoreFull, BrokerUnavailable, Problem) as error:
+        except (*DATABASE_ERRORS, StoreUnavailable, StoreFull, BrokerUnavailable) as error:
             log.warning("retention failed", **describe_error(error))
         await asyncio.sleep(settings.retention_interval_seconds)
 
@@ -126,6 +125,7 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
     async with engine.begin() as connection:
         old = malformed_messages.c.dead_at < _ago(age)
         purged += (await connection.execute(delete(malformed_messages).where(old))).rowcount
+        await connection.execute(delete(bulk_jobs).where(bulk_jobs.c.finished_at < _ago(age)))
     return purged
 
 

@@ -2,6 +2,8 @@
 
 An answer carries the correlation id of its request, so that none can be mixed up. When the callback queue is lost,
 requests without an answer are sent again with the new one; the consumer answers a repeated request the same.
+
+A window bounds how many stand in the queue in front of an upload, whoever asks for however many (P6).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from producer_service.uploads.send_window import SendWindow
 from shared.amqp.connection import BrokerUnavailable
 from shared.messages import EmployeeRequest, TextRequest, encode
 
@@ -20,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from producer_service.requester import Requester
+    from producer_service.uploads.send_window import WindowShare
     from shared.messages import EmployeeOutcome, RequestReply
 
 log = structlog.get_logger(__name__)
 
 BROKER_RETRY_SECONDS = 0.2
+# Each takes a consumer a few milliseconds.
+WINDOW_REQUESTS = 200
 
 
 class Answer(NamedTuple):
@@ -40,19 +46,23 @@ class SingleRequests:
         self._requester = requester
         self._timeout_seconds = timeout_seconds
         self._waiting: dict[uuid.UUID, _OpenRequest] = {}
+        self._send_window = SendWindow(WINDOW_REQUESTS)
         requester.listen_for_singles(self)
 
     async def ask_all(self, messages: Sequence[str | dict[str, str]]) -> list[Answer]:
-        """Send all messages, texts or employees, at once. Returns the answers in that order, by the deadline."""
+        """Send all messages, texts or employees, as the window lets them. Returns their answers by the deadline."""
         asked = [_OpenRequest(message) for message in messages]
         for waiting in asked:
             self._waiting[waiting.correlation_id] = waiting
-        senders = [asyncio.create_task(self._send(waiting)) for waiting in asked]
+        share = self._send_window.share()
+        senders = [asyncio.create_task(self._send(waiting, share)) for waiting in asked]
         try:
             await asyncio.wait([waiting.answered for waiting in asked], timeout=self._timeout_seconds)
         finally:
             for sender in senders:
                 sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
+            share.leave()
             for waiting in asked:
                 del self._waiting[waiting.correlation_id]
         return [waiting.answer() for waiting in asked]
@@ -72,8 +82,10 @@ class SingleRequests:
     def on_requests_lost(self) -> None:
         self.on_replies_lost()
 
-    async def _send(self, waiting: _OpenRequest) -> None:
+    async def _send(self, waiting: _OpenRequest, share: WindowShare) -> None:
         """Send the request, and again each time the callback queue is new. Runs until it is cancelled."""
+        await share.acquire()
+        waiting.answered.add_done_callback(lambda _: share.release())
         while True:
             waiting.resend.clear()
             try:

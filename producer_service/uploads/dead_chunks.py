@@ -19,6 +19,7 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.readable_properties import require_readable_properties
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
     CHUNK_KEY,
     DEAD_CHUNKS_QUEUE,
     DEAD_LETTERS_EXCHANGE,
@@ -109,7 +110,8 @@ class DeadChunks:
             return "malformed"
         if not await self._is_wanted(request):
             return "dropped"
-        await self._publish_again(message, REQUESTS_EXCHANGE, REQUESTS_QUEUE)
+        queue = REQUESTS_QUEUE if isinstance(request, ChunkRequest) else BULK_REQUESTS_QUEUE
+        await self._publish_again(message, REQUESTS_EXCHANGE, queue)
         return "republished"
 
     async def _publish_again(self, message: AbstractIncomingMessage, exchange: str, routing_key: str) -> None:

@@ -15,6 +15,7 @@ from shared.amqp.publisher_block import (
     publisher_block,
 )
 from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
     DEAD_CHUNKS_QUEUE,
     DEAD_LETTERS_QUEUE,
     REQUESTS_QUEUE,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from shared.service.settings import SharedSettings
 
-QUEUES: Final = (UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE)
+QUEUES: Final = (UPLOADS_QUEUE, REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE)
 # A broker that does not answer must not keep the caller waiting.
 ANSWER_SECONDS: Final = 2.5
 

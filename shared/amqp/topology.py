@@ -16,6 +16,8 @@ DEAD_LETTERS_EXCHANGE: Final = "dead-letters"
 
 UPLOADS_QUEUE: Final = "uploads.announced"
 REQUESTS_QUEUE: Final = "employees.requests"
+# Of work on many rows that somebody ordered, so that no upload waits behind it.
+BULK_REQUESTS_QUEUE: Final = "employees.bulk-requests"
 DEAD_LETTERS_QUEUE: Final = "employees.dead-letters"
 DEAD_CHUNKS_QUEUE: Final = "employees.dead-chunks"
 
@@ -58,18 +60,19 @@ async def declare_topology(channel: AbstractChannel) -> None:
     await announced.bind(uploads, UPLOADS_QUEUE)
 
     requests_exchange = await channel.declare_exchange(REQUESTS_EXCHANGE, ExchangeType.DIRECT, durable=True)
-    requests = await channel.declare_queue(
-        REQUESTS_QUEUE,
-        durable=True,
-        arguments={
-            "x-queue-type": "quorum",
-            "x-delivery-limit": REQUEST_DELIVERY_LIMIT,
-            "x-dead-letter-exchange": DEAD_LETTERS_EXCHANGE,
-            "x-dead-letter-routing-key": CHUNK_KEY,
-            # At least once needs reject-publish: a full dead-letter target pushes back instead of losing.
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        },
-    )
-    await requests.bind(requests_exchange, REQUESTS_QUEUE)
+    for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE):
+        requests = await channel.declare_queue(
+            queue,
+            durable=True,
+            arguments={
+                "x-queue-type": "quorum",
+                "x-delivery-limit": REQUEST_DELIVERY_LIMIT,
+                "x-dead-letter-exchange": DEAD_LETTERS_EXCHANGE,
+                "x-dead-letter-routing-key": CHUNK_KEY,
+                # At least once needs reject-publish: a full dead-letter target pushes back instead of losing.
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+        await requests.bind(requests_exchange, queue)
     await channel.declare_exchange(REPLIES_EXCHANGE, ExchangeType.DIRECT, durable=True)

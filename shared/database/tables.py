@@ -37,6 +37,8 @@ metadata = MetaData(
 )
 
 TOTAL_SLOTS = 64
+BULK_JOB_KINDS = ("redrive", "delete")
+BULK_JOB_STATES = ("queued", "running", "cancelling", "cancelled", "succeeded")
 
 
 def _search_text(email: str) -> str:
@@ -236,6 +238,42 @@ malformed_messages = Table(
     _timestamp("published_at"),
     _timestamp("discarded_at"),
     Index("malformed_messages_oldest_idx", "dead_at", "id", postgresql_where=text("discarded_at IS NULL")),
+)
+
+# Work on many dead letters that somebody ordered: a redrive or a deletion. Any API process goes on with one that nobody
+# has a lease on.
+bulk_jobs = Table(
+    "bulk_jobs",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    # What was ordered: the letters of this upload with this code, null for any, the oldest `most` of them. There is no
+    # foreign key, because an upload may go before its job.
+    Column("upload_id", UUID),
+    Column("code", Text),
+    Column("most", BigInteger),
+    # The letters that it takes, those that match beyond `most`, and those that it is done with.
+    Column("total", BigInteger, nullable=False),
+    Column("left_over", BigInteger, nullable=False),
+    _count("done"),
+    # How far it is, so that another process goes on from there; its form depends on the kind.
+    Column("resume_point", JSONB),
+    # Grows with each new holder of the lease; whoever writes for a job proves that its number is still the newest.
+    _count("fence"),
+    Column("expires_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # No letter that died later is taken: what is redriven and fails again must not come round.
+    _timestamp("created_at", now=True),
+    _timestamp("finished_at"),
+    CheckConstraint(_one_of("kind", BULK_JOB_KINDS), name="kind_check"),
+    CheckConstraint(_one_of("state", BULK_JOB_STATES), name="state_check"),
+    # One at a time.
+    Index(
+        "bulk_jobs_unfinished_idx",
+        text("(finished_at IS NULL)"),
+        unique=True,
+        postgresql_where=text("finished_at IS NULL"),
+    ),
 )
 
 # A redelivered request for a single employee is answered from here. An outcome is kept for a day.

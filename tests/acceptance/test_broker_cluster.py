@@ -24,7 +24,13 @@ pytestmark = [
     pytest.mark.skipif(not container_engine.engine_answers(), reason="a cluster needs a Docker engine"),
 ]
 
-QUEUES = ["employees.dead-chunks", "employees.dead-letters", "employees.requests", "uploads.announced"]
+QUEUES = [
+    "employees.bulk-requests",
+    "employees.dead-chunks",
+    "employees.dead-letters",
+    "employees.requests",
+    "uploads.announced",
+]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.failpoint_settings import CONSUMER, row_that_kills, row_that_raises
+from tests.support.jobs import redrive
 from tests.support.mixed_file import person, write_mixed_file
 from tests.support.reference import read_top_to_bottom
 from tests.support.services import Services
@@ -55,19 +56,14 @@ async def test_row_that_raises_is_an_internal_error_alone_until_it_is_redriven(
 
     await services.consumer.terminate()
     await services.consumer.restart({CONSUMER: ""})
-    assert await _redrive(system, upload["id"]) == {"redriven": 1, "left": 0}
+    assert (await redrive(system.client, uploadId=upload["id"]))["done"] == 1
 
     async def has_succeeded() -> bool:
         return bool((await system.state(upload["id"]))["status"] == "succeeded")
 
     await eventually(has_succeeded)
     assert await system.differences(await system.state(upload["id"]), read_top_to_bottom(file)) == []
-    assert await _redrive(system, upload["id"]) == {"redriven": 0, "left": 0}
-
-
-async def _redrive(system: System, upload_id: str) -> object:
-    answer = await system.client.post("/v1/dead-letters/redrive", json={"uploadId": upload_id})
-    return answer.raise_for_status().json()
+    assert (await redrive(system.client, uploadId=upload["id"]))["total"] == 0
 
 
 def _clean_file(path: Path, rows: int) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.rows.layout import UNNAMED_ORDER
+from tests.support.jobs import redrive
 from tests.support.reference import read_top_to_bottom
 from tests.support.services import Services
 from tests.support.system import System
-from tests.support.waiting import eventually
 
 ROWS = 600
 BAD_EVERY = 20
@@ -41,13 +41,9 @@ async def test_upload_whose_layout_an_older_release_stored_is_finished_and_its_r
     upload = await system.until_finished(upload_id)
 
     assert await system.differences(upload, expected) == []
-    redriven = await system.client.post("/v1/dead-letters/redrive", json={"uploadId": upload_id})
-    assert redriven.json()["redriven"] == len(expected.rejects) == ROWS // BAD_EVERY
-
-    async def are_rejected_again() -> bool:
-        return bool(await system.database.fetchval("SELECT min(attempt) = 2 FROM rejected_rows"))
-
-    await eventually(are_rejected_again)
+    job = await redrive(system.client, uploadId=upload_id)
+    assert job["done"] == len(expected.rejects) == ROWS // BAD_EVERY
+    assert await system.database.fetchval("SELECT min(attempt) = 2 FROM rejected_rows")
 
 
 @pytest.mark.fault(32)

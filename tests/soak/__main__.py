@@ -25,7 +25,13 @@ import asyncpg
 
 from deploy import container_engine
 from deploy.checkout import is_ready
-from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
+    DEAD_CHUNKS_QUEUE,
+    DEAD_LETTERS_QUEUE,
+    REQUESTS_QUEUE,
+    UPLOADS_QUEUE,
+)
 from tests.soak import faults
 from tests.soak.faults import Fault
 from tests.soak.letters import Letters
@@ -99,7 +105,7 @@ async def _left_behind(stage: Stage) -> list[str]:
         for service in stage.services.all:
             left[service.name] = not await asyncio.to_thread(is_ready, service.url)
         async with open_broker(stage.amqp_url) as broker:
-            for queue in (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE):
+            for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE):
                 left[queue] = (await broker.state(queue)).ready
         database = await asyncpg.connect(stage.postgres.url)
         for table in ("upload_leases", "row_markers"):

@@ -11,8 +11,8 @@ PRODUCER: Final = "ROLLCALL_PRODUCER_FAILPOINTS"
 FOR_EVER: Final = 1_000_000
 
 
-def killing_api(place: str) -> dict[str, str]:
-    return _setting(API, {place: {"action": "kill"}})
+def killing_api(place: str, *, after: int = 0) -> dict[str, str]:
+    return _setting(API, {place: {"action": "kill", "after": after}})
 
 
 def killing_consumer(place: str, *, after: int) -> dict[str, str]:

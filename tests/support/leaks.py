@@ -17,7 +17,7 @@ import asyncpg
 import psutil
 from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity
 
-from shared.amqp.topology import DEAD_CHUNKS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.amqp.topology import BULK_REQUESTS_QUEUE, DEAD_CHUNKS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.store_identity import IDENTITY_KEY
 from tests.support.broker import Broker
 from tests.support.patience import patience
@@ -44,17 +44,18 @@ class Connections(NamedTuple):
 
 # The API: its pool, as large a one for reads, that of lease queues and the one that listens; a publisher, and one that
 # asks for queue depths.
-# The producer: its pool; three subscriptions and two publishers. The consumer: its pool; one and three.
+# The producer: its pool; three subscriptions and two publishers. The consumer: its pool; two and three.
 ALLOWED: Final[dict[Kind, Connections]] = {
     "api_service": Connections(25, 2),
     "producer_service": Connections(8, 5),
-    "consumer_service": Connections(3, 4),
+    "consumer_service": Connections(3, 5),
 }
-OWN_QUEUES: Final = (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE)
+OWN_QUEUES: Final = (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE)
 
 _LEFT_IN_TABLES: Final = {
     "leases": "SELECT count(*) FROM upload_leases AS l JOIN uploads AS u ON u.id = l.upload_id"
     " WHERE l.owner <> '' OR u.finished_at IS NOT NULL",
+    "unfinished jobs": "SELECT count(*) FROM bulk_jobs WHERE finished_at IS NULL",
     "row markers": "SELECT count(*) FROM row_markers AS m JOIN uploads AS u ON u.id = m.upload_id"
     " WHERE u.finished_at IS NOT NULL",
     # The tests' own connections have no name.

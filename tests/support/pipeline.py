@@ -60,15 +60,18 @@ async def running(subscription: Subscription) -> AsyncIterator[Subscription]:
 
 @contextlib.asynccontextmanager
 async def running_consumer(engine: AsyncEngine, settings: ConsumerSettings) -> AsyncIterator[Deliveries]:
-    """A consumer that is subscribed to the request queue."""
+    """A consumer that is subscribed to both request queues."""
     letters = Publisher(settings, "test dead letters")
     reply_publisher = Publisher(settings, "test replies")
     replies = ReplySender(reply_publisher)
     deliveries = Deliveries(engine, letters, replies, settings, Failpoints(settings.failpoints))
     sending = asyncio.create_task(replies.run())
     try:
-        async with running(deliveries.subscription):
+        async with contextlib.AsyncExitStack() as stack:
+            for subscription in deliveries.subscriptions:
+                await stack.enter_async_context(running(subscription))
             yield deliveries
+            deliveries.stop()
         await replies.drain(seconds=2)
     finally:
         sending.cancel()

@@ -14,7 +14,13 @@ import asyncpg
 import httpx2
 from aio_pika.abc import AbstractIncomingMessage
 
-from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
+    DEAD_CHUNKS_QUEUE,
+    DEAD_LETTERS_QUEUE,
+    REQUESTS_QUEUE,
+    UPLOADS_QUEUE,
+)
 from shared.upload_status import FINAL_STATES
 from tests.support import effects
 from tests.support.broker import Broker
@@ -109,7 +115,7 @@ class System:
         """Every queue but the dead letters is empty, and what is in hand is acknowledged."""
 
         async def drained() -> bool:
-            for queue in (REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE):
+            for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE):
                 if (await self.broker.state(queue)).ready:
                     return False
             return True

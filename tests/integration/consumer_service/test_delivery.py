@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service.settings import ConsumerSettings
-from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
+from shared.amqp.topology import BULK_REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
+from shared.messages import RedriveRequest, encode
 from tests.integration.consumer_service.conftest import AddUpload
 from tests.support import effects
 from tests.support.broker import Broker, QueueState
@@ -21,6 +22,7 @@ from tests.support.chunks import BAD_EMAIL, chunk, rows
 from tests.support.effects import Counts
 from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.servers import Servers, management
+from tests.support.uploads import insert_rejects
 from tests.support.waiting import eventually
 
 
@@ -202,11 +204,11 @@ async def test_message_is_given_back_while_the_database_fails_and_done_when_it_a
     async with running_consumer(engine, settings) as deliveries:
         await broker.request(request)
         await eventually(lambda: _is(broker, QueueState(ready=1, consumers=0)))
-        assert not deliveries.subscription.is_subscribed
+        assert not deliveries.is_consuming
 
         await database.execute("ALTER TABLE uploads_away RENAME TO uploads")
         await eventually(lambda: _has_rows(database, request.upload_id, 4))
-        assert deliveries.subscription.is_subscribed
+        assert deliveries.is_consuming
 
     assert await effects.ledger_counts(database, request.upload_id) == Counts(4, 3, 0, 0, 1)
     assert await effects.codes(database, request.upload_id) == {4: "invalid_email"}
@@ -287,7 +289,7 @@ async def test_deadlock_is_retried_and_reaches_no_message(
     async with running_consumer(engine, settings) as deliveries:
         await broker.request(chunk(upload_id, rows(2)))
         await eventually(lambda: _has_rows(database, upload_id, 2))
-        assert deliveries.subscription.is_subscribed
+        assert deliveries.is_consuming
 
     assert await database.fetchval("SELECT last_value FROM tries") == 4
     assert await effects.ledger_counts(database, upload_id) == Counts(2, 2, 0, 0, 0)
@@ -310,12 +312,57 @@ async def test_consumer_that_stops_settles_the_message_in_hand_and_leaves_the_ot
         for first_row in (1, 3):
             await broker.request(chunk(upload_id, rows(2, start=first_row), first_row=first_row))
         await eventually(lambda: _is(broker, QueueState(ready=1, consumers=1)))
-        deliveries.subscription.stop()
+        deliveries.stop()
         await transaction.rollback()
         await blocker.close()
 
     assert await effects.ledger_counts(database, upload_id) == Counts(2, 2, 0, 0, 0)
     assert len(await broker.take_all(REQUESTS_QUEUE)) == 1
+
+
+@pytest.mark.fault(28)
+async def test_chunk_waits_for_one_bulk_request_and_a_bulk_request_for_one_chunk(
+    engine: AsyncEngine,
+    settings: ConsumerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+    database_url: str,
+) -> None:
+    upload_id, redriven_id = await add_upload(), await add_upload()
+    await insert_rejects(database, redriven_id, [(number, BAD_EMAIL) for number in range(1, 11)])
+    await database.execute(
+        "INSERT INTO upload_chunks (upload_id, first_row, row_count, byte_count, inserted, updated, duplicates,"
+        " rejected) VALUES ($1, 1, 10, 10, 0, 0, 0, 10)",
+        redriven_id,
+    )
+    for number in range(1, 11):
+        await broker.publish(BULK_REQUESTS_QUEUE, encode(RedriveRequest(upload_id=redriven_id, rows=[(number, 1)])))
+    for first_row in (1, 3, 5, 7):
+        await broker.request(chunk(upload_id, rows(2, start=first_row), first_row=first_row))
+    blocker = await asyncpg.connect(database_url)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("LOCK TABLE uploads IN ACCESS EXCLUSIVE MODE")
+    async with running_consumer(engine, settings):
+        # One of each queue is in hand.
+        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 3))
+        await eventually(lambda: broker.has_ready(BULK_REQUESTS_QUEUE, 9))
+        await transaction.rollback()
+        await blocker.close()
+        await eventually(lambda: broker.has_ready(BULK_REQUESTS_QUEUE, 0))
+        await eventually(lambda: _has_rows(database, upload_id, 8))
+
+    kinds = await database.fetchval(
+        "SELECT string_agg(kind, '' ORDER BY at) FROM ("
+        "  SELECT 'c' AS kind, committed_at AS at FROM upload_chunks WHERE upload_id = $1"
+        "  UNION ALL SELECT 'b', dead_at FROM rejected_rows WHERE upload_id = $2 AND attempt = 2) AS handled",
+        upload_id,
+        redriven_id,
+    )
+    # In turn; a message that is not delivered yet when it is its queue's turn loses it to the other.
+    assert kinds.rindex("c") < len(kinds) - 4
+    assert kinds.index("b") < 4
 
 
 async def test_consumer_takes_one_message_at_a_time(

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.dead_letters.redrive import drop_stale_letters
+from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.operations.retention import purge
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher

@@ -9,7 +9,13 @@ import httpx2
 from pydantic import SecretStr
 
 from api_service.settings import ApiSettings
-from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
+    DEAD_CHUNKS_QUEUE,
+    DEAD_LETTERS_QUEUE,
+    REQUESTS_QUEUE,
+    UPLOADS_QUEUE,
+)
 from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.api import running_api
 from tests.support.broker import Broker
@@ -33,6 +39,7 @@ async def test_status_shows_queues_uploads_and_versions(
     assert body["queues"] == {
         UPLOADS_QUEUE: {"messages": 0, "consumers": 0},
         REQUESTS_QUEUE: {"messages": 0, "consumers": 1},
+        BULK_REQUESTS_QUEUE: {"messages": 0, "consumers": 0},
         DEAD_LETTERS_QUEUE: {"messages": 1, "consumers": 0},
         DEAD_CHUNKS_QUEUE: {"messages": 0, "consumers": 0},
     }
@@ -49,7 +56,13 @@ async def test_status_answers_without_a_broker(settings: ApiSettings) -> None:
     async with running_api(settings.model_copy(update={"amqp_url": NO_BROKER})) as api:
         body = (await api.get("/v1/status")).json()
     assert body["broker"] == "unavailable"
-    assert set(body["queues"]) == {UPLOADS_QUEUE, REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE}
+    assert set(body["queues"]) == {
+        UPLOADS_QUEUE,
+        REQUESTS_QUEUE,
+        BULK_REQUESTS_QUEUE,
+        DEAD_LETTERS_QUEUE,
+        DEAD_CHUNKS_QUEUE,
+    }
     assert all(queue == {"messages": None, "consumers": None} for queue in body["queues"].values())
     assert body["versions"]["rabbitmq"] is None
     assert body["troubles"] == [{"code": "broker_unavailable", "detail": NO_RABBITMQ}]

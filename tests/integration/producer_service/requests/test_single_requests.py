@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.problems import register_problem_handlers
 from producer_service.requester import Requester
+from producer_service.requests import single_requests
 from producer_service.requests.routes import request_router
 from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
@@ -72,6 +73,22 @@ async def test_each_message_is_a_durable_request_of_its_own(settings: ProducerSe
     assert len(requests) == 3
     assert {message.delivery_mode for message in requests} == {2}
     assert len({message.correlation_id for message in requests}) == 3
+
+
+@pytest.mark.fault(28)
+async def test_requests_of_all_clients_together_leave_room_for_uploads(
+    settings: ProducerSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_requests, "WINDOW_REQUESTS", 4)
+    messages = [f"message {number}" for number in range(9)]
+    async with asking(settings, timeout_seconds=3) as client:
+        clients = [asyncio.create_task(client.post("/v1/requests", json={"messages": messages})) for _ in range(2)]
+        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 4))
+        # Time enough for a fifth one, if it were sent.
+        await asyncio.sleep(0.2)
+        assert await broker.has_ready(REQUESTS_QUEUE, 4)
+        answers = await asyncio.gather(*clients)
+    assert [answer.status_code for answer in answers] == [504, 504]
 
 
 async def test_unanswered_messages_are_a_504_that_keeps_the_answers_of_the_others(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from producer_service.settings import ProducerSettings
 from producer_service.uploads import dead_chunks
 from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
     DEAD_CHUNKS_QUEUE,
     DEAD_LETTERS_QUEUE,
     REQUEST_DELIVERY_LIMIT,
@@ -122,7 +123,7 @@ async def test_what_a_newer_release_wrote_stays_for_a_newer_producer_and_blocks_
     assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
 
 
-async def test_redrive_goes_back_while_one_of_its_rows_stands_at_its_attempt(
+async def test_redrive_goes_back_to_its_own_queue_while_one_of_its_rows_stands_at_its_attempt(
     engine: AsyncEngine,
     settings: ProducerSettings,
     broker: Broker,
@@ -137,7 +138,7 @@ async def test_redrive_goes_back_while_one_of_its_rows_stands_at_its_attempt(
     await _is_dropped(engine, settings, broker, unwanted)
     async with running_producer(engine, settings):
         await broker.publish(DEAD_CHUNKS_QUEUE, encode(wanted))
-        (again,) = await broker.take(REQUESTS_QUEUE, 1)
+        (again,) = await broker.take(BULK_REQUESTS_QUEUE, 1)
 
     assert again.body == encode(wanted)
 
@@ -189,8 +190,8 @@ async def _is_dropped(
         await broker.publish(DEAD_CHUNKS_QUEUE, json.dumps("behind it").encode())
         await broker.take(DEAD_LETTERS_QUEUE, 1)
 
-    assert await broker.take_all(REQUESTS_QUEUE) == []
-    assert await broker.take_all(DEAD_CHUNKS_QUEUE) == []
+    for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, DEAD_CHUNKS_QUEUE):
+        assert await broker.take_all(queue) == []
 
 
 def _deliveries(message: AbstractIncomingMessage) -> int:

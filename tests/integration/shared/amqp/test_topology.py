@@ -12,24 +12,27 @@ from tests.support.servers import Servers, management
 
 NEVER = 1_000_000
 QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": NEVER}
+REQUESTS = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 10,
+    "x-dead-letter-exchange": "dead-letters",
+    "x-dead-letter-routing-key": "chunk",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
 
 EXCHANGES = {"uploads": "direct", "requests": "direct", "replies": "direct", "dead-letters": "topic"}
 QUEUES = {
     "uploads.announced": QUORUM,
     "employees.dead-letters": QUORUM,
     "employees.dead-chunks": QUORUM,
-    "employees.requests": {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": 10,
-        "x-dead-letter-exchange": "dead-letters",
-        "x-dead-letter-routing-key": "chunk",
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    },
+    "employees.requests": REQUESTS,
+    "employees.bulk-requests": REQUESTS,
 }
 BINDINGS = {
     ("uploads", "uploads.announced", "uploads.announced"),
     ("requests", "employees.requests", "employees.requests"),
+    ("requests", "employees.bulk-requests", "employees.bulk-requests"),
     ("dead-letters", "employees.dead-letters", "row"),
     ("dead-letters", "employees.dead-letters", "malformed"),
     ("dead-letters", "employees.dead-chunks", "chunk"),

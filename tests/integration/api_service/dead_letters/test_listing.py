@@ -1,0 +1,61 @@
+"""Dead letters listed: the tables say what there is."""
+
+from __future__ import annotations
+
+import uuid
+
+import httpx2
+import pytest
+
+from tests.support.dead_letters import CELLS, MESSAGE, DeadLetters
+from tests.support.jobs import LETTERS
+
+
+async def test_dead_letters_are_listed_oldest_first_with_the_queues_depth(
+    api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
+) -> None:
+    await letters.add_rows(upload_id, [2])
+    malformed_id = await letters.add_malformed()
+    await letters.add_rows(upload_id, [1], code="missing_value", attempt=3)
+    body = (await api.get(LETTERS)).json()
+    assert (body["depth"], body["totalData"], body["size"]) == (3, 3, 3)
+    assert [letter.pop("deadAt") for letter in body["data"]] == [f"2026-01-01T00:00:0{second}Z" for second in (1, 2, 3)]
+    row = {"uploadId": str(upload_id), "field": "email", "message": MESSAGE, "cells": CELLS}
+    nothing = {"uploadId": None, "rowNumber": None, "lineNumber": None, "field": None, "cells": None}
+    assert body["data"] == [
+        row | {"messageId": f"{upload_id}:2:1", "rowNumber": 2, "lineNumber": 3, "code": "invalid_email"},
+        nothing | {"messageId": malformed_id, "code": "malformed_message", "message": "not a request"},
+        row | {"messageId": f"{upload_id}:1:3", "rowNumber": 1, "lineNumber": 2, "code": "missing_value"},
+    ]
+
+
+async def test_pages_and_cursors_lead_through_all_dead_letters(
+    api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
+) -> None:
+    expected = await letters.add_rows(upload_id, [3, 1])
+    expected.append(await letters.add_malformed())
+    expected += await letters.add_rows(upload_id, [2, 7, 5])
+    by_page = [(await api.get(f"{LETTERS}?limit=2&page={page}")).json() for page in (1, 2, 3, 4)]
+    assert [letter["messageId"] for page in by_page for letter in page["data"]] == expected
+    page, by_cursor = by_page[0], list(by_page[0]["data"])
+    while page["nextCursor"] is not None:
+        page = (await api.get(LETTERS, params={"limit": 2, "cursor": page["nextCursor"]})).json()
+        by_cursor += page["data"]
+    assert [letter["messageId"] for letter in by_cursor] == expected
+
+
+async def test_a_cursor_of_another_list_is_refused(
+    api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
+) -> None:
+    await letters.add_rows(upload_id, [1, 2])
+    cursor = (await api.get(f"{LETTERS}?limit=1")).json()["nextCursor"]
+    answer = await api.get(f"/v1/uploads?cursor={cursor}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
+
+
+@pytest.mark.parametrize("parameter", ["code", "uploadId", "Limit", "offset"])
+async def test_parameter_that_there_is_not_is_refused(api: httpx2.AsyncClient, parameter: str) -> None:
+    answer = await api.get(LETTERS, params={parameter: "1"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [error["location"] for error in answer.json()["errors"]] == [f"query.{parameter}"]
