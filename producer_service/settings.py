@@ -30,7 +30,9 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
         60, gt=0, description="A chunk unanswered for so long is published again, then after twice as long, and so on."
     )
     fruitless_leases: int = Field(
-        5, ge=1, description="So many leases in a row that died without progress end the upload as `no_progress`."
+        5,
+        ge=1,
+        description="So many producers in a row that died while they read this upload alone end it as `no_progress`.",
     )
     missing_file_seconds: float = Field(
         60,

@@ -17,6 +17,7 @@ from producer_service.uploads.chunk_room import ChunkRoom
 from producer_service.uploads.lanes import open_lanes
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.runner import UploadRunner
+from producer_service.uploads.trials import ReadingTurns, Trial
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
@@ -66,6 +67,7 @@ class Dispatcher:
         self._failpoints = failpoints
         self._lanes = open_lanes(settings)
         self._chunk_room = ChunkRoom()
+        self._turns = ReadingTurns()
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.announcements = Subscription(
             settings,
@@ -147,7 +149,7 @@ class Dispatcher:
     async def _run(self, lease: Lease, lane: Lane) -> None:
         upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
         try:
-            upload_log.info("upload taken")
+            upload_log.info("upload taken", suspected=lease.is_suspected, deaths=lease.deaths)
             status = await self._run_to_final_state(lease, lane)
         except LeaseLost:
             metrics.LEASES_LOST.inc()
@@ -164,7 +166,7 @@ class Dispatcher:
             await tidy_search_index(self._engine, lease.upload_id)
 
     async def _run_to_final_state(self, lease: Lease, lane: Lane) -> FinalStatus:
-        if lease.fruitless >= self._settings.fruitless_leases:
+        if lease.deaths >= self._settings.fruitless_leases:
             return await self._end_without_progress(lease)
         async with self._engine.connect() as connection:
             upload = await upload_state.load(connection, lease.upload_id)
@@ -175,6 +177,7 @@ class Dispatcher:
             self._requester,
             lane.send_window,
             self._chunk_room,
+            Trial(self._engine, self._turns, lease),
             self._settings,
             self._failpoints,
             upload,
@@ -185,7 +188,7 @@ class Dispatcher:
     async def _end_without_progress(self, lease: Lease) -> FinalStatus:
         problem = FileProblem(
             FileCode.NO_PROGRESS,
-            f"{lease.fruitless} producers in a row died on this file without getting on with it. "
+            f"{lease.deaths} producers in a row died while they read this file and did nothing else. "
             "Rows read before that are accounted for. Please report the file.",
         )
         async with self._engine.begin() as connection:

@@ -25,31 +25,32 @@ class LeaseLost(RollcallError):
 
 class Lease(NamedTuple):
     upload_id: uuid.UUID
+    owner: str
     fence: int
-    # The number of holders in a row before this one that died without a new entry in the ledger.
-    fruitless: int
+    # An earlier holder died, of whatever, and no chunk was answered since.
+    is_suspected: bool = False
+    # Producers in a row that died while they read nothing but this upload (`trials`).
+    deaths: int = 0
     # Whether the file was not found in the store when it was last looked for.
     file_was_missing: bool = False
 
 
 # `FOR KEY SHARE` waits for a producer that is finishing the upload (`upload_state.finish` holds the row `FOR UPDATE`).
-# A holder that released its lease, or that comes back to its own upload, did not die on it.
+# A holder that released its lease, or that comes back to its own upload, did not die. Producers up to release 0.2 count
+# deaths in `fruitless`, of whatever they died; none that this one has seen is theirs to count.
 _ACQUIRE = text("""
-    INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)
-    SELECT id, :owner, 1, now() + make_interval(secs => :seconds), 0, 0
+    INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at)
+    SELECT id, :owner, 1, now() + make_interval(secs => :seconds)
     FROM uploads WHERE id = :upload_id AND finished_at IS NULL AND reader_version <= :newest_reader FOR KEY SHARE
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
         fence = l.fence + 1,
         expires_at = excluded.expires_at,
-        fruitless = CASE
-            WHEN (SELECT count(*) FROM upload_chunks AS c WHERE c.upload_id = l.upload_id) > l.chunks_at_start THEN 0
-            WHEN l.owner IN ('', excluded.owner) THEN l.fruitless
-            ELSE l.fruitless + 1
-        END,
-        chunks_at_start = (SELECT count(*) FROM upload_chunks AS c WHERE c.upload_id = l.upload_id)
+        suspected = l.suspected OR l.owner NOT IN ('', excluded.owner),
+        fruitless = 0
     WHERE l.expires_at < now()
-    RETURNING fence, fruitless, file_missing_since IS NOT NULL AS file_was_missing
+    RETURNING fence, suspected AS is_suspected, cardinality(array_remove(trial_producers, owner)) AS deaths,
+              file_missing_since IS NOT NULL AS file_was_missing
 """)
 
 _RENEW = text("""
@@ -60,6 +61,23 @@ _RENEW = text("""
 _RELEASE = text("""
     UPDATE upload_leases SET owner = '', expires_at = now() + make_interval(secs => :seconds)
     WHERE upload_id = :upload_id AND fence = :fence
+""")
+
+_MARK_TRIAL = text("""
+    UPDATE upload_leases SET trial_producers = array_append(array_remove(trial_producers, :owner), :owner)
+    WHERE upload_id = :upload_id AND fence = :fence
+""")
+
+# What one survived proves nothing any more against the upload. A lease that was lost is another's to judge by.
+_UNMARK_TRIAL = text("""
+    UPDATE upload_leases
+    SET trial_producers = CASE WHEN :is_survived AND fence = :fence THEN '{}'
+                               ELSE array_remove(trial_producers, :owner) END
+    WHERE upload_id = :upload_id
+""")
+
+_ACQUIT = text("""
+    UPDATE upload_leases SET suspected = false, trial_producers = '{}' WHERE upload_id = :upload_id AND fence = :fence
 """)
 
 _NOTE_MISSING_FILE = text("""
@@ -79,7 +97,7 @@ _DUE = text("""
     WHERE u.finished_at IS NULL AND u.reader_version <= :newest_reader
       AND u.byte_count > :over_bytes AND u.byte_count <= :up_to_bytes
       AND (l.upload_id IS NULL OR l.expires_at < now())
-    ORDER BY u.sequence LIMIT :limit
+    ORDER BY coalesce(cardinality(l.trial_producers), 0), u.sequence LIMIT :limit
 """)
 
 
@@ -92,7 +110,7 @@ async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: s
         "newest_reader": NEWEST_READER_VERSION,
     }
     row = (await connection.execute(_ACQUIRE, parameters)).one_or_none()
-    return None if row is None else Lease(upload_id, row.fence, row.fruitless, row.file_was_missing)
+    return None if row is None else Lease(upload_id, owner, **row._mapping)
 
 
 async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) -> None:
@@ -105,6 +123,23 @@ async def renew(connection: AsyncConnection, lease: Lease, *, seconds: float) ->
 async def release(connection: AsyncConnection, lease: Lease, *, after_seconds: float = 0) -> None:
     """Any producer can have the upload `after_seconds` from now."""
     await connection.execute(_RELEASE, {"upload_id": lease.upload_id, "fence": lease.fence, "seconds": after_seconds})
+
+
+async def mark_trial(connection: AsyncConnection, lease: Lease) -> None:
+    """Should this producer die before it unmarks the upload, it died on it. Raises `LeaseLost`."""
+    parameters = {"upload_id": lease.upload_id, "fence": lease.fence, "owner": lease.owner}
+    if (await connection.execute(_MARK_TRIAL, parameters)).rowcount == 0:
+        raise LeaseLost
+
+
+async def unmark_trial(connection: AsyncConnection, lease: Lease, *, is_survived: bool) -> None:
+    """This producer lives. If it survived the whole step, so would have those that died on the upload before."""
+    parameters = {"upload_id": lease.upload_id, "fence": lease.fence, "owner": lease.owner, "is_survived": is_survived}
+    await connection.execute(_UNMARK_TRIAL, parameters)
+
+
+async def acquit(connection: AsyncConnection, lease: Lease) -> None:
+    await connection.execute(_ACQUIT, {"upload_id": lease.upload_id, "fence": lease.fence})
 
 
 async def note_missing_file(connection: AsyncConnection, lease: Lease) -> float:
@@ -129,7 +164,10 @@ async def prove(connection: AsyncConnection, lease: Lease) -> None:
 
 
 async def due_uploads(connection: AsyncConnection, *, over_bytes: int, up_to_bytes: int, limit: int) -> list[uuid.UUID]:
-    """Unfinished uploads of this size that nobody works on and that this reader can read, oldest first."""
+    """Unfinished uploads of this size that nobody works on and that this reader can read, oldest first.
+
+    Those that producers died on come last, so that the others get on before one dies again.
+    """
     due = await connection.execute(
         _DUE,
         {

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.chunk_room import ChunkRoom
     from producer_service.uploads.leases import Lease
     from producer_service.uploads.send_window import SendWindow
+    from producer_service.uploads.trials import Trial
     from producer_service.uploads.upload_state import Progress, Upload
     from shared.database.ledger import LedgerEntry
     from shared.messages import ChunkReply
@@ -72,6 +73,7 @@ class UploadRunner:
         requester: Requester,
         send_window: SendWindow,
         room: ChunkRoom,
+        trial: Trial,
         settings: ProducerSettings,
         failpoints: Failpoints,
         upload: Upload,
@@ -81,6 +83,7 @@ class UploadRunner:
         self._store = store
         self._store_identity = store_identity
         self._requester = requester
+        self._trial = trial
         self._settings = settings
         self._failpoints = failpoints
         self._upload = upload
@@ -110,7 +113,8 @@ class UploadRunner:
             if status == "cancelling":
                 self._cancel()
             problem = await self._feed_and_watch()
-            return await self._finish(problem)
+            async with self._trial.own_work():
+                return await self._finish(problem)
         finally:
             self._requester.forget(self._upload.id)
             self._pending.abandon()
@@ -189,22 +193,35 @@ class UploadRunner:
                 await self._pass_over(reader, done)
                 return True
             gap = None if done is None else done.first_row - next_row
-            chunk = await asyncio.to_thread(reader.next_chunk, at_most=gap)
+            chunk = await self._read_chunk(reader, at_most=gap)
             if chunk is not None:
                 self._pending.keep_room_for(chunk)
                 self._rows_read = reader.rows_read
                 room_is_used = await self._send(chunk)
             elif done is not None:
                 raise ledger_mismatch()
-            return chunk is not None
         finally:
             if not room_is_used:
                 self._pending.leave_room()
+        if room_is_used and self._trial.is_on:
+            await self._pending.wait_until_empty()
+            await self._trial.acquit()
+        return chunk is not None
 
     async def _pass_over(self, reader: ChunkReader, done: LedgerEntry) -> None:
-        if await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count) < done.row_count:
+        async with self._trial.beside_others():
+            found = await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count)
+        if found < done.row_count:
             raise ledger_mismatch()
         self._pending.count(done.byte_count, done.counts)
+
+    async def _read_chunk(self, reader: ChunkReader, *, at_most: int | None) -> FileChunk | None:
+        async with self._trial.own_work():
+            chunk = await asyncio.to_thread(reader.next_chunk, at_most=at_most)
+            if chunk is not None and self._failpoints.names("producer.row"):
+                # Its cells are among the strings of its JSON.
+                self._failpoints.hit_among("producer.row", chunk.body.decode().split('"'))
+            return chunk
 
     async def _send(self, chunk: FileChunk) -> bool:
         """False for an upload that was cancelled: then the file is only read to its end, for the total."""

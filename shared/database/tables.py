@@ -154,7 +154,11 @@ upload_leases = Table(
     # Grows with each new holder; whoever writes for an upload proves that its number is still the newest.
     Column("fence", BigInteger, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
-    # Leases in a row that died without the ledger having grown.
+    # An earlier holder died, and no chunk was answered since.
+    Column("suspected", Boolean, nullable=False, server_default=text("false")),
+    # Producers that died while they read nothing but this upload; also one that reads it so just now.
+    Column("trial_producers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # By these, producers up to release 0.2 count deaths; to be dropped once none of them runs beside new ones.
     Column("fruitless", Integer, nullable=False, server_default=text("0")),
     Column("chunks_at_start", BigInteger, nullable=False, server_default=text("0")),
     # Since when the file is not found in the right store; null while it is there.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import aio_pika
@@ -18,6 +21,9 @@ from tests.support.database_faults import terminate_sessions
 from tests.support.raw_message import UNREADABLE_PROPERTIES, RawMessage
 from tests.support.services import GRACE_SECONDS, Kind
 from tests.support.tcp_proxy import TcpProxy
+
+# As many in a row as convict an upload that causes them.
+DEATHS: Final = 5
 
 Fault = Callable[[Stage, random.Random], Awaitable[None]]
 
@@ -127,6 +133,41 @@ async def _terminate_sessions(stage: Stage, chance: random.Random) -> None:
     await database.close()
 
 
+async def _kill_producers_without_consumers(stage: Stage, chance: random.Random) -> None:
+    """Each time that they have taken what there is, and none of it is answered."""
+    consumers = stage.services.of("consumer_service")
+    for consumer in consumers:
+        consumer.signal(signal.SIGSTOP)
+    try:
+        for _ in range(DEATHS):
+            await asyncio.sleep(chance.uniform(0.5, 3))
+            for producer in stage.services.of("producer_service"):
+                producer.kill()
+    finally:
+        for consumer in consumers:
+            consumer.signal(signal.SIGCONT)
+
+
+async def _swap_store_away(stage: Stage, chance: random.Random) -> None:
+    """An empty folder lies in its place, as when a volume is not mounted; what is put there is lost."""
+    elsewhere = stage.uploads.with_name("uploads elsewhere")
+    stage.uploads.rename(elsewhere)
+    stage.uploads.mkdir(exist_ok=True)
+    try:
+        await asyncio.sleep(chance.uniform(1, 6))
+    finally:
+        await asyncio.to_thread(_swap_back, stage.uploads, elsewhere)
+
+
+def _swap_back(folder: Path, elsewhere: Path) -> None:
+    while elsewhere.exists():
+        # Moved aside first, because somebody may be writing to it; and may make it anew in the very next moment.
+        empty = folder.rename(folder.with_name("uploads that were empty"))
+        with contextlib.suppress(OSError):
+            elsewhere.rename(folder)
+        shutil.rmtree(empty, ignore_errors=True)
+
+
 OF_SERVICES: Final[dict[str, Fault]] = {
     "API killed": partial(_kill, "api_service"),
     "API ended": partial(_end, "api_service"),
@@ -137,6 +178,7 @@ OF_SERVICES: Final[dict[str, Fault]] = {
     "consumer killed": partial(_kill, "consumer_service"),
     "consumer ended": partial(_end, "consumer_service"),
     "consumer frozen": partial(_freeze, "consumer_service"),
+    "producers killed without consumers": _kill_producers_without_consumers,
 }
 OF_SERVERS: Final[dict[str, Fault]] = {
     "broker connections closed": _close_broker_connections,
@@ -154,4 +196,5 @@ OF_SERVERS: Final[dict[str, Fault]] = {
     "Postgres restarted": _restart_postgres,
     "Postgres stopped at once": _crash_postgres,
     "Postgres killed": _kill_postgres,
+    "upload store swapped away": _swap_store_away,
 }

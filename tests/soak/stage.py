@@ -44,6 +44,7 @@ class Stage:
     broker_proxy: TcpProxy
     amqp_url: str
     services: Services
+    uploads: Path
 
     @property
     def vhost(self) -> str:
@@ -71,4 +72,4 @@ async def open_stage(kind: str, folder: Path) -> AsyncIterator[Stage]:
             services.launch(each, restarts_when_dead=True)
         for service in services.all:
             await service.until_ready()
-        yield Stage(postgres, database_proxy, broker, broker_proxy, amqp_url, services)
+        yield Stage(postgres, database_proxy, broker, broker_proxy, amqp_url, services, uploads)

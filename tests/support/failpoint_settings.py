@@ -23,6 +23,11 @@ def killing_producer(place: str, *, after: int) -> dict[str, str]:
     return _setting(PRODUCER, {place: {"action": "kill", "after": after}})
 
 
+def file_that_kills(cell: str) -> dict[str, str]:
+    """The file with this cell makes the producer kill itself, each time that it reads so far."""
+    return _setting(PRODUCER, {"producer.row": {"action": "kill", "text": cell}})
+
+
 def stopping_consumer(place: str, *, after: int) -> dict[str, str]:
     """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT."""
     return _setting(CONSUMER, {place: {"action": "stop", "after": after}})

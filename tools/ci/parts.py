@@ -90,6 +90,7 @@ ACCEPTANCE = (
         "killed_api",
         "killed_conversions",
         "killed_processes",
+        "producer_deaths",
         "sleeping_processes",
         "shutdown_and_scaling",
     ),

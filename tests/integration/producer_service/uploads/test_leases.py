@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.leases import Lease, LeaseLost
-from shared.database.ledger import LedgerEntry, insert_entry
-from shared.messages import ChunkCounts
 from tests.integration.producer_service.conftest import AddUpload
 from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
@@ -20,7 +18,7 @@ from tests.support.waiting import eventually, somebody_waits_for_a_lock
 async def test_upload_that_is_leased_is_nobody_elses(engine: AsyncEngine, add_upload: AddUpload) -> None:
     upload_id = await add_upload()
 
-    assert await _acquire(engine, upload_id, "one") == Lease(upload_id, fence=1, fruitless=0)
+    assert await _acquire(engine, upload_id, "one") == Lease(upload_id, "one", fence=1)
     assert await _acquire(engine, upload_id, "two") is None
     assert await _due(engine) == []
 
@@ -134,20 +132,70 @@ async def test_due_uploads_are_told_by_their_size(engine: AsyncEngine, add_uploa
     assert by_size == [ids[:2], ids[2:4], ids[4:]]
 
 
-async def test_holders_that_die_without_progress_are_counted_and_progress_forgives_them(
+@pytest.mark.fault(27)
+async def test_holder_that_died_leaves_a_suspect_and_is_not_counted(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:
     upload_id = await add_upload()
-    fruitless = []
-    for number in range(6):
-        if number == 4:
-            await _progress(engine, upload_id)
-        lease = await _acquire(engine, upload_id, f"producer {number}")
-        assert lease is not None
-        fruitless.append(lease.fruitless)
-        await _expire(database)
+    taken = [await _take_from_the_dead(engine, database, upload_id, f"producer {number}") for number in range(7)]
 
-    assert fruitless == [0, 1, 2, 3, 0, 1]
+    assert [lease.is_suspected for lease in taken] == [False, *[True] * 6]
+    assert [lease.deaths for lease in taken] == [0] * 7
+
+
+@pytest.mark.fault(27)
+async def test_holders_that_died_under_their_mark_are_counted_until_one_survives_the_step(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    upload_id = await add_upload()
+    deaths = []
+    for number in range(6):
+        lease = await _take_from_the_dead(engine, database, upload_id, f"producer {number}")
+        deaths.append(lease.deaths)
+        async with engine.begin() as connection:
+            await leases.mark_trial(connection, lease)
+            if number == 3:
+                await leases.unmark_trial(connection, lease, is_survived=True)
+
+    assert deaths == [0, 1, 2, 3, 0, 1]
+
+
+@pytest.mark.fault(27)
+async def test_holder_that_lives_takes_back_its_own_mark_alone(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    upload_id = await add_upload()
+    dead = await _take_from_the_dead(engine, database, upload_id, "dead")
+    async with engine.begin() as connection:
+        await leases.mark_trial(connection, dead)
+    slow = await _take_from_the_dead(engine, database, upload_id, "slow")
+    async with engine.begin() as connection:
+        await leases.mark_trial(connection, slow)
+    successor = await _take_from_the_dead(engine, database, upload_id, "successor")
+    assert successor.deaths == 2
+
+    async with engine.begin() as connection:
+        # It slept past its lease; what it survived is no longer its to judge.
+        await leases.unmark_trial(connection, slow, is_survived=True)
+        with pytest.raises(LeaseLost):
+            await leases.mark_trial(connection, slow)
+    again = await _take_from_the_dead(engine, database, upload_id, "again")
+    assert again.deaths == 1
+
+
+@pytest.mark.fault(27)
+async def test_suspect_that_was_let_go_stays_one_until_it_is_acquitted(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    upload_id = await add_upload()
+    for owner in ("dead", "ends politely", "acquits it", "after that"):
+        lease = await _take_from_the_dead(engine, database, upload_id, owner)
+        assert lease.is_suspected == (owner in ("ends politely", "acquits it"))
+        async with engine.begin() as connection:
+            if owner == "acquits it":
+                await leases.acquit(connection, lease)
+            if owner != "dead":
+                await leases.release(connection, lease)
 
 
 async def test_holder_that_let_go_or_comes_back_has_not_died(
@@ -155,16 +203,52 @@ async def test_holder_that_let_go_or_comes_back_has_not_died(
 ) -> None:
     upload_id = await add_upload()
     for _ in range(3):
-        lease = await _acquire(engine, upload_id, "comes back")
-        await _expire(database)
-    assert lease is not None
+        lease = await _take_from_the_dead(engine, database, upload_id, "comes back")
     async with engine.begin() as connection:
         await leases.release(connection, lease)
 
     again = await _acquire(engine, upload_id, "another")
 
     assert again is not None
-    assert again.fruitless == 0
+    assert not again.is_suspected
+
+
+@pytest.mark.fault(27)
+async def test_upload_that_producers_died_on_comes_after_those_that_they_did_not(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    deadly, innocent = await add_upload(), await add_upload()
+    lease = await _take_from_the_dead(engine, database, deadly, "dead")
+    async with engine.begin() as connection:
+        await leases.mark_trial(connection, lease)
+    await _expire(database)
+
+    assert await _due(engine) == [innocent, deadly]
+
+
+@pytest.mark.fault(27)
+async def test_producer_of_the_release_before_counts_no_death_that_this_one_saw(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    upload_id = await add_upload()
+    await database.execute(
+        "INSERT INTO upload_leases (upload_id, owner, fence, expires_at, fruitless, chunks_at_start)"
+        " VALUES ($1, 'of 0.2', 4, now(), 4, 0)",
+        upload_id,
+    )
+    await _take_from_the_dead(engine, database, upload_id, "of this one")
+
+    assert await database.fetchval("SELECT fruitless FROM upload_leases") == 0
+
+
+async def _take_from_the_dead(
+    engine: AsyncEngine, database: asyncpg.Connection, upload_id: uuid.UUID, owner: str
+) -> Lease:
+    """Whoever had it before let its lease run out."""
+    await _expire(database)
+    lease = await _acquire(engine, upload_id, owner)
+    assert lease is not None
+    return lease
 
 
 async def _acquire(engine: AsyncEngine, upload_id: uuid.UUID, owner: str) -> Lease | None:
@@ -179,8 +263,3 @@ async def _due(engine: AsyncEngine, *, limit: int = 10) -> list[uuid.UUID]:
 
 async def _expire(database: asyncpg.Connection) -> None:
     await database.execute("UPDATE upload_leases SET expires_at = now() - interval '1 second'")
-
-
-async def _progress(engine: AsyncEngine, upload_id: uuid.UUID) -> None:
-    async with engine.begin() as connection:
-        await insert_entry(connection, upload_id, LedgerEntry(1, 1, 1, ChunkCounts(inserted=1)), slot=0)

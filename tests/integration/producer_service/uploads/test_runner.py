@@ -92,7 +92,7 @@ async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks_and_begins_t
     async with runs.answered_by(consumer), runs.producer():
         await eventually(lambda: set(consumer.deliveries()) == {1, 3, 5} and min(consumer.deliveries().values()) > 1)
         # Released each time, so that it never counts as the death of a producer.
-        assert await runs.database.fetchval("SELECT fruitless FROM upload_leases") == 0
+        assert not await runs.database.fetchval("SELECT suspected FROM upload_leases")
         assert await runs.status(upload_id) == "running"
         consumer.writes = True
         await runs.end_as(upload_id, "succeeded")
@@ -224,23 +224,6 @@ async def test_backslashes_before_quotes_are_read_as_the_upload_says(runs: Uploa
 
     (chunk,) = consumer.chunks
     assert (chunk.rows[0][0], chunk.faults) == ('Bo "B" Ek', {})
-
-
-async def test_fifth_producer_in_a_row_to_die_without_progress_is_the_last(runs: UploadRuns) -> None:
-    healthy, deadly = await runs.store(file_of(2)), await runs.store(file_of(2))
-    for upload_id, fruitless in ((healthy, 3), (deadly, 4)):
-        await runs.database.execute(
-            "INSERT INTO upload_leases (upload_id, owner, fence, expires_at, fruitless)"
-            " VALUES ($1, 'the dead', 5, now() - interval '1 second', $2)",
-            upload_id,
-            fruitless,
-        )
-    async with runs.answered_by(runs.consumer()), runs.producer():
-        await runs.end_as(deadly, "failed")
-        await runs.end_as(healthy, "succeeded")
-
-    assert await runs.problem_code(deadly) == "no_progress"
-    assert (await runs.upload(deadly))["rows_read"] == 0
 
 
 async def test_window_bounds_what_waits_and_a_small_upload_does_not_wait_behind_a_large_one(runs: UploadRuns) -> None:
