@@ -67,6 +67,12 @@ class Broker:
         await channel.close()
         return taken
 
+    async def purge(self, queue: str) -> None:
+        """Throw away what waits in it, however much."""
+        channel = await self._channel()
+        await (await channel.get_queue(queue, ensure=False)).purge()
+        await channel.close()
+
     async def take(self, queue: str, count: int) -> list[AbstractIncomingMessage]:
         """Wait until so many messages are there, and empty the queue."""
         await eventually(lambda: self.has_ready(queue, count))
