@@ -89,6 +89,7 @@ ACCEPTANCE = (
         "processes",
         "killed_api",
         "killed_conversions",
+        "killed_jobs",
         "killed_processes",
         "producer_deaths",
         "sleeping_processes",
