@@ -46,7 +46,7 @@ def judge_columns(text: HeadText, delimiters: Sequence[str], options: FormatOpti
         return _without_header(text, delimiters, options)
     misses = []
     for delimiter in delimiters:
-        search = HeaderSearch(text, _dialect(delimiter, options), codec, options.mapping, REQUIRED_NAMES)
+        search = HeaderSearch(text, _dialect(delimiter, options), codec, options.mapping, options.needed)
         if options.header_line is not None:
             found = search.at_line(options.header_line)
         else:
@@ -60,7 +60,7 @@ def judge_columns(text: HeadText, delimiters: Sequence[str], options: FormatOpti
 def _by_header(text: HeadText, delimiter: str, header: Header, options: FormatOptions) -> ColumnsFound:
     dialect = _dialect(delimiter, options)
     sample = Sample(text.records(dialect._replace(width=len(header.names)), header.first_row_line))
-    sources = find_columns(header.names, options.mapping, sample, line_number=header.line_number)
+    sources = find_columns(header.names, options.mapping, sample, options.needed, header.line_number)
     if options.header == "auto":
         if options.header_line is None:
             _require_titles(text, dialect, header, sources)
@@ -108,7 +108,7 @@ def _without_header(text: HeadText, delimiters: Sequence[str], options: FormatOp
         if width > most_cells:
             best, most_cells = delimiter, width
     names = options.columns or _by_position(most_cells)
-    sources = find_columns(names, options.mapping, line_number=None)
+    sources = find_columns(names, options.mapping, needed=options.needed, line_number=None)
     return ColumnsFound(best, names, _positions(sources), None, text.first_line, ())
 
 

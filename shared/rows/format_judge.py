@@ -145,7 +145,8 @@ def _name_columns(
         head = HeadText(text, is_whole=check.size <= _UNCLEAR_BYTES)
         with contextlib.suppress(FileProblem):
             found = judge_columns(head, _delimiters(options, head), options, each.codec)
-            return found.delimiter, found.sources["employee_name"].columns
+            name = found.sources.get("employee_name")
+            return found.delimiter, name.columns if name else ()
     return ",", ()
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.rows.fields import REQUIRED_NAMES
+
 
 @dataclass(frozen=True, slots=True)
 class FormatOptions:
@@ -21,6 +23,11 @@ class FormatOptions:
     escape: Literal["backslash"] | None = None
     header_line: int | None = None
     columns: tuple[str, ...] | None = None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The fields that a header must have columns for."""
+        return REQUIRED_NAMES
 
     @property
     def backslash_escapes(self) -> bool:
