@@ -47,6 +47,8 @@ BLOCK_BYTES = 128 * 1024
 FORM_BYTES = 256 * 1024
 # A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
 LINGER_SECONDS = 2
+# What is made of each byte of a file's first part while it is judged: text, lines, cells.
+JUDGED_WEIGHT = 16
 LINGER_BYTES = 64 * 1024 * 1024
 
 
@@ -147,7 +149,8 @@ class Intake:
             file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
         told = format_options(options.format, unpacked)
         # What encoding it may be takes longer to find out than others should wait.
-        csv_format = await asyncio.to_thread(judge_format, check, told)
+        async with self._room.holding(JUDGED_WEIGHT * len(check.head)):
+            csv_format = await asyncio.to_thread(judge_format, check, told)
         if needs_decode_check(check, told):
             await asyncio.to_thread(self._check_decodes, file_key, csv_format.encoding)
         return ReadableFile(file_key, sha256, check, csv_format, unpacked)

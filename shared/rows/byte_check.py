@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from shared.rows.line_vote import LineVote
 
-# A header of 1 MiB, titles above it, and rows enough to see what its columns hold.
+# A header of 1 MiB, titles above it, and rows enough to see what its columns hold. So much is kept of a file whose
+# first lines are as long; of others it is less, since many may be on their way at once.
 HEAD_BYTES: Final = (1024 + 128) * 1024
+LEAST_HEAD_BYTES: Final = 128 * 1024
+_ROWS_BYTES: Final = 64 * 1024
+_FIRST_LINES: Final = 20
+_line_end = re.compile(rb"\r\n|\r|\n")
 
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -34,12 +41,12 @@ class ByteCheck:
 
     @property
     def head(self) -> bytes:
-        """The first `HEAD_BYTES` of the file."""
+        """The first part of the file: its first lines and 64 KiB more, but no more than `HEAD_BYTES`."""
         return bytes(self._head)
 
     @property
     def head_is_whole(self) -> bool:
-        return self.size <= HEAD_BYTES
+        return self.size == len(self._head)
 
     @property
     def decodes(self) -> bool:
@@ -52,8 +59,8 @@ class ByteCheck:
     def update(self, block: bytes) -> None:
         before = self.size
         self.size += len(block)
-        if before < HEAD_BYTES:
-            self._head += block[: HEAD_BYTES - before]
+        if before == len(self._head):
+            self._keep(block)
         if self._is_known:
             self._look_at(block)
         elif self.size >= len(codecs.BOM_UTF16_LE):
@@ -69,6 +76,13 @@ class ByteCheck:
             self._decode_utf16(b"", final=True)
         else:
             self.vote.finish()
+
+    def _keep(self, block: bytes) -> None:
+        self._head += block[: HEAD_BYTES - len(self._head)]
+        if len(self._head) > LEAST_HEAD_BYTES:
+            end = next(islice(_line_end.finditer(self._head), _FIRST_LINES - 1, None), None)
+            if end is not None:
+                del self._head[max(LEAST_HEAD_BYTES, end.end() + _ROWS_BYTES) :]
 
     def _know_utf16(self) -> None:
         self._is_known = True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.rows.byte_check import HEAD_BYTES, ByteCheck
+from shared.rows.byte_check import HEAD_BYTES, LEAST_HEAD_BYTES, ByteCheck
 from tests.support.csv_files import check_bytes
 
 _sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5).map(tuple)
@@ -56,7 +56,7 @@ def test_the_zero_bytes_of_utf16_are_no_nuls() -> None:
 
 @pytest.mark.parametrize("block_size", [1000, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 1_000_000])
 def test_the_head_is_the_first_part_whatever_the_blocks(block_size: int) -> None:
-    content = bytes(range(1, 128)) * (HEAD_BYTES // 100)
+    content = b"x" * HEAD_BYTES * 2
     check = check_bytes(content, (block_size,))
     assert check.head == content[:HEAD_BYTES]
     assert not check.head_is_whole
@@ -69,6 +69,19 @@ def test_a_bad_byte_and_a_nul_are_noticed_beyond_the_head() -> None:
     assert not check_bytes(content + b"\xe9").decodes
     assert check_bytes(content + b"\0").has_nul
     assert check_bytes(content + b"\xe9 \0").has_nul
+
+
+def test_of_a_file_of_short_lines_less_is_kept() -> None:
+    content = b"a,b,c\r\n" * 200_000
+    for block_size in (1000, 1_000_000):
+        check = check_bytes(content, (block_size,))
+        assert check.head == content[:LEAST_HEAD_BYTES]
+        assert not check.head_is_whole
+
+
+def test_of_long_lines_so_much_is_kept_that_rows_come_after_them() -> None:
+    content = (b"x" * 30_000 + b"\n") * 60
+    assert check_bytes(content).head == content[: 20 * 30_001 + 64 * 1024]
 
 
 def test_memory_does_not_grow_with_the_file() -> None:
