@@ -8,8 +8,7 @@ and letters of rows that the table does not know are dropped. That is done once 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
@@ -21,9 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from api_service.dead_letters.queries import outstanding_among
 from api_service.dead_letters.queue_acquaintance import acquaint, are_acquainted, marker_of
 from api_service.dead_letters.rotation import SeenLetters, open_rotation
+from api_service.dead_letters.stale_letters import dead_letters_locked
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, MALFORMED_KEY
-from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
 from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
 from shared.service.telemetry import describe_error
@@ -93,7 +92,7 @@ async def bring_together(engine: AsyncEngine, publisher: Publisher, settings: Sh
         marker = await marker_of(connection)
     if await are_acquainted(settings, marker):
         return 0
-    async with _locked(engine) as connection_with_lock:
+    async with dead_letters_locked(engine) as connection_with_lock:
         # Another replica may have done it since.
         if connection_with_lock is None or await are_acquainted(settings, marker):
             return 0
@@ -179,20 +178,3 @@ async def _restore_malformed(
         )
         restored += 1
     return restored
-
-
-@contextlib.asynccontextmanager
-async def _locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection | None]:
-    """A connection that keeps every redrive, deletion and turn of the queue out; None if one of them is at work."""
-    # In autocommit, or turning the queue would count as idling in a transaction.
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        is_mine = (
-            await connection.execute(select(func.pg_try_advisory_lock(advisory_locks.DEAD_LETTERS)))
-        ).scalar_one()
-        try:
-            yield connection if is_mine else None
-        finally:
-            if is_mine:
-                # Not unlocked but closed: back in the pool, a connection that kept the lock would lock everybody out.
-                await connection.invalidate()

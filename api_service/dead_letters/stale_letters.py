@@ -51,7 +51,7 @@ async def turn_queue(
 
     `still_mine` is asked at each batch, and ends it by raising. Raises `BrokerUnavailable`.
     """
-    async with _locked(engine) as connection:
+    async with dead_letters_locked(engine) as connection:
         if connection is None:
             return False
         async with open_rotation(settings, publisher) as rotation:
@@ -67,7 +67,7 @@ async def turn_queue(
 
 
 @contextlib.asynccontextmanager
-async def _locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection | None]:
+async def dead_letters_locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection | None]:
     """A connection that holds the lock; None if another one does."""
     # In autocommit, or turning the queue would count as idling in a transaction.
     async with engine.connect() as connection:
