@@ -10,7 +10,7 @@ from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 
-from api_service.http.patient_budget import PatientBudget
+from api_service.http.patient_budget import PatientBudget, UploadRoom
 from shared.service.byte_budget import ByteBudget
 from shared.service.request_body import BodyRoom
 
@@ -23,8 +23,10 @@ def _body_room() -> BodyRoom:
     return BodyRoom(small_bytes=4 * MEBIBYTE, large_bytes=32 * MEBIBYTE, weight=2, wait_seconds=WAIT_SECONDS)
 
 
-def _uploads() -> PatientBudget:
-    return PatientBudget(ByteBudget(20 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS))
+def _uploads() -> UploadRoom:
+    small = ByteBudget(4 * MEBIBYTE, longest_line=256, wait_seconds=WAIT_SECONDS)
+    large = ByteBudget(16 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
+    return UploadRoom(PatientBudget(small), PatientBudget(large))
 
 
 def _downloads() -> ByteBudget:
@@ -34,7 +36,7 @@ def _downloads() -> ByteBudget:
 @dataclass(frozen=True)
 class ApiMemory:
     bodies: BodyRoom = field(default_factory=_body_room)
-    uploads: PatientBudget = field(default_factory=_uploads)
+    uploads: UploadRoom = field(default_factory=_uploads)
     downloads: ByteBudget = field(default_factory=_downloads)
 
 

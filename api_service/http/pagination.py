@@ -19,7 +19,7 @@ MAX_LIMIT: Final = 1000
 # A page ends early, with a cursor, where it would be larger.
 MAX_PAGE_BYTES: Final = 1024 * 1024
 # What an answer that is being made holds for each cell of a row, besides its text.
-CELL_BYTES: Final = 32
+CELL_BYTES: Final = 64
 # Keeps the offset, page times limit, far inside a bigint.
 MAX_PAGE: Final = 1_000_000_000
 

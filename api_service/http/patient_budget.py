@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from shared.service.byte_budget import ByteBudget
+from shared.service.request_body import SMALL_BYTES
 
 Block = TypeVar("Block")
 
@@ -51,3 +52,13 @@ class PatientBudget:
             when = pause.when()
             if when is not None and not pause.expired():
                 pause.reschedule(min(when, max(now, begun + PRESSED_PAUSE_SECONDS)))
+
+
+class UploadRoom(NamedTuple):
+    """Small uploads have room of their own, so that none waits behind large ones."""
+
+    small: PatientBudget
+    large: PatientBudget
+
+    def of(self, length: int) -> PatientBudget:
+        return self.small if length <= SMALL_BYTES else self.large

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import ClientDisconnect
 
 from api_service.http.disconnect import cancel_on_disconnect
-from api_service.http.patient_budget import PRESSED_BYTES_PER_SECOND, PRESSED_PAUSE_SECONDS, PatientBudget
+from api_service.http.patient_budget import PRESSED_BYTES_PER_SECOND, PRESSED_PAUSE_SECONDS, PatientBudget, UploadRoom
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
 from api_service.uploads.multipart_form import FormReader
@@ -79,7 +79,7 @@ class Intake:
         store_identity: StoreIdentity,
         workbooks: Workbooks,
         settings: ApiSettings,
-        room: PatientBudget,
+        room: UploadRoom,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -100,11 +100,12 @@ class Intake:
         try:
             await self._store_identity.require()
             # Nothing is read before there is room for what a writer holds.
+            room = self._room.of(length)
             async with (
-                self._room.holding(_held_bytes(length) + self._store.writer_bytes(length)),
+                room.holding(_held_bytes(length) + self._store.writer_bytes(length)),
                 self._store.writing(str(upload_id)) as writer,
             ):
-                received = await self._receive(self._paced(stream), reader, writer)
+                received = await self._receive(self._paced(stream, room), reader, writer)
                 packing = packing_of(received.check.head)
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
@@ -140,7 +141,7 @@ class Intake:
         else:
             # Nothing is unpacked before there is room for the writer of what comes out.
             most = self._settings.max_upload_bytes
-            async with self._room.holding(_held_bytes(most) + self._store.writer_bytes(most)):
+            async with self._room.large.holding(_held_bytes(most) + self._store.writer_bytes(most)):
                 unpacking = self._unpacker.unpack(
                     key, packing, size=check.size, options=options.format, sheet=options.sheet
                 )
@@ -163,14 +164,14 @@ class Intake:
             raise self._too_large()
         return length
 
-    async def _paced(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _paced(self, stream: AsyncIterator[bytes], room: PatientBudget) -> AsyncIterator[bytes]:
         """The body, as long as it is neither too slow nor too large."""
         clock = asyncio.get_running_loop().time
         begin = clock()
         size = 0
         while True:
             try:
-                block = await self._room.next_block(stream, pause_seconds=self._settings.body_timeout_seconds)
+                block = await room.next_block(stream, pause_seconds=self._settings.body_timeout_seconds)
             except TimeoutError:
                 raise self._too_slow() from None
             if block is None:
@@ -178,13 +179,13 @@ class Intake:
             size += len(block)
             if size > self._settings.max_upload_bytes + FORM_BYTES:
                 raise self._too_large()
-            if self._is_too_slow(size, clock() - begin):
+            if self._is_too_slow(size, clock() - begin, is_pressed=room.is_pressed):
                 raise self._too_slow()
             yield block
 
-    def _is_too_slow(self, size: int, seconds: float) -> bool:
+    def _is_too_slow(self, size: int, seconds: float, *, is_pressed: bool) -> bool:
         settings = self._settings
-        if self._room.is_pressed and size < (seconds - PRESSED_PAUSE_SECONDS) * PRESSED_BYTES_PER_SECOND:
+        if is_pressed and size < (seconds - PRESSED_PAUSE_SECONDS) * PRESSED_BYTES_PER_SECOND:
             return True
         return size < (seconds - settings.body_timeout_seconds) * settings.body_least_bytes_per_second
 
