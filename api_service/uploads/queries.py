@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, Text, cast, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, Text, case, cast, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,9 @@ from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from shared.database.tables import rejected_rows, row_markers, uploads
 from shared.upload_status import CANCELLABLE_STATES, FINAL_STATES
 
+# Postgres packs what is larger; and so many packed rows a page at most.
+PACKED_BYTES = 2000
+WEIGHED_ROWS = 50
 # Beyond this a count is not worth its time.
 EXACT_COUNT = 10_000
 # One bad file can have a million rejects; deleting them takes longer than a query may.
@@ -55,9 +58,7 @@ async def list_uploads(
         query = query.where(uploads.c.status == status)
     if before is not None:
         query = query.where(uploads.c.sequence < before)
-    page = query.subquery("page").c
-    columns = func.octet_length(cast(page.columns, Text)) + CELL_BYTES * func.cardinality(page.columns)
-    return await _page_by_bytes(connection, select(*page), columns, page.sequence.desc())
+    return await _page_by_bytes(connection, query, "columns", func.cardinality, lambda page: page.sequence.desc())
 
 
 async def count_uploads(connection: AsyncConnection, *, status: str | None) -> int:
@@ -100,22 +101,41 @@ async def list_rejects(
         .offset(offset)
         .limit(limit)
     )
-    page = query.subquery("page").c
-    cells = func.octet_length(cast(page.cells, Text)) + CELL_BYTES * func.jsonb_array_length(page.cells)
-    return await _page_by_bytes(connection, select(*page), cells, page.row_number)
+    return await _page_by_bytes(connection, query, "cells", func.jsonb_array_length, lambda page: page.row_number)
 
 
 async def _page_by_bytes(
-    connection: AsyncConnection, page: Select[Any], weight: ColumnElement[int], order: ColumnElement[Any]
+    connection: AsyncConnection,
+    query: Select[Any],
+    wide_column: str,
+    count_cells: Callable[[ColumnElement[Any]], ColumnElement[int]],
+    order_of: Callable[[Any], ColumnElement[Any]],
 ) -> Page:
-    """Of a page that is cut by its number of rows already: only these are weighed, none that the page passes over."""
-    weighed = page.add_columns(
+    """The rows of a page, which its number of rows has cut already, up to `MAX_PAGE_BYTES`, and always one.
+
+    To weigh a wide row Postgres has to unpack it. So only the first few of those are weighed, and none that the page
+    passes over; how large a row is packed is known for nothing.
+    """
+    page = query.subquery("page").c
+    is_packed = case((func.pg_column_size(page[wide_column]) > PACKED_BYTES, 1), else_=0)
+    counted = select(
+        *page,
         func.count().over().label("page_rows"),
-        (func.sum(weight).over(order_by=order) - weight).label("bytes_before"),
-        func.row_number().over(order_by=order).label("place"),
-    ).subquery()
-    query = select(weighed).where(weighed.c.bytes_before < MAX_PAGE_BYTES).order_by(weighed.c.place)
-    rows = (await connection.execute(query)).all()
+        func.sum(is_packed).over(order_by=order_of(page)).label("packed_rows"),
+    ).subquery("counted")
+    wide = counted.c[wide_column]
+    weight = func.octet_length(cast(wide, Text)) + CELL_BYTES * count_cells(wide)
+    weighed = (
+        select(
+            counted,
+            (func.sum(weight).over(order_by=order_of(counted.c)) - weight).label("bytes_before"),
+            func.row_number().over(order_by=order_of(counted.c)).label("place"),
+        )
+        .where(counted.c.packed_rows <= WEIGHED_ROWS)
+        .subquery("weighed")
+    )
+    fitting = select(weighed).where(weighed.c.bytes_before < MAX_PAGE_BYTES).order_by(weighed.c.place)
+    rows = (await connection.execute(fitting)).all()
     return Page(rows, was_cut=bool(rows) and len(rows) < rows[0].page_rows)
 
 
