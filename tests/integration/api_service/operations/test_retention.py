@@ -72,6 +72,18 @@ async def test_files_and_rejects_of_uploads_finished_long_ago_are_purged(
     assert await purge(engine, store, settings) == (0, 0, 0)
 
 
+async def test_what_was_sent_goes_with_the_text_that_was_made_of_it(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str
+) -> None:
+    upload_id = await stored_upload(database, store, "succeeded", LONG_AGO)
+    async with store.writing(f"{upload_id}.csv") as writer:
+        await writer.write(b"x")
+    await database.execute("UPDATE uploads SET original_key = object_key, object_key = object_key || '.csv'")
+
+    assert await purge(engine, store, settings) == (1, 2, 0)
+    assert stored_files(upload_store_url) == []
+
+
 @pytest.mark.fault(26)
 async def test_nothing_is_purged_from_a_store_that_is_not_the_systems(
     engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection, upload_store_url: str

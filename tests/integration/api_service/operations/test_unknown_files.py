@@ -88,6 +88,22 @@ async def test_unknown_file_is_marked_first_and_deleted_a_day_later(
     assert names(folder) == stay
 
 
+async def test_text_that_was_made_of_a_file_goes_and_stays_as_the_file_does(
+    engine: AsyncEngine, sweep_settings: ApiSettings, database: asyncpg.Connection, folder: Path
+) -> None:
+    known, lost = await insert_upload(database, status="running"), uuid.uuid4()
+    stay = {store_file(folder, known).name, store_file(folder, f"{known}.csv").name}
+    left = {store_file(folder, lost).name, store_file(folder, f"{lost}.csv").name}
+    store = UploadStore(folder.as_uri())
+
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    marks = {f"{name}.unknown" for name in left}
+    assert names(folder) == stay | left | marks
+    make_old(*(folder / mark for mark in marks))
+    assert await purge(engine, store, sweep_settings) == (0, 0, 2)
+    assert names(folder) == stay
+
+
 async def test_file_that_is_known_again_loses_its_mark_and_stays(
     engine: AsyncEngine, sweep_settings: ApiSettings, database: asyncpg.Connection, folder: Path
 ) -> None:
