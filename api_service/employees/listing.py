@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import asyncpg
 
@@ -88,6 +89,18 @@ class EmployeeListing:
         if offset and not found.employees and found.resume_after is not None:
             raise PageTooDeep
         return found._replace(total=_walked_total(found, weight.estimate, after=after, offset=offset, limit=limit))
+
+    async def page_of_upload(
+        self, upload_id: UUID, term: SearchTerm | None, *, limit: int, after: int, offset: int
+    ) -> EmployeePage | None:
+        """Of those that stand as that upload left them, with an exact total; None if there is no such upload."""
+        async with self._searches.turn():
+            found = await self._searches.fetch(statements.SEQUENCE_OF_UPLOAD, upload_id)
+            if not found:
+                return None
+            patterns = () if term is None else (term.pattern,)
+            arguments = (found[0]["sequence"], after, offset, limit, *patterns)
+            return _page(await self._searches.fetch(statements.of_upload(term), *arguments))
 
     async def one(self, employee_id: int) -> ListedEmployee | None:
         async with self._reads.turn():

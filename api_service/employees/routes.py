@@ -1,7 +1,8 @@
 """The routes under /v1/employees."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypedDict
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,7 +13,7 @@ from starlette.types import Scope
 from api_service.employees.dependencies import EmployeeListingDep
 from api_service.employees.documents import EmployeeDocument, delete_employee
 from api_service.employees.export import export_csv
-from api_service.employees.listing import PageTooDeep
+from api_service.employees.listing import EmployeeListing, EmployeePage, PageTooDeep
 from api_service.employees.search_term import SearchTerm, TermTooVague, parse_search_term
 from api_service.http.csv_download import stream_csv
 from api_service.http.cursors import BIGINT_MAX
@@ -56,11 +57,21 @@ class EmployeeKey(NamedTuple):
         ProblemCode.INVALID_CURSOR,
         ProblemCode.PAGE_TOO_DEEP,
         ProblemCode.SEARCH_TERM_TOO_VAGUE,
+        ProblemCode.UNKNOWN_UPLOAD,
         ProblemCode.DATABASE_BUSY,
     ),
 )
 async def get_employees(
-    request: Request, listing: EmployeeListingDep, paging: PagingDep, search_text: SearchText = ""
+    request: Request,
+    listing: EmployeeListingDep,
+    paging: PagingDep,
+    search_text: SearchText = "",
+    upload_id: Annotated[
+        UUID | None,
+        Query(
+            alias="uploadId", description="Only those that stand as that upload left them: no later one changed them."
+        ),
+    ] = None,
 ) -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
@@ -69,10 +80,12 @@ async def get_employees(
     """
     after = paging.after(EmployeeKey)
     term = _searched_term(search_text)
-    finding = listing.page(term, after=after.id if after else 0, offset=paging.offset, limit=paging.limit + 1)
+    part = _Part(after=after.id if after else 0, offset=paging.offset, limit=paging.limit + 1)
+    finding = listing.page(term, **part) if upload_id is None else _page_of_upload(listing, upload_id, term, part)
     try:
         # Who types on gives up one search for the next: it leaves the line. A plain list is through before it could.
-        page = await (finding if term is None else cancel_on_disconnect(request, finding))
+        is_short = term is None and upload_id is None
+        page = await (finding if is_short else cancel_on_disconnect(request, finding))
     except PageTooDeep:
         detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
         raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None
@@ -132,6 +145,21 @@ async def remove_employee(engine: EngineDep, employee_id: EmployeeId) -> Respons
     if not deleted:
         raise _unknown_employee()
     return Response(status_code=204)
+
+
+class _Part(TypedDict):
+    after: int
+    offset: int
+    limit: int
+
+
+async def _page_of_upload(
+    listing: EmployeeListing, upload_id: UUID, term: SearchTerm | None, part: _Part
+) -> EmployeePage:
+    page = await listing.page_of_upload(upload_id, term, **part)
+    if page is None:
+        raise Problem(ProblemCode.UNKNOWN_UPLOAD, "No upload has this id; it may have been deleted.")
+    return page
 
 
 def _searched_term(text: str) -> SearchTerm | None:

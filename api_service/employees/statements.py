@@ -46,6 +46,27 @@ AT_OFFSET: Final = f"""
 """
 
 
+SEQUENCE_OF_UPLOAD: Final = "SELECT sequence FROM uploads WHERE id = $1"
+
+
+def of_upload(term: SearchTerm | None) -> str:
+    """Those that stand as a row of the upload with the sequence `$1`. `total` counts them; those after the id `$2` from
+    the offset `$3`, `$4` of them, are the page. `$5` is the pattern of a term.
+    """
+    condition = "" if term is None else f" AND {term.condition.replace('$1::text', '$5::text')}"
+    # Materialized, they are found by their upload. Planned for the first few, the whole table would be walked by id.
+    return f"""
+        WITH matches AS MATERIALIZED (SELECT id FROM employees WHERE upload_sequence = $1{condition})
+        SELECT counted.total, page.*
+        FROM (SELECT count(*) AS total FROM matches) AS counted LEFT JOIN (
+            SELECT {_COLUMNS}
+            FROM (SELECT id FROM matches WHERE id > $2 ORDER BY id OFFSET $3 LIMIT $4) AS ids
+            JOIN employees USING (id) {_UPLOADS}
+        ) AS page ON true
+        ORDER BY page.id
+    """
+
+
 # $1: the percentage of the table's blocks to look at.
 TRIGRAM_SAMPLE: Final = f"""
     SELECT trigram, count(*)
