@@ -7,6 +7,7 @@ import asyncio
 import psutil
 
 from api_service.operations.retention import purge
+from api_service.uploads.unpacking.workbooks import CONVERTER
 from shared.database.engine import create_engine
 from shared.upload_store import UploadStore
 from tests.support.api import api_settings
@@ -19,11 +20,7 @@ from tests.support.workbooks import slow_xlsx
 
 def converters() -> list[int]:
     """By their command, for the dead API has no children any more."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if any(word.endswith("unpacking/converter.py") for word in process.info["cmdline"] or ())
-    ]
+    return [process.pid for process in psutil.process_iter(["cmdline"]) if CONVERTER in (process.info["cmdline"] or ())]
 
 
 async def test_killed_api_leaves_no_upload_and_no_process(

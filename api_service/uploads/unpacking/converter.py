@@ -3,8 +3,8 @@
 `workbooks` starts it with one argument, a JSON object (`Order` there), and the workbook on its standard input. It
 answers on its standard output with one line of JSON, `{"sheet": …, "kind": …}` and then the CSV (UTF-8, commas, one
 line for each row of the sheet from the first, whatever its cells hold), or `{"refused": code, "detail": …}`. It
-imports nothing of ours, since each module would count towards its limit of memory, and says nothing on standard
-error, which nobody reads: an error's text may quote a cell.
+imports nothing of ours but its own parts, since each module counts towards its limit of memory, and says nothing on
+standard error, which nobody reads: an error's text may quote a cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import ctypes
-import datetime
 import io
 import json
 import os
@@ -22,29 +21,24 @@ import signal
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import python_calamine as calamine
+
+from api_service.uploads.unpacking.seen_texts import as_seen
+from api_service.uploads.unpacking.sheet_rows import rows_of
 
 # Exit statuses. Rust ends by SIGABRT when it gets no memory, the kernel by SIGXCPU and SIGKILL.
 OUT_OF_MEMORY: Final = 3
 
 _PR_SET_PDEATHSIG: Final = 1
-_READ_BYTES: Final = 1024 * 1024
 _WRITE_CHARACTERS: Final = 256 * 1024
 # Rows are filled up to the width that the first ones have, because the header is among them.
 _ROWS_MEASURED: Final = 100
 _MOST_NAMED_SHEETS: Final = 20
 
-_line_end = re.compile(r"\r\n|\r|\n")
-# An error in a cell, which is to be a text. In an .ods it says beside the text that there is none.
-_xlsx_error = re.compile(rb"""(<(?:\w+:)?c\b[^<>]*?\st=)(["'])e\2""")
-_ods_error = re.compile(rb"""(<table:table-cell\b[^<>]*?)\soffice:string-value=""(?=[^<>]*?value-type="error")""")
 _ODS: Final = b"application/vnd.oasis.opendocument.spreadsheet"
-
-Cell = int | float | str | bool | datetime.time | datetime.date | datetime.datetime | datetime.timedelta
 
 
 class Refusal(Exception):
@@ -112,7 +106,7 @@ def _convert(order: dict[str, Any], out: BinaryIO) -> None:
             "too_large_unpacked", f"The sheet has more than {order['rows']} rows: split it, or send it as CSV."
         )
     _say(out, {"sheet": name, "kind": kind})
-    _write(out, _rows(sheet, order["line_end"]))
+    _write(out, rows_of(sheet, order["line_end"]))
 
 
 def _say(out: BinaryIO, report: dict[str, str]) -> None:
@@ -120,7 +114,7 @@ def _say(out: BinaryIO, report: dict[str, str]) -> None:
 
 
 def _kind_of(content: bytes, most_unpacked: int) -> tuple[str, bytes]:
-    """The kind by what the file holds, and what is to be read: an .xlsx with errors in its cells as texts."""
+    """The kind by what the file holds, and what is to be read: with the texts that its author sees."""
     if not content.startswith(b"PK"):
         # UTF-16, as the directory of such a document has its names.
         if "EncryptedPackage".encode("utf-16-le") in content:
@@ -135,13 +129,11 @@ def _kind_of(content: bytes, most_unpacked: int) -> tuple[str, bytes]:
                     f"Unpacked, the workbook has more than {most_unpacked} bytes. Delete the sheets and cells that are "
                     "not needed, or save the sheet as CSV.",
                 )
-            errors = _errors_of(kind)
-            if errors is not None and errors.are_in(archive):
-                return kind, errors.as_texts(archive)
+            seen = as_seen(archive, kind)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
         # The last three: a method of packing or a number that it does not know, or a password.
         raise _damaged() from None
-    return kind, content
+    return kind, content if seen is None else seen
 
 
 def _zipped_kind(archive: zipfile.ZipFile) -> str:
@@ -167,58 +159,6 @@ def _zipped_kind(archive: zipfile.ZipFile) -> str:
 
 def _no_table(what: str, remedy: str) -> Refusal:
     return Refusal("not_csv", f"The file is no CSV: it is {what}. {remedy}.")
-
-
-class _Errors(NamedTuple):
-    """The cells with `#N/A` and the like. The library gives empty ones for them, which would count as left out."""
-
-    parts: re.Pattern[str]
-    signs: tuple[bytes, ...]
-    cell: re.Pattern[bytes]
-    text: bytes
-
-    def are_in(self, archive: zipfile.ZipFile) -> bool:
-        """Every sheet is read whole, which finds one that unpacks to more than it says."""
-        found = False
-        for part in archive.infolist():
-            if self.parts.match(part.filename):
-                for piece in _tags(archive, part):
-                    found = found or (any(sign in piece for sign in self.signs) and bool(self.cell.search(piece)))
-        return found
-
-    def as_texts(self, archive: zipfile.ZipFile) -> bytes:
-        """The workbook with texts in their place, which are refused as what they are."""
-        rewritten = io.BytesIO()
-        with zipfile.ZipFile(rewritten, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
-            for part in archive.infolist():
-                is_sheet = self.parts.match(part.filename)
-                with target.open(part.filename, "w", force_zip64=True) as file:
-                    for piece in _tags(archive, part):
-                        file.write(self.cell.sub(self.text, piece) if is_sheet else piece)
-        return rewritten.getvalue()
-
-
-def _errors_of(kind: str) -> _Errors | None:
-    """None for a binary form, in which they cannot be found so."""
-    if kind in ("xlsx", "xlsm"):
-        sheets = re.compile(r"xl/worksheets/[^/]+\.xml$", re.IGNORECASE)
-        return _Errors(sheets, (b'="e"', b"='e'"), _xlsx_error, rb"\1\2str\2")
-    if kind == "ods":
-        return _Errors(re.compile(r"content\.xml$"), (b'value-type="error"',), _ods_error, rb"\1")
-    return None
-
-
-def _tags(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
-    """A part in pieces that end before a tag begins."""
-    rest = b""
-    with archive.open(part) as file:
-        while block := file.read(_READ_BYTES):
-            rest += block
-            end = rest.rfind(b"<")
-            if end > 0:
-                yield rest[:end]
-                rest = rest[end:]
-    yield rest
 
 
 def _chosen_sheet(workbook: calamine.CalamineWorkbook, wanted: str | None) -> str:
@@ -284,53 +224,6 @@ def _flush(out: BinaryIO, text: io.StringIO) -> None:
     out.write(text.getvalue().encode("utf-8", "replace"))
     text.seek(0)
     text.truncate()
-
-
-def _rows(sheet: calamine.CalamineSheet, line_end: str) -> Iterator[list[str]]:
-    """Each row up to its last cell with something in it. A cell that is merged over rows stands in each of them."""
-    merged = _merged_over_rows(sheet)
-    standing: dict[int, tuple[int, str]] = {}
-    for number, cells in enumerate(sheet.iter_rows()):
-        row = [_text(cell, line_end) for cell in cells]
-        for column, last in merged.pop(number, ()):
-            standing[column] = (last, row[column])
-        for column, (last, value) in list(standing.items()):
-            if number > last:
-                del standing[column]
-            else:
-                row[column] = value
-        while row and not row[-1]:
-            row.pop()
-        yield row
-
-
-def _merged_over_rows(sheet: calamine.CalamineSheet) -> dict[int, list[tuple[int, int]]]:
-    """By the row in which they begin, the column and the last row of cells that are merged over several."""
-    assert sheet.start is not None and sheet.end is not None  # noqa: S101, PT018 - it is not empty
-    found: dict[int, list[tuple[int, int]]] = {}
-    for (first, column), (last, _) in sheet.merged_cell_ranges or ():
-        if last > first and sheet.start[1] <= column <= sheet.end[1]:
-            found.setdefault(first, []).append((column - sheet.start[1], last))
-    return found
-
-
-def _text(cell: Cell, line_end: str) -> str:
-    """A cell as its author would type it."""
-    if isinstance(cell, str):
-        return _line_end.sub(line_end, cell) if "\n" in cell or "\r" in cell else cell
-    if isinstance(cell, bool):
-        return str(cell).upper()
-    if isinstance(cell, float):
-        # A phone that was typed as a number is no 4.4E+11.
-        return f"{cell:.0f}" if cell.is_integer() else f"{Decimal(repr(cell)):f}"
-    if isinstance(cell, datetime.datetime):
-        return cell.isoformat(sep=" ", timespec="seconds")
-    if isinstance(cell, datetime.timedelta):
-        minutes, seconds = divmod(round(cell.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    if isinstance(cell, (datetime.date, datetime.time)):
-        return cell.isoformat() if isinstance(cell, datetime.date) else cell.isoformat(timespec="seconds")
-    return str(cell)
 
 
 def _locked() -> Refusal:

@@ -26,7 +26,8 @@ LINE_END_IN_CELL: Final = "\u2028"
 BLOCK_BYTES: Final = 256 * 1024
 # The names of a workbook's sheets are in the first line.
 _REPORT_BYTES: Final = 64 * 1024
-_CONVERTER: Final = Path(__file__).with_name("converter.py")
+CONVERTER: Final = f"{__package__}.converter"
+_ROOT: Final = Path(__file__).parents[3]
 _OUT_OF_MEMORY: Final = (3, -signal.SIGABRT, -signal.SIGKILL)
 _OUT_OF_TIME: Final = -signal.SIGXCPU
 
@@ -105,15 +106,15 @@ class Workbooks:
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-I",
-            str(_CONVERTER),
+            "-m",
+            CONVERTER,
             json.dumps(order),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             limit=_REPORT_BYTES,
             # It has no use for our passwords.
-            env={},
+            env={"PYTHONPATH": str(_ROOT)},
         )
         try:
             yield process

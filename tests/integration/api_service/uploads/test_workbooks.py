@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from api_service.settings import ApiSettings
+from api_service.uploads.unpacking.workbooks import CONVERTER
 from tests.integration.api_service.uploads.conftest import Process
 from tests.support.api import api_settings, running_api
 from tests.support.uploads import SMALL_CSV, send, stored_files
@@ -263,11 +264,7 @@ async def test_sheet_of_gigabytes_is_refused(api: httpx2.AsyncClient) -> None:
 
 
 def converters() -> list[psutil.Process]:
-    return [
-        each
-        for each in psutil.Process().children(recursive=True)
-        if any(word.endswith("converter.py") for word in each.cmdline())
-    ]
+    return [each for each in psutil.Process().children(recursive=True) if CONVERTER in each.cmdline()]
 
 
 @pytest.fixture
