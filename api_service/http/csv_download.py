@@ -34,7 +34,11 @@ def csv_lines(rows: Iterable[Sequence[str]], delimiter: str = ",") -> bytes:
 
 
 def csv_attachment(content: bytes, filename: str) -> Response:
-    return Response(content, headers=_attachment_headers(filename, _OWN_CSV))
+    return attachment(content, filename, _OWN_CSV)
+
+
+def attachment(content: bytes, filename: str, media_type: str) -> Response:
+    return Response(content, headers=_attachment_headers(filename, media_type))
 
 
 async def stream_csv(blocks: AsyncIterator[bytes], filename: str, room: ByteBudget) -> Response:

@@ -1,4 +1,4 @@
-"""CSV for correcting and starting: the report of an upload's rejected rows, and the template."""
+"""CSV for correcting: the report of an upload's rejected rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api_service.http.csv_download import EXCEL_MARK, csv_lines
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
-from shared.rows.fields import FIELD_NAMES, FIELDS
 
 BATCH_ROWS: Final = 200
-
-
-def template_csv() -> bytes:
-    return csv_lines([FIELD_NAMES, [field.example for field in FIELDS]])
 
 
 async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[bytes]:

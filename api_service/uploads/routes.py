@@ -1,5 +1,6 @@
 """The routes of uploads: take one, follow it, download its rejects and its file, cancel and delete it."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api_service.http.csv_download import csv_attachment, stream_csv, stream_file
+from api_service.http.csv_download import attachment, csv_attachment, stream_csv, stream_file
 from api_service.http.dependencies import (
     EngineDep,
     FailpointsDep,
@@ -23,8 +24,9 @@ from api_service.uploads import queries
 from api_service.uploads.dependencies import WorkbooksDep
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.intake import FILE_FIELD, Intake, announce
-from api_service.uploads.rejects_csv import rejects_csv, template_csv
+from api_service.uploads.rejects_csv import rejects_csv
 from api_service.uploads.report_columns import FileColumns
+from api_service.uploads.templates import Language, template_csv, template_xlsx
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
 from shared.rows.fields import FIELD_NAMES
@@ -134,6 +136,10 @@ MEDIA_TYPES = {
     "xls": "application/vnd.ms-excel",
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
+TemplateLanguage = Annotated[
+    Language | None,
+    Query(description="Of the header, and of the Excel that opens it: a CSV has its delimiter and a byte order mark."),
+]
 CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 
 
@@ -202,10 +208,25 @@ async def create_upload(
     summary="An empty CSV to fill in: the header and one example row",
     operation_id="getUploadTemplate",
     response_class=Response,
-    responses={200: CSV_RESPONSE},
+    responses={200: CSV_RESPONSE, **problem_responses(ProblemCode.INVALID_REQUEST)},
 )
-async def get_template() -> Response:
-    return csv_attachment(template_csv(), "employees.csv")
+async def get_template(language: TemplateLanguage = None) -> Response:
+    return csv_attachment(template_csv(language), "employees.csv")
+
+
+@router.get(
+    "/employee-data-upload/template.xlsx",
+    summary="An Excel workbook to fill in: the header and one example row",
+    operation_id="getUploadWorkbookTemplate",
+    response_class=Response,
+    responses={
+        200: {"content": {MEDIA_TYPES["xlsx"]: {"schema": {"type": "string", "format": "binary"}}}},
+        **problem_responses(ProblemCode.INVALID_REQUEST),
+    },
+)
+async def get_workbook_template(language: TemplateLanguage = None) -> Response:
+    content = await asyncio.to_thread(template_xlsx, language)
+    return attachment(content, "employees.xlsx", MEDIA_TYPES["xlsx"])
 
 
 @router.get(

@@ -41,7 +41,7 @@ def test_what_follows_from_the_declaration_has_the_new_field(tree: Path) -> None
     script = """
 from api_service.employees.documents import EmployeeDocument
 from api_service.employees import export, statements
-from api_service.uploads.rejects_csv import template_csv
+from api_service.uploads.templates import template_csv
 from consumer_service import employee_writer
 from producer_service.requests.routes import EmployeeMessage
 from shared.database.tables import employees
