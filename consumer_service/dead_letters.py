@@ -17,17 +17,18 @@ from shared.amqp.publisher import persistent_message
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
 from shared.dead_letters.identity import RowLetter, letter_id
 from shared.errors import RowCode
-from shared.messages import DeadLetterMessage, encode
+from shared.messages import DeadLetterMessage, Fault, encode
 from shared.rows.employee_row import storable
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from shared.amqp.publish_many import OutgoingMessage
     from shared.amqp.publisher import Publisher
+    from shared.rows.rules.rule import RowFault
 
 # A crash while the letters of an entry are published publishes them all once more.
 LETTERS_PER_ENTRY = 500
@@ -40,6 +41,7 @@ class Reject(NamedTuple):
     field: str | None
     message: str
     cells: Sequence[str]
+    other_faults: Sequence[RowFault] = ()
 
 
 class UnpublishedLetters(NamedTuple):
@@ -53,11 +55,14 @@ class UnpublishedLetters(NamedTuple):
 # the same conflict, and then this transaction is rolled back.
 _STORE = text("""
     WITH stored AS (
-        INSERT INTO rejected_rows (upload_id, row_number, line_number, code, field, message, cells, dead_at)
-        SELECT :upload_id, row_number, line_number, code, field, message, CAST(cells AS jsonb), now()
+        INSERT INTO rejected_rows
+            (upload_id, row_number, line_number, code, field, message, other_faults, cells, dead_at)
+        SELECT :upload_id, row_number, line_number, code, field, message, CAST(other_faults AS jsonb),
+               CAST(cells AS jsonb), now()
         FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:line_numbers AS bigint[]), CAST(:codes AS text[]),
-                    CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:cells AS text[]))
-             AS reject (row_number, line_number, code, field, message, cells)
+                    CAST(:fields AS text[]), CAST(:messages AS text[]), CAST(:other_faults AS text[]),
+                    CAST(:cells AS text[]))
+             AS reject (row_number, line_number, code, field, message, other_faults, cells)
         ON CONFLICT DO NOTHING
     )
     INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at)
@@ -72,7 +77,8 @@ _ENTRIES = """
     SELECT entry.id AS entry_id, letter.*
     FROM unpublished_letters AS entry
     CROSS JOIN LATERAL (
-        SELECT upload_id, row_number, line_number, attempt, code, field, message, CAST(cells AS text) AS cells
+        SELECT upload_id, row_number, line_number, attempt, code, field, message,
+               CAST(other_faults AS text) AS other_faults, CAST(cells AS text) AS cells
         FROM rejected_rows
         WHERE upload_id = entry.upload_id AND row_number BETWEEN entry.first_row AND entry.last_row
           AND dead_at = entry.dead_at AND discarded_at IS NULL
@@ -123,6 +129,7 @@ async def store_rejects(
             "codes": [letter.code for letter in letters],
             "fields": [letter.field for letter in letters],
             "messages": [letter.message for letter in letters],
+            "other_faults": [msgspec.json.encode(letter.faults[1:]).decode() for letter in letters],
             "cells": [msgspec.json.encode(letter.cells).decode() for letter in letters],
             "first_rows": [part[0].row_number for part in parts],
             "last_rows": [part[-1].row_number for part in parts],
@@ -189,6 +196,11 @@ def _as_message(letter: DeadLetterMessage) -> OutgoingMessage:
     return persistent_message(encode(letter), message_id=identity, correlation_id=identity)
 
 
+def faults_json(faults: Iterable[RowFault]) -> str:
+    """As the column `other_faults` holds them."""
+    return msgspec.json.encode([Fault(*fault) for fault in faults]).decode()
+
+
 def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetterMessage:
     return DeadLetterMessage(
         upload_id=upload_id,
@@ -198,6 +210,10 @@ def _first_letter(upload_id: uuid.UUID, reject: Reject) -> DeadLetterMessage:
         code=str(reject.code),
         field=reject.field,
         message=reject.message,
+        faults=[
+            Fault(str(reject.code), reject.field, reject.message),
+            *(Fault(*fault) for fault in reject.other_faults),
+        ],
         cells=storable(reject.cells),
     )
 
@@ -211,5 +227,6 @@ def _letter(row: Any) -> DeadLetterMessage:
         code=row.code,
         field=row.field,
         message=row.message,
+        faults=[Fault(row.code, row.field, row.message), *msgspec.json.decode(row.other_faults, type=list[Fault])],
         cells=msgspec.json.decode(row.cells, type=list[str]),
     )

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
-from consumer_service.dead_letters import UnpublishedLetters, unpublished_letters_of
+from consumer_service.dead_letters import UnpublishedLetters, faults_json, unpublished_letters_of
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
@@ -73,9 +73,11 @@ _REMOVE = text("DELETE FROM rejected_rows WHERE upload_id = :upload_id AND row_n
 _DEAD_AGAIN = text("""
     WITH dead_again AS (
         UPDATE rejected_rows AS r
-        SET attempt = r.attempt + 1, code = again.code, field = again.field, message = again.message, dead_at = now()
+        SET attempt = r.attempt + 1, code = again.code, field = again.field, message = again.message,
+            other_faults = CAST(again.other_faults AS jsonb), dead_at = now()
         FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:codes AS text[]), CAST(:fields AS text[]),
-                    CAST(:messages AS text[])) AS again (row_number, code, field, message)
+                    CAST(:messages AS text[]), CAST(:other_faults AS text[]))
+             AS again (row_number, code, field, message, other_faults)
         WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
           AND r.row_number = again.row_number
         RETURNING r.row_number
@@ -223,6 +225,7 @@ async def _settle_rows(connection: AsyncConnection, upload_id: uuid.UUID, retrie
             "codes": [str(reject.code) for reject in retried.rejects],
             "fields": [reject.field for reject in retried.rejects],
             "messages": [reject.message for reject in retried.rejects],
+            "other_faults": [faults_json(reject.other_faults) for reject in retried.rejects],
         },
     )
 

@@ -11,12 +11,14 @@ from consumer_service.employee_writer import NumberedEmployees
 from shared.errors import RowCode
 from shared.messages import ChunkCounts
 from shared.rows.fields import KEY_NAME
+from shared.rows.rules.rule import RowFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from consumer_service.employee_writer import Written
     from consumer_service.row_check import CheckRows
+    from shared.rows.employee_row import RowFaults
     from shared.rows.layout import Layout
 
 _REASONS = {
@@ -55,7 +57,7 @@ class RawRows:
     def reject(self, index: int, code: RowCode) -> Reject:
         """A reject for what validation does not see."""
         column = KEY_NAME if code is RowCode.DUPLICATE_EMAIL else None
-        return self._reject(index, code, column, self.fault_messages.get(index, _REASONS[code]))
+        return self._refuse(index, [RowFault(code, column, self.fault_messages.get(index, _REASONS[code]))])
 
     def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:
         """Raises whatever a row makes the check raise: then the rows have to be taken one by one."""
@@ -65,8 +67,8 @@ class RawRows:
             cells = [() if index in self.faults else each for index, each in enumerate(cells)]
         checked = check_rows(cells, layout)
         rejects = [
-            self.reject(index, self.faults[index]) if index in self.faults else self._reject(index, *fault)
-            for index, fault in checked.faults
+            self.reject(index, self.faults[index]) if index in self.faults else self._refuse(index, faults)
+            for index, faults in checked.faults
         ]
         row_numbers = [self.row_numbers[index] for index in checked.indices]
         return NumberedEmployees(row_numbers, checked.employees), rejects
@@ -82,8 +84,9 @@ class RawRows:
         ]
         return sorted([*rejects, *duplicates], key=lambda one: one.row_number)
 
-    def _reject(self, index: int, code: RowCode, field: str | None, message: str) -> Reject:
-        return Reject(self.row_numbers[index], self.line_numbers[index], code, field, message, self.cells[index])
+    def _refuse(self, index: int, faults: RowFaults) -> Reject:
+        first, *others = faults
+        return Reject(self.row_numbers[index], self.line_numbers[index], *first, self.cells[index], others)
 
 
 def count(written: Written, rejects: Sequence[Reject]) -> ChunkCounts:

@@ -76,7 +76,7 @@ class SingleHandler:
     async def _insert(self, connection: AsyncConnection, values: dict[str, str]) -> EmployeeOutcome:
         layout = layout_of_names(list(values)).require_known()
         checked = self._check_rows([list(values.values())], layout)
-        for _, fault in checked.faults:
+        for _, (fault, *_) in checked.faults:
             return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
         employee = NumberedEmployees([0], checked.employees)
         written = await write_employees(connection, employee, sequence=NO_UPLOAD, on_duplicate="skip")

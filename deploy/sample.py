@@ -42,13 +42,13 @@ COUNTRY_CODES = ["+1", "+31", "+44", "+49", "+81", "+91", "+234"]
 ROWS_A_WRITE = 10_000
 # One row in so many lacks a field that may be empty.
 EMPTY_EVERY = 4
-# Each with the code that its row is to be refused with, and what is done to one of its cells; None: it is left out.
-BAD_CELLS: dict[str, tuple[str, str | None]] = {
+# Each with the code that its row is to be refused with, and what is done to one of its cells.
+BAD_CELLS: dict[str, tuple[str, str]] = {
     "missing_value": ("company_name", ""),
     "invalid_email": ("email", "{cell} at home"),
     "invalid_mobile": ("mobile_no", "extension 12"),
     "spreadsheet_damage": ("mobile_no", "9.19E+11"),
-    "wrong_column_count": ("email", None),
+    "wrong_column_count": (FIELD_NAMES[-1], "{cell},surplus"),
     "value_too_long": ("employee_name", "{cell}{long}"),
     "control_character": ("employee_name", "{cell}\a"),
 }
@@ -123,5 +123,5 @@ def _bad_line(code: str, number: int) -> str:
     cells = _cells(number)
     name, pattern = BAD_CELLS[code]
     at = FIELD_NAMES.index(name)
-    cells[at : at + 1] = [] if pattern is None else [pattern.format(cell=cells[at], long=" the Elder" * 20)]
+    cells[at] = pattern.format(cell=cells[at], long=" the Elder" * 20)
     return ",".join(cells) + "\n"

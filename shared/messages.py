@@ -15,7 +15,7 @@ from shared.decoded_size import decoded_bytes
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
-NEWEST_VERSION: Final = 1
+NEWEST_VERSION: Final = 2
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
 
@@ -26,11 +26,12 @@ ReaderFault = Literal["row_too_long", "malformed_quotes"]
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 ReaderVersion = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=NEWEST_VERSION)]
 Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    version: Annotated[int, msgspec.Meta(ge=1, le=NEWEST_VERSION)] = 1
+    version: Version = 1
 
 
 class UploadAnnounced(_Message, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):
@@ -151,10 +152,19 @@ class RequestsLost(_Message, frozen=True, tag="requests_lost", tag_field="kind")
 Reply = ChunkReply | RequestReply | RequestsLost
 
 
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the things that are wrong with a rejected row."""
+
+    code: str
+    field: str | None
+    message: str
+
+
 class DeadLetterMessage(_Message, frozen=True, kw_only=True, tag="dead_letter", tag_field="kind", rename="camel"):
     """One rejected row as people find it in `employees.dead-letters`; its id is that of a `RowLetter`
-    (`shared.dead_letters.identity`)."""
+    (`shared.dead_letters.identity`). `code`, `field` and `message` are those of the first of its `faults`."""
 
+    version: Version = 2
     upload_id: uuid.UUID
     row_number: int
     line_number: int
@@ -162,6 +172,7 @@ class DeadLetterMessage(_Message, frozen=True, kw_only=True, tag="dead_letter", 
     code: str
     field: str | None
     message: str
+    faults: list[Fault] = []
     cells: list[str]
 
 

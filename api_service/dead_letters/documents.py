@@ -12,6 +12,7 @@ from api_service.dead_letters.bulk_jobs import Job, JobKind, JobState
 from api_service.http.cursors import BIGINT_MAX
 from api_service.http.json_model import JsonModel
 from api_service.http.pagination import Listing
+from api_service.http.row_faults import RowFaultDocument, row_faults
 from shared.dead_letters.identity import MalformedLetter, RowLetter, letter_id
 from shared.errors import RowCode
 
@@ -31,6 +32,9 @@ class DeadLetterDocument(JsonModel):
     code: str = Field(examples=["invalid_email"])
     field: str | None
     message: str = Field(examples=["The email needs an @ with a domain behind it."])
+    faults: list[RowFaultDocument] = Field(
+        description="All that is wrong with the row; `code`, `field` and `message` are those of the first."
+    )
     cells: list[str] | None = Field(description="The record as it stood in the file.")
     dead_at: datetime
 
@@ -119,6 +123,7 @@ def dead_letter_document(row: Row[Any]) -> DeadLetterDocument:
         code=row.code,
         field=row.field,
         message=row.message,
+        faults=row_faults(row),
         cells=json.loads(row.cells) if is_row else None,
         dead_at=row.dead_at,
     )

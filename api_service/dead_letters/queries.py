@@ -70,7 +70,8 @@ _PAGE = text("""
     SELECT * FROM (
         SELECT keys.dead_at, keys.key_id, keys.row_number AS key_row, rejected.upload_id, rejected.row_number,
                line_number, coalesce(code, :malformed_code) AS code, field,
-               coalesce(message, malformed.reason) AS message, CAST(cells AS text) AS cells, attempt,
+               coalesce(message, malformed.reason) AS message, CAST(other_faults AS text) AS other_faults,
+               CAST(cells AS text) AS cells, attempt,
                count(*) OVER () AS page_rows,
                sum(coalesce(octet_length(CAST(cells AS text)) + :cell_bytes * jsonb_array_length(cells), 0))
                    OVER (ORDER BY keys.dead_at, keys.key_id, keys.row_number

@@ -84,7 +84,8 @@ _NOTHING: Final = "lower($1::text) IS NULL"
 
 def parse_search_term(text: str) -> SearchTerm | None:
     """None when there is nothing but white space: no search at all. Raises `TermTooVague`."""
-    term = text.strip()
+    # As names are stored. A letter and its accent may come as two characters, from a Mac above all.
+    term = unicodedata.normalize("NFC", text.strip())
     if not term:
         return None
     if len(term) > MAX_TERM_LENGTH or any(character in term for character in "\0\n\r"):

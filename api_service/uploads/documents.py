@@ -8,6 +8,7 @@ from pydantic import Field
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
+from api_service.http.row_faults import RowFaultDocument, row_faults
 from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DuplicateMode
 from shared.rows.fields import FIELD_NAMES, FIELDS
@@ -64,6 +65,9 @@ class UploadDocument(JsonModel):
         examples=[{"mobile_no": {"columns": ["Mobile Phone"], "why": "alias", "passedOver": ["Business Phone"]}}],
     )
     rows_read: int = Field(description="Rows of the file so far, bad ones too.")
+    blank_rows: int = Field(
+        description="Rows so far whose cells are all empty. They are no rows, and count nowhere else."
+    )
     rows_done: int = Field(description="Rows whose chunk is committed.")
     inserted: int
     updated: int
@@ -90,6 +94,9 @@ class RejectDocument(JsonModel):
     code: str = Field(examples=["invalid_email"])
     field: str | None = Field(examples=["email"])
     message: str = Field(examples=["email must look like name@example.com."])
+    faults: list[RowFaultDocument] = Field(
+        description="All that is wrong with the row; `code`, `field` and `message` are those of the first."
+    )
     cells: list[str] = Field(examples=[[field.example.partition("@")[0] for field in FIELDS]])
 
 
@@ -113,6 +120,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         preamble=row.preamble,
         fields={name: _field_source(row, name, places) for name, places in _places(row).items()},
         rows_read=row.rows_read,
+        blank_rows=row.blank_rows,
         rows_done=row.rows_done,
         inserted=row.inserted,
         updated=row.updated,
@@ -148,5 +156,12 @@ def _field_source(row: Row[Any], name: str, places: list[int]) -> FieldSource:
 
 def reject_document(row: Row[Any], columns: FileColumns) -> RejectDocument:
     """From a row of `rejected_rows`, and the columns of its upload."""
-    reject = RejectDocument.model_validate(row, from_attributes=True)
-    return reject.model_copy(update={"cells": columns.own_cells(reject.cells)})
+    return RejectDocument(
+        row_number=row.row_number,
+        line_number=row.line_number,
+        code=row.code,
+        field=row.field,
+        message=row.message,
+        faults=row_faults(row),
+        cells=columns.own_cells(row.cells),
+    )

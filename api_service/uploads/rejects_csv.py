@@ -9,9 +9,11 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import EXCEL_MARK, csv_lines
+from api_service.http.row_faults import row_faults
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
 
+FAULT_SEPARATOR: Final = " | "
 BATCH_ROWS: Final = 200
 
 
@@ -62,4 +64,11 @@ def _joined(cells: Sequence[str], delimiter: str) -> str:
 
 
 def _reason(reject: Row[Any]) -> list[str]:
-    return [str(reject.row_number), str(reject.line_number), reject.code, reject.field or "", reject.message]
+    # Three columns for all faults, so that the n-th part of one belongs to the n-th of the others.
+    faults = row_faults(reject)
+    columns = (
+        [fault.code for fault in faults],
+        [fault.field or "" for fault in faults],
+        [fault.message for fault in faults],
+    )
+    return [str(reject.row_number), str(reject.line_number), *map(FAULT_SEPARATOR.join, columns)]

@@ -11,6 +11,7 @@ import msgspec
 from shared.errors import FileCode, FileProblem, RowCode
 from shared.messages import ChunkRequest, ReaderFault, encode, encode_cells
 from shared.rows.reader_versions import read_records
+from shared.rows.record import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +76,16 @@ class ChunkReader:
     def __init__(self, stream: BinaryIO, upload: Upload) -> None:
         self._stream = _HashedStream(stream)
         self._upload = upload
-        self._records = read_records(self._stream, upload.csv_format)  # type: ignore[arg-type]  # it only reads
+        self._skipped = Skipped()
+        self._records = read_records(self._stream, upload.csv_format, self._skipped)  # type: ignore[arg-type]  # it only reads
         self._carried_over: Record | None = None
         self._bytes_counted = 0
         self.rows_read = 0
+
+    @property
+    def blank_rows(self) -> int:
+        """Rows of empty cells in what was read, which are no rows; the rest of the last block is counted ahead."""
+        return self._skipped.blank_rows
 
     def pass_over(self, row_count: int, byte_count: int) -> int:
         """Read rows that had their effect, in a chunk of so many bytes; returns how many of them the file has.

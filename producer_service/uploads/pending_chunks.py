@@ -135,6 +135,6 @@ class PendingChunks:
     async def wait_until_empty(self) -> None:
         await self._empty.wait()
 
-    def progress(self, rows_read: int) -> Progress:
+    def progress(self, rows_read: int, blank_rows: int | None = None) -> Progress:
         counts = ChunkCounts(**self._counts, rejected_by=dict(self._rejected_by))
-        return Progress(rows_read, self._bytes_done, counts)
+        return Progress(rows_read, self._bytes_done, counts, blank_rows)

@@ -101,6 +101,7 @@ class UploadRunner:
         self._refused: set[int] = set()
         self._cancelled = False
         self._rows_read = 0
+        self._blank_rows = 0
         self._renewed_at = time.monotonic()
         self._progress_written: Progress | None = None
         self._log = log.bind(upload_id=str(upload.id))
@@ -174,11 +175,11 @@ class UploadRunner:
     async def _send_file(self, reader: ChunkReader) -> FileProblem | None:
         try:
             while await self._send_next_rows(reader):
-                self._rows_read = reader.rows_read
+                self._rows_read, self._blank_rows = reader.rows_read, reader.blank_rows
         except FileProblem as problem:
             return problem
         finally:
-            self._rows_read = reader.rows_read
+            self._rows_read, self._blank_rows = reader.rows_read, reader.blank_rows
         return None
 
     async def _send_next_rows(self, reader: ChunkReader) -> bool:
@@ -283,7 +284,7 @@ class UploadRunner:
             if time.monotonic() - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE:
                 await leases.renew(connection, self._lease, seconds=settings.lease_seconds)
                 self._renewed_at = time.monotonic()
-            progress = self._pending.progress(self._rows_read)
+            progress = self._pending.progress(self._rows_read, self._blank_rows)
             if progress != self._progress_written:
                 await upload_state.write_progress(connection, self._lease, progress)
                 self._progress_written = progress
@@ -321,6 +322,7 @@ class UploadRunner:
                         connection,
                         self._lease,
                         rows_read=self._rows_read,
+                        blank_rows=self._blank_rows,
                         byte_count=self._upload.byte_count,
                         problem=problem,
                     )

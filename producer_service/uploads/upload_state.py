@@ -43,6 +43,7 @@ class Progress(NamedTuple):
     rows_read: int
     bytes_done: int
     counts: ChunkCounts
+    blank_rows: int | None = None
 
 
 class LedgerIncomplete(RollcallError):
@@ -68,7 +69,7 @@ _PROGRESS = text("""
     UPDATE uploads
     SET rows_read = :rows_read, rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted,
         updated = :updated, duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
-        revision = revision + 1
+        blank_rows = coalesce(CAST(:blank_rows AS bigint), blank_rows), revision = revision + 1
     WHERE id = :upload_id AND finished_at IS NULL
       AND EXISTS (SELECT 1 FROM upload_leases AS l WHERE l.upload_id = :upload_id AND l.fence = :fence)
 """)
@@ -84,7 +85,8 @@ _FINISH = text("""
     SET status = :status, finished_at = now(), problem = CAST(:problem AS jsonb), rows_read = :rows_read,
         rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted, updated = :updated,
         duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
-        unprocessed = :unprocessed, revision = revision + 1
+        blank_rows = coalesce(CAST(:blank_rows AS bigint), blank_rows), unprocessed = :unprocessed,
+        revision = revision + 1
     WHERE id = :upload_id
 """)
 
@@ -139,11 +141,18 @@ async def current_status(connection: AsyncConnection, upload_id: uuid.UUID) -> U
 
 
 async def finish(
-    connection: AsyncConnection, lease: Lease, *, rows_read: int | None, byte_count: int, problem: FileProblem | None
+    connection: AsyncConnection,
+    lease: Lease,
+    *,
+    rows_read: int | None,
+    blank_rows: int | None = None,
+    byte_count: int,
+    problem: FileProblem | None,
 ) -> FinalStatus:
     """Set the final state from the ledger; returns it. Raises `LeaseLost` and `LedgerIncomplete`.
 
-    With `rows_read` None nobody could count the file's rows, and those count that the ledger has. The upload is locked
+    With `rows_read` None nobody could count the file's rows, and those count that the ledger has; `blank_rows` None
+    leaves the last number that was written. The upload is locked
     `FOR UPDATE` first, so that chunks in flight commit before or find the upload closed.
     """
     status: UploadStatus | None = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).scalar_one_or_none()
@@ -162,7 +171,7 @@ async def finish(
     final = _final_state(status, totals, rows_read, problem)
     await connection.execute(
         _FINISH,
-        _counts(Progress(rows_read, byte_count if problem is None else totals.byte_count, totals.counts))
+        _counts(Progress(rows_read, byte_count if problem is None else totals.byte_count, totals.counts, blank_rows))
         | {
             "upload_id": lease.upload_id,
             "status": final,
@@ -193,6 +202,7 @@ def _counts(progress: Progress) -> dict[str, object]:
         "rows_read": progress.rows_read,
         "rows_done": counts.inserted + counts.updated + counts.duplicates + counts.rejected,
         "bytes_done": progress.bytes_done,
+        "blank_rows": progress.blank_rows,
         "inserted": counts.inserted,
         "updated": counts.updated,
         "duplicates": counts.duplicates,

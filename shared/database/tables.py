@@ -113,6 +113,8 @@ uploads = Table(
     Column("idempotency_key", Text, unique=True),
     Column("idempotency_fingerprint", Text),
     _count("rows_read"),
+    # Rows of empty cells, which are no rows, as far as the file was read.
+    _count("blank_rows"),
     _count("rows_done"),
     _count("inserted"),
     _count("updated"),
@@ -204,6 +206,8 @@ rejected_rows = Table(
     Column("code", Text, nullable=False),
     Column("field", Text),
     Column("message", Text, nullable=False),
+    # What else is wrong with the row: a list of {code, field, message}, like those of the first fault.
+    Column("other_faults", JSONB, nullable=False, server_default=text("'[]'")),
     Column("cells", JSONB, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     Column("dead_at", DateTime(timezone=True), nullable=False),

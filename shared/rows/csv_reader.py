@@ -7,17 +7,17 @@ from typing import BinaryIO
 
 from shared.rows.csv_format import CsvFormat
 from shared.rows.fields import KEY_NAME
-from shared.rows.record import Record
+from shared.rows.record import Record, Skipped
 from shared.rows.record_parser import Dialect
 from shared.rows.record_reader import RecordReader
 from shared.rows.text_lines import decoded, line_blocks
 
 
-def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
+def read_records(stream: BinaryIO, csv_format: CsvFormat, skipped: Skipped | None = None) -> Iterator[Record]:
     """Read the rows below the header. Blocking; leaves the stream open. Raises nothing of its own."""
     delimiter = csv_format.delimiter
     layout = csv_format.layout
     dialect = Dialect(delimiter, csv_format.backslash_escapes, layout.width, layout.columns.get(KEY_NAME, ()))
-    reader = RecordReader(line_blocks(decoded(stream, csv_format.encoding), delimiter), dialect)
+    reader = RecordReader(line_blocks(decoded(stream, csv_format.encoding), delimiter), dialect, skipped)
     reader.skip_lines(csv_format.first_row_line - 1)
     return reader.records()

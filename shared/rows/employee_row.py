@@ -1,4 +1,4 @@
-"""The meaning of one row: the clean values of its fields, or the one reason why not."""
+"""The meaning of one row: the clean values of its fields, or all that is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ import re
 from collections.abc import Sequence
 
 from shared.errors import RowCode
-from shared.rows.fields import FIELDS, Field
+from shared.rows.cell_text import bare, has_spreadsheet_error
+from shared.rows.fields import FIELDS, KEY, Field
 from shared.rows.layout import Layout
-from shared.rows.rules import JOINERS, REFUSED, SPACES, UNREADABLE, RowFault
+from shared.rows.rules.email import is_email
+from shared.rows.rules.rule import RowFault
+from shared.rows.rules.text import REFUSED, UNREADABLE, name_of
 
 # An accepted row: the values of its fields in the order of `FIELDS`, as they are stored; "" is stored as null.
 EmployeeValues = tuple[str, ...]
+# All that is wrong with a row: its width, then its fields in order, one fault each.
+RowFaults = list[RowFault]
 
-_space_run = re.compile(rf"[ {SPACES}]+")
 _refused = re.compile(f"[{REFUSED}]")
 _unreadable = re.compile(f"[{UNREADABLE}]")
 _unstorable = re.compile(r"[\x00\ud800-\udfff]")
 
 
-def check_row(cells: Sequence[str], layout: Layout) -> EmployeeValues | RowFault:
-    """Clean one record, or name the first thing wrong with it: its width, then its fields in order."""
-    if len(cells) != layout.width and (fault := _check_width(cells, layout)):
-        return fault
+def check_row(cells: Sequence[str], layout: Layout) -> EmployeeValues | RowFaults:
+    """Clean one record, or name all that is wrong with it. Cells that are missing at its end are empty."""
+    faults: RowFaults = []
+    if len(cells) > layout.width and any(map(str.strip, cells[layout.width :])):
+        faults.append(_too_wide(len(cells), layout.width))
+        if _is_shifted(cells, layout):
+            # What stands under each name may belong to another.
+            return faults
     cleaned = []
     for field, columns in zip(FIELDS, layout.in_order, strict=True):
-        value = clean_value(field, " ".join([cells[at] for at in columns]))
+        value = clean_value(field, _joined(cells, columns))
         if isinstance(value, RowFault):
-            return value
-        cleaned.append(value)
-    return tuple(cleaned)
+            faults.append(value)
+        else:
+            cleaned.append(value)
+    return faults or tuple(cleaned)
 
 
 def email_key(email: str) -> str:
@@ -43,35 +52,53 @@ def storable(cells: Sequence[str]) -> list[str]:
 
 
 def clean_value(field: Field, value: str) -> str | RowFault:
-    """A cell as it is stored, or why it is refused."""
-    text = _space_run.sub(" ", value).strip(" " + JOINERS)
+    """A cell, or several joined, as it is stored, or why it is refused."""
+    text = bare(value)
     if not text:
         if field.may_be_empty:
             return ""
         return RowFault(RowCode.MISSING_VALUE, field.name, f"{field.name} is empty: fill it in.")
-    if found := _refused.search(value):
+    if found := _refused.search(text):
         return RowFault(
             RowCode.CONTROL_CHARACTER,
             field.name,
-            f"{field.name} has a control or invisible character at position {found.start() + 1}: delete it, or type "
-            "the value anew.",
+            f"{field.name} has a control or invisible character inside, {name_of(found[0])}: delete it, or type the "
+            "value anew.",
         )
-    if found := _unreadable.search(value):
+    if found := _unreadable.search(text):
         return RowFault(
             RowCode.UNREADABLE_CHARACTER,
             field.name,
             f"{field.name} has an unreadable character at position {found.start() + 1}: correct it, or "
             "send the file with the encoding it was saved in.",
         )
+    if has_spreadsheet_error(text):
+        return RowFault(
+            RowCode.SPREADSHEET_DAMAGE,
+            field.name,
+            f"{field.name} holds the error of a formula that a spreadsheet could not work out, such as #N/A: write the "
+            "value itself, or mend the formula and export anew.",
+        )
     return field.rule.clean(field.name, text)
 
 
-def _check_width(cells: Sequence[str], layout: Layout) -> RowFault | None:
-    if len(cells) > layout.width and not any(cell.strip() for cell in cells[layout.width :]):
-        return None
+def _joined(cells: Sequence[str], columns: Sequence[int]) -> str:
+    there = [cells[at] for at in columns if at < len(cells)]
+    return there[0] if len(there) == 1 else " ".join(map(bare, there))
+
+
+def _too_wide(count: int, width: int) -> RowFault:
     return RowFault(
         RowCode.WRONG_COLUMN_COUNT,
         None,
-        f"The row has {len(cells)} columns where the file has {layout.width}: add the missing cells or remove the "
-        "extra ones; a cell that contains the delimiter must stand in double quotes.",
+        f"The row has {count} cells where the file has {width} columns, and not only empty ones beyond those: most "
+        "likely a cell contains the delimiter and must stand in double quotes. Otherwise remove what is too much.",
     )
+
+
+def _is_shifted(cells: Sequence[str], layout: Layout) -> bool:
+    """Whether an email stands not in its column but further right, as after an unquoted delimiter."""
+    columns = layout.in_order[KEY]
+    if is_email(_joined(cells, columns).strip()):
+        return False
+    return any(is_email(cell.strip()) for cell in cells[max(columns, default=-1) + 1 :])

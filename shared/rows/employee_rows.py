@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.rows.employee_row import check_row
 from shared.rows.fields import FIELDS
-from shared.rows.rules import EMAIL_LIMIT, RowFault
+from shared.rows.rules.email import EMAIL_LIMIT
+from shared.rows.rules.text import JOINERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.rows.employee_row import EmployeeValues
+    from shared.rows.employee_row import EmployeeValues, RowFaults
     from shared.rows.layout import Layout
 
 # Control characters, so that no clean value has them and no two values run into each other.
@@ -27,6 +28,12 @@ _END: Final = "\n"
 _UNCERTAIN: Final = ("",) * len(FIELDS)
 # No email in a line that is no longer than this is too long.
 _LINE_LIMIT: Final = EMAIL_LIMIT
+# What the patterns of fields let pass for speed, and a rule may not: a wide gap, and two dots in an email.
+_ODD_PAIRS: Final = ("  ", "..")
+# The same in a field that is joined from several cells: a mark of text before the second, or a joiner at their ends.
+_ODD_PAIRS_JOINED: Final = (
+    *_ODD_PAIRS, " '", *(pair for joiner in JOINERS for pair in (f"{joiner} ", f" {joiner}"))
+)  # fmt: skip
 
 _CLEAN_LINE: Final = _BETWEEN.join(
     f"(?:{field.rule.pattern})?" if field.may_be_empty else field.rule.pattern for field in FIELDS
@@ -44,7 +51,7 @@ class CheckedRows(NamedTuple):
 
     indices: list[int]
     employees: list[EmployeeValues]
-    faults: list[tuple[int, RowFault]]
+    faults: list[tuple[int, RowFaults]]
 
 
 def check_rows(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
@@ -55,7 +62,7 @@ def check_rows(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
     faults = []
     for index in uncertain:
         checked = check_row(rows[index], layout)
-        if isinstance(checked, RowFault):
+        if isinstance(checked, list):
             faults.append((index, checked))
         else:
             employees[index] = checked
@@ -70,8 +77,9 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[Emp
     values = _values(rows, layout)
     lines = list(map(_BETWEEN.join, values))
     text = _END.join(lines) + _END
-    if text.count(_END) != len(lines) or "  " in text or max(map(len, lines)) > _LINE_LIMIT:
-        lines = ["" if _END in line or "  " in line or len(line) > _LINE_LIMIT else line for line in lines]
+    odd = [pair for pair in (_ODD_PAIRS_JOINED if layout.joins_cells else _ODD_PAIRS) if pair in text]
+    if odd or text.count(_END) != len(lines) or max(map(len, lines)) > _LINE_LIMIT:
+        lines = ["" if _is_odd(line, odd) else line for line in lines]
         text = _END.join(lines) + _END
     verdicts = _verdicts.findall(text)
     uncertain = []
@@ -88,16 +96,25 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[Emp
     return list(zip(*columns, strict=True)), uncertain
 
 
+def _is_odd(line: str, odd_pairs: Sequence[str]) -> bool:
+    return _END in line or len(line) > _LINE_LIMIT or any(pair in line for pair in odd_pairs)
+
+
 def _values(rows: Sequence[Sequence[str]], layout: Layout) -> Sequence[Sequence[str]]:
-    """A value of each field for each row; nothing for a row of another width, whose cells may stand anywhere."""
-    if {layout.width}.issuperset(map(len, rows)):
+    """A value of each field for each row; nothing for a row that is too wide, whose cells may stand anywhere."""
+    width = layout.width
+    if {width}.issuperset(map(len, rows)):
         right = rows
     else:
-        right = [cells if len(cells) == layout.width else [""] * layout.width for cells in rows]
+        right = [cells if len(cells) == width else _filled_up(cells, width) for cells in rows]
     places = layout.in_order
-    if max(map(len, places)) > 1:
+    if layout.joins_cells:
         return [[" ".join([cells[at] for at in columns]) for columns in places] for cells in right]
     if () in places:
         # An empty cell at the end stands for the fields that the file lacks.
         right = [[*cells, ""] for cells in right]
     return list(map(itemgetter(*(columns[0] if columns else layout.width for columns in places)), right))
+
+
+def _filled_up(cells: Sequence[str], width: int) -> list[str]:
+    return [*cells, *[""] * (width - len(cells))] if len(cells) < width else [""] * width

@@ -34,6 +34,11 @@ class Layout(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
         """The columns of each field in the order of `FIELDS`."""
         return tuple(self.columns.get(name, ()) for name in FIELD_NAMES)
 
+    @cached_property
+    def joins_cells(self) -> bool:
+        """True when a field stands in several columns."""
+        return any(len(indices) > 1 for indices in self.in_order)
+
     @property
     def fits(self) -> bool:
         """True when every field that it names stands in columns that there are."""

@@ -7,12 +7,14 @@ from typing import BinaryIO
 
 from shared.rows import csv_reader as version_2
 from shared.rows.csv_format import CsvFormat
-from shared.rows.record import Record
+from shared.rows.record import Record, Skipped
 from shared.rows.version_1 import csv_reader as version_1
 
 
-def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
+def read_records(stream: BinaryIO, csv_format: CsvFormat, skipped: Skipped | None = None) -> Iterator[Record]:
     """Read the rows after the header by the version that the format names. Blocking; leaves the stream open.
+
+    `skipped` says, as the records are taken, what was passed over; version 1 passes over no row.
 
     Another version would cut other rows: the ledger's ranges would then be those of a file that nobody uploaded.
     Raises FileProblem, and ValueError for a version that this release does not have.
@@ -20,5 +22,5 @@ def read_records(stream: BinaryIO, csv_format: CsvFormat) -> Iterator[Record]:
     if csv_format.reader_version == 1:
         return version_1.read_records(stream, csv_format)
     if csv_format.reader_version == 2:
-        return version_2.read_records(stream, csv_format)
+        return version_2.read_records(stream, csv_format, skipped)
     raise ValueError(f"reader version {csv_format.reader_version} is not known here")

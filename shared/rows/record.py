@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from shared.errors import RowCode
@@ -21,3 +22,10 @@ class Record(NamedTuple):
     cells: list[str]
     fault: ReaderFault | None
     message: str | None = None
+
+
+@dataclass(slots=True)
+class Skipped:
+    """What a reader passes over as it goes: rows of empty cells are no records, as blank lines are none."""
+
+    blank_rows: int = 0

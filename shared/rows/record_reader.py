@@ -4,7 +4,8 @@ A record is what begins with the first line after the last record that is not bl
 quote is open; `record_parser` says what quotes mean. One that breaks their rules is cut short: it ends with the line on
 which the faulty quote opened, it is one record with the fault `malformed_quotes`, and the next record begins with the
 next physical line. So row numbers count what a person would: a line that is refused is one row, however many lines its
-open quote had seemed to take, and the lines below it are rows of their own.
+open quote had seemed to take, and the lines below it are rows of their own. A record without a fault whose cells are
+all empty is no row: it is counted by itself and not given.
 
 Nearly all blocks of nearly all files have nothing odd: every line is a row, and `csv.reader`, strict, reads them
 without a step of ours for each. Where that fails, its rows are kept as far as they are certain, and `record_parser`
@@ -16,10 +17,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Final
 
-from shared.rows.record import Record
+from shared.rows.cell_text import is_empty
+from shared.rows.record import Record, Skipped
 from shared.rows.record_parser import Dialect, MovedQuote, RecordParser, without_marks
 from shared.rows.text_lines import BLANKS, RECORD_LIMIT, LineBlock, is_blank, joined, no_lines
 
@@ -35,7 +37,7 @@ _WIDE_OPEN: Final = 16
 class RecordReader:
     """The records of consecutive blocks of lines."""
 
-    def __init__(self, blocks: Iterator[LineBlock], dialect: Dialect) -> None:
+    def __init__(self, blocks: Iterator[LineBlock], dialect: Dialect, skipped: Skipped | None = None) -> None:
         self._blocks = blocks
         self._dialect = dialect
         self._parser = RecordParser(dialect)
@@ -44,6 +46,7 @@ class RecordReader:
         self._first_number = 1
         self._at = 0
         self._moved_quote: MovedQuote | None = None
+        self._skipped = skipped or Skipped()
 
     def skip_lines(self, count: int) -> None:
         """Pass physical lines, the header and what stands above it, of which no row is made."""
@@ -77,9 +80,20 @@ class RecordReader:
         if self._block.has_apostrophe:
             rows[:] = list(map(without_marks, rows))
         self._at += len(rows)
+        numbered: Iterable[int] = numbers
+        if self._block.has_blank_row:
+            filled = [not self._is_blank_row(row) for row in rows]
+            numbered = compress(numbers, filled)
+            rows[:] = list(compress(rows, filled))
         # Taken out of the list as they go, because a reader may rest in the midst of a block: wide rows are large.
         rows.reverse()
-        return map(Record, numbers, iter(rows.pop, None), repeat(None))
+        return map(Record, numbered, iter(rows.pop, None), repeat(None))
+
+    def _is_blank_row(self, cells: list[str]) -> bool:
+        """Counts it too."""
+        is_blank_row = all(map(is_empty, cells))
+        self._skipped.blank_rows += is_blank_row
+        return is_blank_row
 
     def _search_block(self, rows: list[list[str]], *, is_whole: bool) -> Iterator[Iterable[Record]]:
         """The records that begin in this block, given what `_parsed_rows` made of it at first."""
@@ -141,7 +155,9 @@ class RecordReader:
                 continue
             next_at = self._at + 1 + sum(map(_line_ends, rows[index]))
             if self._is_certain(rows[index], self._block.lines[self._at : next_at]):
-                records.append((Record(self._number, without_marks(rows[index]), None),))
+                cells = without_marks(rows[index])
+                if not (self._block.has_blank_row and self._is_blank_row(cells)):
+                    records.append((Record(self._number, cells, None),))
                 self._at = next_at
                 continue
             self._take_record(records)
@@ -182,7 +198,7 @@ class RecordReader:
         )
 
     def _next_record(self) -> Record | None:
-        """The record that begins with the next line, which is there; None if the line is blank."""
+        """The record that begins with the next line, which is there; None if it is blank, or its cells are empty."""
         number = self._number
         if is_blank(self.line_at(number) or "", self._dialect.delimiter):
             self._at += 1
@@ -193,6 +209,8 @@ class RecordReader:
             self._moved_quote = parsed.moved_quote
         elif self._moved_quote is not None and self._number > self._moved_quote.line_number:
             self._moved_quote = None
+        if parsed.fault is None and self._is_blank_row(parsed.cells):
+            return None
         return Record(number, parsed.cells, parsed.fault, parsed.message)
 
     def quiet_lines(self, number: int) -> list[str]:

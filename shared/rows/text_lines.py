@@ -5,11 +5,17 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import BinaryIO, Final, NamedTuple
+
+from shared.rows.cell_text import TRIMMED
 
 # In characters, line ends and quotes included.
 RECORD_LIMIT: Final = 256 * 1024
 BLANKS: Final = " \t"
+# An empty cell may be written "", ="" or '="".
+_AROUND_NOTHING: Final = TRIMMED + "\"'="
+_first = itemgetter(0)
 
 _BLOCK_BYTES: Final = 64 * 1024
 _FEW_BYTES: Final = 8 * 1024
@@ -31,6 +37,7 @@ class LineBlock(NamedTuple):
     has_apostrophe: bool
     has_backslash: bool
     has_blank_before_quote: bool
+    has_blank_row: bool
 
 
 def no_lines() -> LineBlock:
@@ -81,11 +88,27 @@ def _block(text: str, lines: list[str], delimiter: str) -> LineBlock:
     if has_overlong_line:
         lines = [line if len(line) <= RECORD_LIMIT else line[:RECORD_LIMIT] + "\n" for line in lines]
     has_blank_before_quote = any(_begins_a_cell(text, blank + '"', delimiter) for blank in BLANKS)
-    has_blank_line = any(map(str.isspace, lines))
+    firsts = set(map(_first, lines))
+    has_blank_line = any(map(str.isspace, firsts)) and any(map(str.isspace, lines))
     has_odd_quotes = text.count('"') % 2 == 1
     return LineBlock(
-        lines, has_overlong_line, has_blank_line, has_odd_quotes, "'" in text, "\\" in text, has_blank_before_quote
+        lines,
+        has_overlong_line,
+        has_blank_line,
+        has_odd_quotes,
+        "'" in text,
+        "\\" in text,
+        has_blank_before_quote,
+        _has_blank_row(lines, firsts, delimiter),
     )
+
+
+def _has_blank_row(lines: list[str], firsts: set[str], delimiter: str) -> bool:
+    """Whether a line consists of what empty cells are written with, and what stands between and around them."""
+    around = _AROUND_NOTHING + delimiter
+    if firsts.isdisjoint(around) or all(start.strip(around) for start in {line[:2] for line in lines}):
+        return False
+    return not all(line.strip(around) for line in lines)
 
 
 def _begins_a_cell(text: str, blank_and_quote: str, delimiter: str) -> bool:

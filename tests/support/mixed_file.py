@@ -18,6 +18,7 @@ from shared.rows.fields import FIELDS
 _OWN: Final = ("employee_name", "company_name", "mobile_no", "email", "badge")
 _OTHER_FIELDS: Final = tuple(field for field in FIELDS if field.name not in _OWN)
 HEADER: Final = ",".join([*(field.name for field in _OTHER_FIELDS), *_OWN]) + "\n"
+BLANK_ROW: Final = "," * HEADER.count(",") + "\n"
 LINES_A_WRITE: Final = 10_000
 # A record may have 256 Ki characters; these are rare, or a large file would consist of them.
 TOO_LONG_CHARACTERS: Final = 270_000
@@ -79,14 +80,19 @@ _ODD: Final[tuple[Callable[[Person], str], ...]] = (
     lambda p: f"  {p.name}\t,{p.company}   Ltd ,({p.mobile[1:3]}) {p.mobile[4:7]}.{p.mobile[7:]}, {p.email} ,\n",
     lambda p: f"{p.name},{p.company},{p.mobile},{p.email},{p.badge},,\n",
     lambda p: f"{p.name},'={p.company},{p.mobile},{p.email},'@{p.badge}\n",
+    lambda p: f"{p.name},{p.company},{p.mobile},{p.email}\n",
+    lambda p: f"\ufeff{p.name}\u200b,'4{p.company},'{p.mobile},Some One <{p.email}>,{p.badge}\n",
+    lambda p: f'="{p.name}",{p.company}e\u0301,"=""{p.mobile}""",mailto:{p.email},{p.badge}\n',
+    lambda p: f"{p.name},{p.company},00{p.mobile[1:3]} (0)1{p.mobile[5:]},{p.email},{p.badge}\n",
     lambda p: f'{p.name},"\r\n{p.company}\r\n\r\n",{p.mobile},{p.email},"a\nb"\n',
 )
 
 _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
     RowCode.WRONG_COLUMN_COUNT: (
-        lambda p: f"{p.name},{p.company},{p.mobile},{p.email}\n",
         lambda p: f"{p.name},{p.company},{p.mobile},{p.email},{p.badge},one,=two\n",
-        lambda p: f"{p.name}\n",
+        # A comma that should stand in quotes shifts all cells behind it.
+        lambda p: f"{p.name},{p.company}, Ltd,{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f"{p.name},,{p.mobile} x12,{p.email},{p.badge},one\n",
     ),
     RowCode.ROW_TOO_LONG: (lambda p: f"{p.name},{'x' * TOO_LONG_CHARACTERS},{p.mobile},{p.email},{p.badge}\n",),
     RowCode.MALFORMED_QUOTES: (
@@ -98,7 +104,8 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
     RowCode.MISSING_VALUE: (
         lambda p: f"{p.name},,{p.mobile},{p.email},{p.badge}\n",
         lambda p: f'" \n ",{p.company},{p.mobile},no email either,{p.badge}\n',
-        lambda _: ",,,,\n",
+        lambda p: f"{p.name}\n",
+        lambda p: f"{p.name},{p.company},9.19E+11\n",
         lambda p: f"{p.name},{p.company},{p.mobile},,'={p.badge}\n",
     ),
     RowCode.VALUE_TOO_LONG: (
@@ -118,10 +125,14 @@ _BAD: Final[dict[RowCode, tuple[Callable[[Person], str], ...]]] = {
         lambda p: f"{p.name},{p.company},12345,{p.email},{p.badge}\n",
         lambda p: f'{p.name},"{p.company}\nAnnexe",{p.mobile} ext 4,{p.email},{p.badge}\n',
         lambda p: f"{p.name},{p.company},-{p.mobile}x,{p.email},{p.badge}\n",
+        lambda p: f"{p.name},{p.company},{p.mobile} / {p.mobile[1:]},{p.email},{p.badge}\n",
+        lambda p: f"{p.name},{p.company},{p.mobile}-12,{p.email} {p.email},{p.badge}\n",
     ),
     RowCode.SPREADSHEET_DAMAGE: (
         lambda p: f"{p.name},{p.company},9.19E+11,{p.email},{p.badge}\n",
         lambda p: f'{p.name},{p.company},"9,19E+11",{p.email},{p.badge}\n',
+        lambda p: f"#N/A,{p.company},{p.mobile},{p.email},{p.badge}\n",
+        lambda p: f"{p.name},{p.company},05/01/2024,{p.email}.,{p.badge}\n",
     ),
     RowCode.INVALID_EMAIL: (
         lambda p: f"{p.name},{p.company},{p.mobile},{p.email} at home,{p.badge}\n",
@@ -165,7 +176,9 @@ def _lines(people: range, bad_share: float, duplicate_share: float, chance: rand
         elif draw > 1 - ODD_SHARE:
             yield start + next(odd)(person(number))
         elif draw > 1 - ODD_SHARE - BLANK_SHARE:
-            yield chance.choice(("\n", " \t \n", "\r\n\n")) + start + _line(person(number))
+            yield (
+                chance.choice(("\n", " \t \n", "\r\n\n", BLANK_ROW, '"",' + BLANK_ROW)) + start + _line(person(number))
+            )
         else:
             yield start + _line(person(number))
 

@@ -22,6 +22,10 @@ GOOD_ROW: Final = tuple(ADA.get(field.name, field.stored_example) for field in F
 _fragments = st.sampled_from([
     "Ada", " ", "  ", "\n", "\t", "\u00a0", "é", "王", "\u200d", "\0", "\x1f", "\ufffd", "\ud800", "+", "(", ")", "-",
     ".", "12", "1234567", "1234567890", "１", "E+11", ".0", "a@b.example", "@", "b.example", "x" * 64, "x" * 199, "\\",
+    "..", "'", "=", '"', '="', "#N/A", "Err:502", "\u200b", "\u202a", "\ufeff", "\u200c", "e\u0301", "\u0301",
+    "\u1161", "🦉",
+    "0", "00", "(0)", "+44", "-12", "555-0101", "2024-01-05", " - ", "/", "ext", "mailto:", "<", ">", "1.1",
+    "tel:", "a..b@c.example",
 ])
 # fmt: on
 _values = st.lists(_fragments, max_size=5).map("".join)

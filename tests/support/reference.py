@@ -9,23 +9,18 @@ text may be. What a name, a mobile and an email must be it says again, in its ow
 
 from __future__ import annotations
 
-import re
-import string
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from shared.rows.fields import FIELD_NAMES, FIELDS, Field
+from shared.rows.fields import FIELD_NAMES, FIELDS
+from tests.support.reference_cells import Fault, judged, plain
 from tests.support.reference_header import FoundHeader, find_header
-from tests.support.reference_reading import FileShape, ReadRecord, read_text
+from tests.support.reference_reading import FileShape, ReadRecord, looks_like_an_email, read_text
 
 KEY: Final = FIELD_NAMES.index("email")
-LOCAL_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + ".!#$%&'*+/=?^_`{|}~-")
-WHITE_SPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x85")
-JOINERS: Final = "\u200c\u200d"
 
 Mode = Literal["skip", "update", "reject"]
 
@@ -47,8 +42,12 @@ class ExpectedEmployee(NamedTuple):
 class Rejected(NamedTuple):
     row_number: int
     line_number: int
-    code: str
+    codes: tuple[str, ...]
     cells: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        return self.codes[0]
 
 
 @dataclass
@@ -58,6 +57,7 @@ class Expected:
     columns: list[str]
     employees: dict[str, ExpectedEmployee]
     rows_read: int = 0
+    blank_rows: int = 0
     inserted: int = 0
     updated: int = 0
     duplicates: int = 0
@@ -82,14 +82,20 @@ def read_top_to_bottom(
     table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
     expected = Expected(columns, table)
     failing = failing_rows or {}
-    for row_number, (line_number, raw_cells, code) in enumerate(records, 1):
+    row_number = 0
+    for line_number, raw_cells, code in records:
+        if code is None and not any(map(plain, map(drop_apostrophe, raw_cells))):
+            expected.blank_rows += 1
+            continue
+        row_number += 1
         expected.rows_read = row_number
         cells = [drop_apostrophe(cell) for cell in raw_cells]
-        outcome = failing.get(row_number) or code or _judge(cells, len(columns), places)
-        if isinstance(outcome, str):
-            expected.rejects.append(Rejected(row_number, line_number, outcome, tuple(cells)))
-        elif not _write(expected, mode, row_number, outcome):
-            expected.rejects.append(Rejected(row_number, line_number, "duplicate_email", tuple(cells)))
+        known = failing.get(row_number) or code
+        outcome: Values | list[str] = [known] if known else _judge(cells, len(columns), places)
+        if not isinstance(outcome, list) and not _write(expected, mode, row_number, outcome):
+            outcome = ["duplicate_email"]
+        if isinstance(outcome, list):
+            expected.rejects.append(Rejected(row_number, line_number, tuple(outcome), tuple(cells)))
     return expected
 
 
@@ -132,68 +138,23 @@ def drop_apostrophe(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
-def _judge(cells: list[str], width: int, places: Sequence[tuple[int, ...]]) -> Values | str:
-    """The clean values, or the code of the first thing that is wrong."""
-    if len(cells) < width or any(cell.strip() for cell in cells[width:]):
-        return "wrong_column_count"
+def _judge(cells: list[str], width: int, places: Sequence[tuple[int, ...]]) -> Values | list[str]:
+    """The clean values, or the codes of all that is wrong: the width first, then the fields in order."""
+    codes = []
+    if any(cell.strip() for cell in cells[width:]):
+        codes.append("wrong_column_count")
+        place = max(places[KEY])
+        if any(map(_looks_right, cells[place + 1 :])) and not _looks_right(cells[place]):
+            return codes
     clean: list[str | None] = []
-    for declared, place in zip(FIELDS, places, strict=True):
-        cell = " ".join(cells[at] for at in place)
-        value = " ".join(cell.split()).strip(" " + JOINERS)
-        if not value and not declared.may_be_empty:
-            return "missing_value"
-        if value and (fault := _character_fault(cell) or _field_fault(declared, value)):
-            return fault
-        clean.append((_digits(value) if declared.name == "mobile_no" else value) or None)
-    return tuple(clean)
+    for declared, columns in zip(FIELDS, places, strict=True):
+        value = judged(declared, [cells[at] for at in columns if at < len(cells)])
+        if isinstance(value, Fault):
+            codes.append(value.code)
+        else:
+            clean.append(value or None)
+    return codes or tuple(clean)
 
 
-def _character_fault(cell: str) -> str | None:
-    if cell.isascii() and cell.isprintable():
-        return None
-    for character in cell:
-        category = unicodedata.category(character)
-        if category in ("Cc", "Cf") and character not in WHITE_SPACE_CONTROLS and character not in JOINERS:
-            return "control_character"
-        if character == "\ufffd" or category == "Cs":
-            return "unreadable_character"
-    return None
-
-
-def _field_fault(declared: Field, value: str) -> str | None:
-    match declared.name:
-        case "mobile_no":
-            if re.fullmatch(r"[+-]?\d+([.,]\d*)?[eE][+-]?\d+", value):
-                return "spreadsheet_damage"
-            digits = _digits(value).removeprefix("+")
-            return None if digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15 else "invalid_mobile"
-        case "email":
-            if len(value) > 254:
-                return "value_too_long"
-            return None if _is_email(value) else "invalid_email"
-        case "employee_name" | "company_name":
-            return "value_too_long" if len(value) > 200 else None
-        case _:
-            return "value_too_long" if len(value) > declared.rule.limit else None
-
-
-def _digits(mobile: str) -> str:
-    return "".join(character for character in mobile if character not in " .-()")
-
-
-def _is_email(value: str) -> bool:
-    local, _, domain = value.rpartition("@")
-    labels = domain.split(".")
-    return (
-        1 <= len(local) <= 64
-        and LOCAL_CHARACTERS.issuperset(local)
-        and len(labels) >= 2
-        and all(
-            1 <= len(label) <= 63
-            and label.isascii()
-            and label.replace("-", "a").isalnum()
-            and not label.startswith("-")
-            and not label.endswith("-")
-            for label in labels
-        )
-    )
+def _looks_right(cell: str) -> bool:
+    return looks_like_an_email(cell.strip())

@@ -55,8 +55,13 @@ async def test_rejected_rows_are_published_once_and_leave_the_outbox(
     assert [(letter["rowNumber"], letter["lineNumber"], letter["code"]) for letter in letters] == [
         (3, 4, "invalid_email"),
         (4, 5, "spreadsheet_damage"),
-        (5, 6, "wrong_column_count"),
+        (5, 6, "missing_value"),
     ]
+    assert [(fault["code"], fault["field"]) for fault in letters[2]["faults"]] == [
+        ("missing_value", "mobile_no"),
+        ("missing_value", "email"),
+    ]
+    assert [fault["message"] for fault in letters[0]["faults"]] == [letters[0]["message"]]
     assert letters[0]["cells"] == BAD_EMAIL
     assert {message.message_id for message in messages} == {f"{upload_id}:{number}:1" for number in (3, 4, 5)}
     assert await effects.count_unpublished(database) == 0

@@ -23,14 +23,14 @@ from tests.support.effects import Counts
 from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.waiting import eventually
 
-RAISES = json.dumps({"consumer.row": {"action": "raise", "text": "9999999999"}})
+RAISES = json.dumps({"consumer.row": {"action": "raise", "text": "9999999998"}})
 
 MakeRedrives = Callable[..., RedriveHandler]
 
 
 def cursed(email: str) -> list[str]:
     """A row at which the consumer fails until it is mended; its dead letter says `internal_error`."""
-    return row(email, mobile="9999999999")
+    return row(email, mobile="9999999998")
 
 
 @pytest.fixture

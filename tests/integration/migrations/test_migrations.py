@@ -13,6 +13,7 @@ from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.employees import Person, insert_employees
 from tests.support.servers import CHECKOUT
 from tests.support.uploads import insert_upload
+from tests.support.waiting import eventually
 
 
 async def test_migrated_schema_is_the_one_in_the_code(database_url: str) -> None:
@@ -99,6 +100,38 @@ async def test_earlier_uploads_are_read_by_the_rules_that_there_were(
     assert tuple(row) == (1, False)
 
 
+async def test_earlier_names_are_in_nfc_after_the_migration_and_nothing_else_has_changed(
+    database_url: str, database: asyncpg.Connection
+) -> None:
+    await alembic(database_url, "downgrade", "0013")
+    names = ["Zoe\u0308", "Zoë", "Ann", "\u1100\u1161", "\u212bke", "locked e\u0301"]
+    await insert_employees(database, [Person(name, f"p{at}@b.example") for at, name in enumerate(names)])
+    await database.execute("UPDATE employees SET company_name = 'Cafe\u0301' WHERE employee_name = 'Ann'")
+    before = await database.fetch("SELECT id, email, mobile_no, updated_at, xmin FROM employees ORDER BY id")
+
+    other = await asyncpg.connect(database_url)
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT FROM employees WHERE employee_name LIKE 'locked%' FOR UPDATE")
+        upgrading = asyncio.create_task(alembic(database_url, "upgrade", "head"))
+        # All others are done while one is held.
+        await eventually(lambda: _names_are_in_nfc(database, but=1))
+        await transaction.commit()
+    finally:
+        await other.close()
+
+    status, output = await upgrading
+    assert status == 0, output
+    assert await _names_are_in_nfc(database, but=0)
+    after = await database.fetch("SELECT id, email, mobile_no, updated_at, xmin FROM employees ORDER BY id")
+    assert [tuple(row)[:4] for row in after] == [tuple(row)[:4] for row in before]
+    # The one that was in NFC is the same version of its row.
+    assert [old["xmin"] == new["xmin"] for old, new in zip(before, after, strict=True)] == [
+        name == "Zoë" for name in names
+    ]
+
+
 async def test_services_require_the_newest_migration(database: asyncpg.Connection) -> None:
     assert await database.fetchval("SELECT version_num FROM alembic_version") == REQUIRED_REVISION
 
@@ -133,6 +166,13 @@ async def alembic(url: str | None, *arguments: str) -> tuple[int, str]:
     )
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
+
+
+async def _names_are_in_nfc(database: asyncpg.Connection, *, but: int) -> bool:
+    odd = await database.fetchval(
+        "SELECT count(*) FROM employees WHERE employee_name IS NOT NFC NORMALIZED OR company_name IS NOT NFC NORMALIZED"
+    )
+    return bool(odd == but)
 
 
 async def _left(database: asyncpg.Connection) -> set[str]:

@@ -7,13 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 from deploy.sample import Sample, write_sample
-from shared.rows.employee_row import EmployeeValues, check_row
+from shared.rows.employee_row import EmployeeValues, RowFaults, check_row
 from shared.rows.fields import FIELD_NAMES, KEY
 from shared.rows.layout import layout_of_names
-from shared.rows.rules import RowFault
 
 
-def _check_all(path: Path) -> list[EmployeeValues | RowFault]:
+def _check_all(path: Path) -> list[EmployeeValues | RowFaults]:
     with path.open(encoding="utf-8", newline="") as file:
         header, *records = csv.reader(file)
     assert tuple(header) == FIELD_NAMES
@@ -22,14 +21,14 @@ def _check_all(path: Path) -> list[EmployeeValues | RowFault]:
 
 def test_each_bad_row_is_refused_with_the_code_that_it_was_counted_under(tmp_path: Path) -> None:
     sample = write_sample(tmp_path / "sample.csv", rows=2_000, bad_share=0.2)
-    refused = Counter(row.code.value for row in _check_all(tmp_path / "sample.csv") if isinstance(row, RowFault))
+    refused = Counter(row[0].code.value for row in _check_all(tmp_path / "sample.csv") if isinstance(row, list))
     assert refused == sample.bad
     assert len(sample.bad) == 7
 
 
 def test_every_other_row_is_accepted_and_each_email_stands_once_but_for_the_counted_duplicates(tmp_path: Path) -> None:
     sample = write_sample(tmp_path / "sample.csv", rows=2_000, bad_share=0.1, duplicate_share=0.1)
-    emails = [row[KEY] for row in _check_all(tmp_path / "sample.csv") if not isinstance(row, RowFault)]
+    emails = [row[KEY] for row in _check_all(tmp_path / "sample.csv") if not isinstance(row, list)]
     assert len(emails) == sample.rows - sample.bad_rows
     assert len(emails) - len(set(emails)) == sample.duplicates > 0
 

@@ -20,6 +20,7 @@ from shared.messages import (
     ChunkRequest,
     DeadLetterMessage,
     EmployeeRequest,
+    Fault,
     RedriveRequest,
     Reply,
     Request,
@@ -76,12 +77,13 @@ def test_dead_letter_is_written_for_people() -> None:
         code="invalid_email",
         field="email",
         message="No.",
+        faults=[Fault("invalid_email", "email", "No."), Fault("missing_value", "mobile_no", "Empty.")],
         cells=[],
     )
 
     assert msgspec.json.decode(encode(letter)) == {
         "kind": "dead_letter",
-        "version": 1,
+        "version": 2,
         "uploadId": str(ID),
         "rowNumber": 7,
         "lineNumber": 9,
@@ -89,6 +91,10 @@ def test_dead_letter_is_written_for_people() -> None:
         "code": "invalid_email",
         "field": "email",
         "message": "No.",
+        "faults": [
+            {"code": "invalid_email", "field": "email", "message": "No."},
+            {"code": "missing_value", "field": "mobile_no", "message": "Empty."},
+        ],
         "cells": [],
     }
 
@@ -265,4 +271,4 @@ def test_form_of_messages_has_not_changed_without_a_new_version() -> None:
     for form in forms.values():
         form.pop("description", None)
     digest = hashlib.sha256(msgspec.json.encode(forms, order="deterministic")).hexdigest()
-    assert (NEWEST_VERSION, digest[:16]) == (1, "15938f8c7d24ec6b")
+    assert (NEWEST_VERSION, digest[:16]) == (2, "11392470972bf48d")

@@ -20,6 +20,8 @@ async def test_dead_letters_are_listed_oldest_first_with_the_queues_depth(
     body = (await api.get(LETTERS)).json()
     assert (body["depth"], body["totalData"], body["size"]) == (3, 3, 3)
     assert [letter.pop("deadAt") for letter in body["data"]] == [f"2026-01-01T00:00:0{second}Z" for second in (1, 2, 3)]
+    for letter in body["data"]:
+        assert letter.pop("faults") == [{name: letter[name] for name in ("code", "field", "message")}]
     row = {"uploadId": str(upload_id), "field": "email", "message": MESSAGE, "cells": CELLS}
     nothing = {"uploadId": None, "rowNumber": None, "lineNumber": None, "field": None, "cells": None}
     assert body["data"] == [

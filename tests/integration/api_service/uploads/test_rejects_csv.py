@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import csv
 import io
+import json
 
 import asyncpg
 import httpx2
@@ -38,12 +39,33 @@ async def test_rejects_are_listed_in_file_order(api: httpx2.AsyncClient, databas
         "code": "invalid_email",
         "field": "email",
         "message": MESSAGE,
+        "faults": [{"code": "invalid_email", "field": "email", "message": MESSAGE}],
         "cells": ["a", "b", "c", "d"],
     }
     assert (first["totalData"], first["totalPages"], first["totalIsEstimate"]) == (3, 2, False)
     second = (await api.get(f"/v1/uploads/{upload_id}/rejects?limit=2&cursor={first['nextCursor']}")).json()
     assert [reject["rowNumber"] for reject in second["data"]] == [30]
     assert (await api.get(f"/v1/uploads/{upload_id}/rejects?limit=2&page=2")).json()["data"] == second["data"]
+
+
+async def test_all_faults_of_a_row_are_listed_and_joined_in_the_report(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    upload_id = await insert_upload(database)
+    await insert_rejects(database, upload_id, [(1, ["a", "b", "c", "d"])])
+    others = [
+        {"code": "wrong_column_count", "field": None, "message": "Too many."},
+        {"code": "invalid_mobile", "field": "mobile_no", "message": "Too short."},
+    ]
+    await database.execute("UPDATE rejected_rows SET other_faults = $1", json.dumps(others))
+    (listed,) = (await api.get(f"/v1/uploads/{upload_id}/rejects")).json()["data"]
+    assert listed["faults"] == [{"code": "invalid_email", "field": "email", "message": MESSAGE}, *others]
+    assert (listed["code"], listed["field"], listed["message"]) == ("invalid_email", "email", MESSAGE)
+    assert (await report(api, upload_id))[1][-3:] == [
+        "invalid_email | wrong_column_count | invalid_mobile",
+        "email |  | mobile_no",
+        f"{MESSAGE} | Too many. | Too short.",
+    ]
 
 
 async def test_an_upload_without_rejects_has_an_empty_list_and_a_header(

@@ -81,6 +81,20 @@ async def test_problem_is_told_with_its_code_text_and_culprits(
     assert problem == {"code": "unclosed_quote", "detail": UNCLOSED.detail, "errors": [{"field": "x"}]}
 
 
+async def test_blank_rows_are_written_with_progress_and_at_the_end_and_never_forgotten(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    lease = await _leased(engine, await add_upload(status="running"))
+    async with engine.begin() as connection:
+        await upload_state.write_progress(connection, lease, Progress(0, 0, ChunkCounts(), blank_rows=3))
+    assert (await effects.upload(database, lease.upload_id))["blank_rows"] == 3
+
+    # Nobody could count this time.
+    await _finish(engine, lease, rows_read=None, problem=UNCLOSED)
+
+    assert (await effects.upload(database, lease.upload_id))["blank_rows"] == 3
+
+
 async def test_ledger_that_lacks_rows_is_no_end(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:

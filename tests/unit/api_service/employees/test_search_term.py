@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from api_service.employees.search_term import LookupPart, TermTooVague, parse_search_term
+
+
+@pytest.mark.parametrize("apart", ["Zoe\u0308", "  Zoe\u0308 ", "e\u0301", "\u1100\u1161"])
+def test_term_is_compared_in_nfc_however_it_was_typed(apart: str) -> None:
+    term = parse_search_term(apart)
+    assert term is not None
+    assert term == parse_search_term(unicodedata.normalize("NFC", apart))
 
 
 @pytest.mark.parametrize(

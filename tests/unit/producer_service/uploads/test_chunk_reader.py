@@ -52,6 +52,17 @@ def _request(chunk: FileChunk) -> ChunkRequest:
     return request
 
 
+def test_rows_of_empty_cells_are_in_no_chunk_and_counted_however_the_rows_are_passed_over() -> None:
+    content = HEADER + b",,,\na,b,1,x@example.com\n,,,\n" * 3 + b'"","",\n'
+    for passed_over in range(4):
+        reader = ChunkReader(io.BytesIO(content), upload(content))
+        reader.pass_over(passed_over, 0)
+        rows = [row for chunk in read_all(reader) for row in _request(chunk).rows]
+        assert len(rows) == 3 - passed_over
+        assert all(row[0] == "a" for row in rows)
+        assert (reader.rows_read, reader.blank_rows) == (3, 7)
+
+
 def test_rows_are_cut_into_chunks_with_their_numbers_lines_and_layout() -> None:
     content = HEADER + b'a,b,1,x@example.com\n\n"c\nc",d,2,y@example.com\ntoo,few\n'
 

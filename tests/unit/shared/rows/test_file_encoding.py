@@ -11,7 +11,6 @@ from shared.errors import FileCode, FileProblem
 from shared.rows.employee_row import check_row
 from shared.rows.encoding_names import codec_of
 from shared.rows.format_judge import FormatOptions, decode_check, needs_decode_check
-from shared.rows.rules import RowFault
 from tests.support.csv_files import check_bytes, judge, read
 
 HEADER = "name,company,phone,email\n"
@@ -43,7 +42,7 @@ def outcomes(file: bytes, encoding: str | None = None) -> list[str]:
     options = FormatOptions(encoding=encoding)
     layout = judge(file, options).layout
     checked = [check_row(record.cells, layout) for record in read(file, options)]
-    return [str(each.code) if isinstance(each, RowFault) else each[0] for each in checked]
+    return [str(each[0].code) if isinstance(each, list) else each[0] for each in checked]
 
 
 def test_one_odd_byte_makes_its_row_unreadable_and_not_the_file() -> None:
@@ -55,8 +54,9 @@ def test_one_odd_byte_makes_its_row_unreadable_and_not_the_file() -> None:
 def test_an_odd_byte_is_named_by_its_field_and_shown() -> None:
     file = content(FRENCH, "utf-8") + "Jorg,Müller,+49305550199,j@b.example\n".encode("cp1252")
     record = read(file)[-1]
-    fault = check_row(record.cells, judge(file).layout)
-    assert isinstance(fault, RowFault)
+    faults = check_row(record.cells, judge(file).layout)
+    assert isinstance(faults, list)
+    (fault,) = faults
     assert (record.line_number, fault.field, record.cells[1]) == (5, "company_name", "M\ufffdller")
 
 
