@@ -202,7 +202,7 @@ async def answers_that_nobody_takes(target: Target) -> None:
 async def wide_uploads(target: Target) -> None:
     """32 files of 16,000 columns without a character in them, and of long rows of characters of several bytes."""
     columns = b"employee_name,company_name,mobile_no,email" + b"".join(b",c%d" % number for number in range(15_996))
-    empty = [columns + b"\n", *[b"," * 15_999 + b"\n"] * 25]
+    empty = [columns + b"\n", *[b"a" + b"," * 15_999 + b"\n"] * 25]
     short = [HEADER, *[b"ab," * 20_000 + b"\n"] * 25]
     letters = "姓" * 60 + "," + "公" * 60 + ",9876543210,"
     lines = "".join(f"{letters}p{number}@wide.example\n" for number in range(5_000)).encode()

@@ -111,7 +111,12 @@ def test_under_version_1_a_chunk_holds_a_mebi_of_characters_at_most() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [b"," * 29_999, b"x" * 20_000 + b",b,1,x@example.com", "\U0001f600,".encode() * 5000, b'"\x01"' + b"\x01" * 9000],
+    [
+        b"a" + b"," * 29_999,
+        b"x" * 20_000 + b",b,1,x@example.com",
+        "\U0001f600,".encode() * 5000,
+        b'"\x01"' + b"\x01" * 9000,
+    ],
     ids=["empty cells", "text", "emoji", "escaped"],
 )
 def test_chunk_weighs_what_it_should_and_one_row_more_at_most(row: bytes) -> None:
