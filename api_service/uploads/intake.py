@@ -150,7 +150,7 @@ class Intake:
             file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
         told = format_options(options.format, unpacked)
         # What encoding it may be takes longer to find out than others should wait.
-        async with self._room.holding(JUDGED_WEIGHT * len(check.head)):
+        async with self._room.of(check.size).holding(JUDGED_WEIGHT * len(check.head)):
             csv_format = await asyncio.to_thread(judge_format, check, told)
         if needs_decode_check(check, told):
             await asyncio.to_thread(self._check_decodes, file_key, csv_format.encoding)

@@ -33,7 +33,7 @@ async def upload_with_key(connection: AsyncConnection, idempotency_key: str) -> 
     return (await connection.execute(select(uploads).where(uploads.c.idempotency_key == idempotency_key))).one_or_none()
 
 
-def stored_keys(upload: Row[Any]) -> list[str]:
+def stored_keys(upload: Row[Any] | Row[Any, Any, Any]) -> list[str]:
     """The keys of its objects in the store: what is read, and what was sent if that is another."""
     return [key for key in (upload.object_key, upload.original_key) if key is not None]
 

@@ -38,6 +38,7 @@ async def test_workbook_of_200_000_rows_is_brought_in(services: Services, system
     assert (upload["convertedFrom"], upload["inserted"], upload["rejected"]) == ("xlsx", ROWS, 0)
     assert upload["bytes"] == file.stat().st_size
     last = await system.database.fetchrow("SELECT * FROM employees ORDER BY row_number DESC LIMIT 1")
+    assert last is not None
     assert (last["row_number"], last["mobile_no"], last["email"]) == (ROWS, "447911200000", f"p{ROWS}@company.example")
     peaks = {service.name: round(service.peak_memory_mib()) for service in services.all}
     assert max(peaks.values()) < MEMORY_MIB, peaks

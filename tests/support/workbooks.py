@@ -14,7 +14,7 @@ import xlsxwriter
 Cell = str | int | float | bool | None
 
 
-def xlsx(*sheets: tuple[str, Sequence[Sequence[Any]]], hidden: Sequence[str] = ()) -> bytes:
+def xlsx(*sheets: tuple[str, Sequence[Any]], hidden: Sequence[str] = ()) -> bytes:
     """Sheets of rows from the top. A cell that is callable writes itself: `(worksheet, row, column, workbook)`."""
     content = io.BytesIO()
     workbook = xlsxwriter.Workbook(content, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})

@@ -103,7 +103,7 @@ async def test_earlier_uploads_are_read_by_the_rules_that_there_were(
 async def test_earlier_names_are_in_nfc_after_the_migration_and_nothing_else_has_changed(
     database_url: str, database: asyncpg.Connection
 ) -> None:
-    await alembic(database_url, "downgrade", "0013")
+    await alembic(database_url, "downgrade", "0014")
     names = ["Zoe\u0308", "Zoë", "Ann", "\u1100\u1161", "\u212bke", "locked e\u0301"]
     await insert_employees(database, [Person(name, f"p{at}@b.example") for at, name in enumerate(names)])
     await database.execute("UPDATE employees SET company_name = 'Cafe\u0301' WHERE employee_name = 'Ann'")

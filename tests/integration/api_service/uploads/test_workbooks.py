@@ -6,8 +6,8 @@ import asyncio
 import csv
 import datetime
 import io
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
 
 import asyncpg
 import httpx2
@@ -172,7 +172,12 @@ async def test_error_in_an_ods_is_no_empty_cell(api: httpx2.AsyncClient, upload_
     assert read(upload_store_url)[1][2] == "#N/A"
 
 
-SHEETS = (("Old", [["gone"]]), ("Notes", [["about"]]), ("Staff 2026", [HEADER, ASHA]), ("Leer", []))
+SHEETS: Final[tuple[tuple[str, Sequence[Any]], ...]] = (
+    ("Old", [["gone"]]),
+    ("Notes", [["about"]]),
+    ("Staff 2026", [HEADER, ASHA]),
+    ("Leer", []),
+)
 
 
 @pytest.mark.parametrize("wanted", ["Staff 2026", "staff 2026 ", "3"])
