@@ -1,7 +1,7 @@
 """`make soak MINUTES=n`: uploads go on and on while faults strike everything, and each row is held to the reference.
 
-`python -m tests.soak --minutes n [--seed s] [--servers containers|private]`. A seed gives the same files and the same
-order of faults again; their moments are as the machine has them. The status is 1 when anything differs.
+`python -m tests.soak --minutes n [--seed s] [--servers containers|next|private]`. A seed gives the same files and
+the same order of faults again; their moments are as the machine has them. The status is 1 when anything differs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import shutil
 import sys
@@ -23,7 +22,6 @@ from typing import Final
 
 import asyncpg
 
-from deploy import container_engine
 from deploy.checkout import is_ready
 from shared.amqp.topology import (
     BULK_REQUESTS_QUEUE,
@@ -39,6 +37,7 @@ from tests.soak.stage import Stage, open_stage
 from tests.soak.uploads import Uploads
 from tests.soak.verdict import Verdict
 from tests.support.broker import open_broker
+from tests.support.server_kinds import KINDS, chosen_kind
 from tests.support.waiting import eventually
 
 LINES: Final = 4
@@ -130,10 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    default = os.environ.get("ROLLCALL_TEST_SERVERS") or (
-        "containers" if container_engine.engine_answers() else "private"
-    )
-    parser.add_argument("--servers", choices=["containers", "private"], default=default)
+    parser.add_argument("--servers", choices=KINDS, default=chosen_kind())
     return parser.parse_args()
 
 

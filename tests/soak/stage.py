@@ -56,7 +56,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(kind: str, folder: Path) -> AsyncIterator[Stage]:
-    """`kind` is that of the servers, containers or private. All services are ready when the block begins."""
+    """`kind` is that of the servers, of `server_kinds.KINDS`. All services are ready when the block begins."""
     async with contextlib.AsyncExitStack() as stack:
         postgres = await stack.enter_async_context(own_postgres(kind, folder))
         broker = stack.enter_context(own_broker(kind, folder))

@@ -17,6 +17,7 @@ from deploy.local import debian_packages, private_servers
 from deploy.local.private_servers import PrivateRabbitMQ
 from deploy.program import RunningProgram, as_account, free_port, start
 from tests.support.patience import patience
+from tests.support.server_kinds import IMAGES, PRIVATE
 from tests.support.servers import LABEL, Servers, own_label
 
 START_SECONDS = 120
@@ -92,13 +93,13 @@ class OwnBroker(ABC):
 
 
 class _Container(OwnBroker):
-    def __init__(self) -> None:
+    def __init__(self, image: str) -> None:
         amqp_port, management_port, password = free_port(), free_port(), secrets.token_hex(8)
         super().__init__(amqp_port, f"http://127.0.0.1:{management_port}", password)
         words = ["--hostname=own-broker", f"--label={LABEL}={own_label()}"]
         words += [f"--publish=127.0.0.1:{amqp_port}:5672", f"--publish=127.0.0.1:{management_port}:15672"]
         words += [f"--env=RABBITMQ_DEFAULT_USER={private_servers.USER}", f"--env=RABBITMQ_DEFAULT_PASS={password}"]
-        self._container = _output(["docker", "run", "--detach", *words, "rabbitmq:4-management"])
+        self._container = _output(["docker", "run", "--detach", *words, image])
 
     def remove(self) -> None:
         container_engine.remove_container(self._container)
@@ -163,8 +164,8 @@ class _Private(OwnBroker):
 @contextmanager
 def own_broker(kind: str, folder: Path) -> Iterator[OwnBroker]:
     """Of the kind that the run's servers have; logs, and a private one's data, are kept under `folder` meanwhile."""
-    if kind == "containers":
-        container = _Container()
+    if kind != PRIVATE:
+        container = _Container(IMAGES[kind].rabbitmq)
         try:
             container._wait_until_ready()
             yield container

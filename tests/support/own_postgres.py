@@ -23,6 +23,7 @@ from deploy.local import debian_packages, private_servers
 from deploy.local.private_servers import PrivatePostgres
 from deploy.program import RunningProgram, free_port, start
 from tests.support.patience import patience
+from tests.support.server_kinds import IMAGES, PRIVATE
 from tests.support.servers import CHECKOUT, LABEL, own_label
 from tests.support.waiting import eventually
 
@@ -82,13 +83,13 @@ class OwnPostgres(ABC):
 
 
 class _Container(OwnPostgres):
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, image: str, settings: Mapping[str, str]) -> None:
         port, password = free_port(), secrets.token_hex(8)
         super().__init__(port, password)
         words = [f"--publish=127.0.0.1:{port}:5432", f"--label={LABEL}={own_label()}"]
         words += [f"--env=POSTGRES_USER={private_servers.USER}", f"--env=POSTGRES_PASSWORD={password}"]
         flags = _flags({**private_servers.LOG_WITHOUT_ROWS, **settings})
-        self._container = _output("docker", "run", "--detach", *words, "postgres:17", "postgres", *flags)
+        self._container = _output("docker", "run", "--detach", *words, image, "postgres", *flags)
 
     def remove(self) -> None:
         container_engine.remove_container(self._container)
@@ -140,8 +141,8 @@ async def own_postgres(
 ) -> AsyncIterator[OwnPostgres]:
     """Of the kind that the run's servers have; a private one's log and data are kept under `folder` meanwhile."""
     postgres: _Container | _Private
-    if kind == "containers":
-        postgres = _Container(settings or {})
+    if kind != PRIVATE:
+        postgres = _Container(IMAGES[kind].postgres, settings or {})
     else:
         debian_packages.ensure_installed()
         prepared = private_servers.prepare_postgres(folder / "postgres", free_port(), settings)

@@ -23,6 +23,7 @@ from deploy import container_engine
 from deploy.local import debian_packages, private_servers
 from tests.support.patience import patience
 from tests.support.private_pair import private_pair
+from tests.support.server_kinds import IMAGES, PRIVATE, chosen_kind
 from tests.support.servers import LABEL, RUNS, Servers, own_label, write_endpoints
 
 START_SECONDS = 120
@@ -39,15 +40,14 @@ def main(folder: Path, controller: int) -> None:
     with ExitStack() as stack:
         # Every end of this process but kill -9 unwinds the stack, which stops the servers.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        choice = os.environ.get("ROLLCALL_TEST_SERVERS") or (
-            "containers" if container_engine.engine_answers() else "private"
-        )
-        if choice not in ("containers", "private"):
-            sys.exit(f"ROLLCALL_TEST_SERVERS is {choice!r}, and can be containers or private")
+        try:
+            kind = chosen_kind()
+        except ValueError as error:
+            sys.exit(str(error))
         _sweep_left_overs()
         (folder / "keeper.pid").write_text(str(os.getpid()))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        servers = stack.enter_context(_containers() if choice == "containers" else _private(folder))
+        servers = stack.enter_context(_private(folder) if kind == PRIVATE else _containers(kind))
         write_endpoints(folder, servers)
         while _is_alive(controller):
             time.sleep(0.2)
@@ -63,19 +63,20 @@ def _private(folder: Path) -> Iterator[Servers]:
 
 
 @contextmanager
-def _containers() -> Iterator[Servers]:
+def _containers(kind: str) -> Iterator[Servers]:
+    images = IMAGES[kind]
     password = secrets.token_hex(8)
     labels = {LABEL: own_label()}
     flags = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
     postgres = (
-        DockerContainer("postgres:17")
+        DockerContainer(images.postgres)
         .with_envs(POSTGRES_USER="rollcall", POSTGRES_PASSWORD=password)
         .with_command(["postgres", *flags])
         .with_exposed_ports(5432)
         .with_kwargs(labels=labels)
     )
     rabbitmq = (
-        DockerContainer("rabbitmq:4-management")
+        DockerContainer(images.rabbitmq)
         .with_envs(RABBITMQ_DEFAULT_USER="rollcall", RABBITMQ_DEFAULT_PASS=password)
         .with_exposed_ports(5672, 15672)
         .with_kwargs(labels=labels)
@@ -83,7 +84,7 @@ def _containers() -> Iterator[Servers]:
     with postgres, rabbitmq:
         host = postgres.get_container_host_ip()
         servers = Servers(
-            kind="containers",
+            kind=kind,
             postgres_url=f"postgresql://rollcall:{password}@{host}:{postgres.get_exposed_port(5432)}/postgres",
             amqp_url=f"amqp://rollcall:{password}@{host}:{rabbitmq.get_exposed_port(5672)}/",
             management_url=f"http://{host}:{rabbitmq.get_exposed_port(15672)}",

@@ -44,7 +44,7 @@ START_SECONDS = 300  # the private servers may have to be installed first
 class Servers:
     """`postgres_url` is a superuser's, on the database `postgres`; `amqp_url` names no virtual host."""
 
-    kind: str  # containers | private
+    kind: str  # of `server_kinds.KINDS`
     postgres_url: str
     amqp_url: str
     management_url: str

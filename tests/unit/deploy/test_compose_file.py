@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from deploy.local.private_servers import LOG_WITHOUT_ROWS
 from deploy.up import CONSUMERS
 from producer_service.settings import ProducerSettings
 from tests.support.documentation import operators_settings
+from tests.support.server_kinds import IMAGES
 
 CLUSTER: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.cluster.yml").read_text())["services"]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
@@ -27,6 +29,15 @@ def test_every_published_port_is_on_loopback_and_the_consumers_is_not_published(
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert "ports" not in SERVICES["consumer_service"]
     assert "container_name" not in SERVICES["consumer_service"]
+
+
+def test_images_are_those_that_the_tests_run_on_and_of_one_minor_version() -> None:
+    tested = IMAGES["containers"]
+    assert SERVICES["postgres"]["image"] == tested.postgres
+    rabbitmq = re.fullmatch(r"rabbitmq:\$\{RABBITMQ_VERSION:-(\d+\.\d+)\}-management", SERVICES["rabbitmq"]["image"])
+    assert rabbitmq is not None
+    assert f"rabbitmq:{rabbitmq[1]}-management" == tested.rabbitmq
+    assert CLUSTER["rabbitmq-2"]["image"] == SERVICES["rabbitmq"]["image"]
 
 
 def test_the_log_of_postgres_quotes_no_rows_in_compose_as_in_the_local_mode() -> None:
