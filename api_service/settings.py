@@ -7,6 +7,9 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettings
 
+# What the column holds.
+MAX_REJECTS_CEILING = 2**31 - 1
+
 
 class ApiSettings(SharedSettings, UploadStoreSettings):
     """`ApiSettings.from_environment()` reads them once; see `docs/operations.md` for the same list as a table."""
@@ -48,6 +51,18 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         ge=1,
         le=100_000,
         description="Rows a message. Stored with each upload, so that a change moves no border of a running one.",
+    )
+    max_rejects: int = Field(
+        100_000,
+        ge=0,
+        le=MAX_REJECTS_CEILING,
+        description="Rejected rows past which an upload ends as `too_many_rejects`, if its form says no other number.",
+    )
+    max_rejects_ceiling: int = Field(
+        1_000_000,
+        ge=0,
+        le=MAX_REJECTS_CEILING,
+        description="The largest `maxRejects` that a form may say, where it is above the number before.",
     )
     body_timeout_seconds: float = Field(
         60,

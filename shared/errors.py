@@ -56,6 +56,7 @@ class FileCode(StrEnum):
     UNCLOSED_QUOTE = "unclosed_quote"
     FILE_CHANGED = "file_changed"
     FILE_MISSING = "file_missing"
+    TOO_MANY_REJECTS = "too_many_rejects"
     NO_PROGRESS = "no_progress"
     LEDGER_MISMATCH = "ledger_mismatch"
 

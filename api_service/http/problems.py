@@ -73,6 +73,7 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.UNCLOSED_QUOTE: "A quote is opened and never closed",
     FileCode.FILE_CHANGED: "The stored file is not the one that was uploaded",
     FileCode.FILE_MISSING: "The stored file is gone",
+    FileCode.TOO_MANY_REJECTS: "More rows were rejected than the upload allows",
     FileCode.NO_PROGRESS: "Processing was given up after repeated failures",
     FileCode.LEDGER_MISMATCH: "What is on record as done does not fit the file",
 }

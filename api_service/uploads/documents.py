@@ -36,6 +36,10 @@ class UploadDocument(JsonModel):
     filename: str = Field(examples=["employees.csv"])
     status: UploadStatus
     on_duplicate: DuplicateMode = Field(description="What an email that is known already does.")
+    max_rejects: int | None = Field(
+        description="Past so many rejected rows it ends `failed`, `too_many_rejects`; null: an older release took it.",
+        examples=[100_000],
+    )
     bytes: int = Field(description="Of the file that was sent.", examples=[1048576])
     sha256: str = Field(description="Of the file that was sent.")
     converted_from: str | None = Field(
@@ -108,6 +112,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         filename=row.filename,
         status=row.status,
         on_duplicate=row.on_duplicate,
+        max_rejects=row.max_rejects,
         bytes=row.original_bytes or row.byte_count,
         sha256=row.original_sha256 or row.sha256,
         converted_from=row.original_kind,

@@ -210,7 +210,9 @@ class Intake:
         if reader.file_bytes:
             await absorb()
         check.finish()
-        return ReceivedFile(reader.filename or "", digest.hexdigest(), check, parse_options(fields))
+        most_rejects = max(self._settings.max_rejects, self._settings.max_rejects_ceiling)
+        options = parse_options(fields, most_rejects=most_rejects)
+        return ReceivedFile(reader.filename or "", digest.hexdigest(), check, options)
 
     async def _first_with_key(self, connection: AsyncConnection, values: dict[str, Any]) -> Row[Any]:
         first = await upload_with_key(connection, values["idempotency_key"])
@@ -228,11 +230,11 @@ class Intake:
     def _row_values(
         self, upload_id: uuid.UUID, received: ReceivedFile, file: ReadableFile, idempotency_key: str | None
     ) -> dict[str, Any]:
-        csv_format = file.csv_format
-        fingerprint = received.options.fingerprint(received.sha256) if idempotency_key is not None else None
+        csv_format, options = file.csv_format, received.options
+        fingerprint = options.fingerprint(received.sha256) if idempotency_key is not None else None
         return {
             "id": upload_id,
-            "on_duplicate": received.options.on_duplicate,
+            "on_duplicate": options.on_duplicate,
             "filename": received.filename,
             "object_key": file.key,
             "byte_count": file.check.size,
@@ -251,6 +253,7 @@ class Intake:
             "first_row_line": csv_format.first_row_line,
             "preamble": storable(csv_format.preamble),
             "column_sources": stored_sources(csv_format),
+            "max_rejects": self._settings.max_rejects if options.max_rejects is None else options.max_rejects,
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, NoReturn, cast
@@ -13,7 +14,18 @@ from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, Dupli
 from shared.rows.format_judge import FormatOptions, parse_columns, parse_mapping
 
 FIELD_NAMES: Final = frozenset(
-    {"onDuplicate", "delimiter", "encoding", "header", "headerLine", "mapping", "columns", "escape", "sheet"}
+    {
+        "onDuplicate",
+        "delimiter",
+        "encoding",
+        "header",
+        "headerLine",
+        "mapping",
+        "columns",
+        "escape",
+        "sheet",
+        "maxRejects",
+    }
 )
 
 _HEADER: Final = ("auto", "present", "absent")
@@ -25,9 +37,12 @@ _NEW_OPTIONS: Final = ("escape", "header_line", "columns")
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
+    """`max_rejects` is None where the form says nothing of it."""
+
     on_duplicate: DuplicateMode
     format: FormatOptions
     sheet: str | None = None
+    max_rejects: int | None = None
 
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
@@ -37,12 +52,17 @@ class UploadOptions:
                 del options["format"][name]
         if self.sheet is None:
             del options["sheet"]
+        if self.max_rejects is None:
+            del options["max_rejects"]
         canonical = json.dumps([sha256, options], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def parse_options(fields: Mapping[str, str]) -> UploadOptions:
-    """Raises `Problem` invalid_request, or FileProblem invalid_mapping. The rest is judged with the file."""
+def parse_options(fields: Mapping[str, str], *, most_rejects: int) -> UploadOptions:
+    """Raises `Problem` invalid_request, or FileProblem invalid_mapping. The rest is judged with the file.
+
+    `most_rejects` is the largest `maxRejects` that is taken.
+    """
     mapping, columns = fields.get("mapping"), fields.get("columns")
     _refuse_contradictions(fields)
     return UploadOptions(
@@ -57,6 +77,7 @@ def parse_options(fields: Mapping[str, str]) -> UploadOptions:
             columns=parse_columns(columns) if columns else None,
         ),
         fields.get("sheet"),
+        _number("maxRejects", fields, most_rejects),
     )
 
 
@@ -67,6 +88,16 @@ def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], defa
             name, f"must be one of {', '.join(choices)}" if default else f"must be {' or '.join(choices)}, or left out"
         )
     return value
+
+
+def _number(name: str, fields: Mapping[str, str], most: int) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    # Neither signs nor spaces, underscores or digits of other scripts, all of which `int` takes.
+    if not re.fullmatch(r"[0-9]{1,19}", value) or int(value) > most:
+        _refuse(name, f"must be a whole number from 0 to {most}, or left out")
+    return int(value)
 
 
 def _header_line(fields: Mapping[str, str]) -> int | None:

@@ -122,6 +122,14 @@ INTAKE_BODY = {
                         "enum": ["backslash"],
                         "description": "How the file writes a quote inside a quoted cell, if it does not double it.",
                     },
+                    "maxRejects": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "description": "Past so many rejected rows the upload ends `failed`, `too_many_rejects`: rows "
+                        "that are in stay in, the rest is `unprocessed`. The service has a default and a largest "
+                        "number; 0 ends it at the first.",
+                        "examples": [100],
+                    },
                 },
             }
         }

@@ -99,6 +99,11 @@ class PendingChunks:
         )
         self._rejected_by.update(counts.rejected_by)
 
+    @property
+    def rejected(self) -> int:
+        """Of the chunks that were settled, or finished by an earlier run."""
+        return self._counts["rejected"]
+
     def settle_all(self, entries: Iterable[LedgerEntry]) -> int:
         return sum(self.settle(entry.first_row, entry.row_count, entry.byte_count, entry.counts) for entry in entries)
 
@@ -122,7 +127,7 @@ class PendingChunks:
         return first_row in self._chunks
 
     def abandon(self) -> None:
-        """Wait for no answer any more, because the upload was cancelled or this run of it ends."""
+        """Wait for no answer any more, because the upload is to end early or this run of it ends."""
         for _ in range(len(self._chunks)):
             self._share.release()
         self._room.give_back(sum(self._held.values()))

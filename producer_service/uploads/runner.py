@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 BROKER_RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)
 FINISH_RETRY_SECONDS = 1
 RENEWALS_PER_LEASE = 3
+# So often is told how far a reading is that sends no more.
+COUNTED_ROWS = 10_000
 
 
 class BordersDiffer(RollcallError):
@@ -99,7 +101,9 @@ class UploadRunner:
         self._sender_error: BaseException | None = None
         self._ask_ledger = asyncio.Event()
         self._refused: set[int] = set()
-        self._cancelled = False
+        # From then on the file is only read to its end, for the total.
+        self._sends_no_more = False
+        self._too_many_rejects: FileProblem | None = None
         self._rows_read = 0
         self._blank_rows = 0
         self._renewed_at = time.monotonic()
@@ -111,11 +115,13 @@ class UploadRunner:
         try:
             async with self._engine.begin() as connection:
                 status = await upload_state.start(connection, self._lease)
+                rejected = await ledger.rejected_rows(connection, self._upload.id)
             if status == "cancelling":
                 self._cancel()
+            self._stop_at_too_many(rejected)
             problem = await self._feed_and_watch()
             async with self._trial.own_work():
-                return await self._finish(problem)
+                return await self._finish(self._too_many_rejects or problem)
         finally:
             self._requester.forget(self._upload.id)
             self._pending.abandon()
@@ -184,6 +190,8 @@ class UploadRunner:
 
     async def _send_next_rows(self, reader: ChunkReader) -> bool:
         """False at the end of the file. Raises `FileProblem`."""
+        if self._sends_no_more:
+            return await self._count_rows(reader)
         next_row = reader.rows_read + 1
         done = await self._finished_chunks.next_from(next_row)
         # Before the rows are read: those of many uploads would fill the memory, and the threads that read.
@@ -209,6 +217,10 @@ class UploadRunner:
             await self._trial.acquit()
         return chunk is not None
 
+    async def _count_rows(self, reader: ChunkReader) -> bool:
+        async with self._trial.own_work():
+            return await asyncio.to_thread(reader.pass_over, COUNTED_ROWS, 0) == COUNTED_ROWS
+
     async def _pass_over(self, reader: ChunkReader, done: LedgerEntry) -> None:
         async with self._trial.beside_others():
             found = await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count)
@@ -225,10 +237,12 @@ class UploadRunner:
             return chunk
 
     async def _send(self, chunk: FileChunk) -> bool:
-        """False for an upload that was cancelled: then the file is only read to its end, for the total."""
+        """False for an upload that is to end early: then the file is only read to its end, for the total."""
         if self._one_at_a_time:
             await self._pending.wait_until_empty()
-        if self._cancelled:
+        # No chunk goes out once more rows than allowed are known to be rejected.
+        self._stop_at_too_many(self._pending.rejected)
+        if self._sends_no_more:
             return False
         self._pending.add(chunk)
         self._start_sending(chunk)
@@ -308,9 +322,21 @@ class UploadRunner:
         return asked or time.monotonic() - self._pending.last_answer >= self._settings.ledger_check_seconds
 
     def _cancel(self) -> None:
-        if not self._cancelled:
+        if not self._sends_no_more:
             self._log.info("cancelled: reading on for the total only")
-        self._cancelled = True
+        self._stop_sending()
+
+    def _stop_at_too_many(self, rejected: int) -> None:
+        most = self._upload.max_rejects
+        if most is None or rejected <= most or self._sends_no_more:
+            return
+        self._log.warning("too many rejects: reading on for the total only", rejected=rejected, max_rejects=most)
+        self._too_many_rejects = upload_state.too_many_rejects(most)
+        self._stop_sending()
+
+    def _stop_sending(self) -> None:
+        """What is in flight is done or finds the upload closed; the ledger tells, in the end."""
+        self._sends_no_more = True
         self._pending.abandon()
 
     async def _finish(self, problem: FileProblem | None) -> FinalStatus:

@@ -11,7 +11,7 @@ from producer_service.uploads import leases
 from producer_service.uploads.finished_chunks import ledger_mismatch
 from shared.database import ledger
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
-from shared.errors import RollcallError
+from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.csv_format import CsvFormat
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from producer_service.uploads.leases import Lease
     from shared.duplicate_mode import DuplicateMode
-    from shared.errors import FileProblem
     from shared.messages import ChunkCounts
     from shared.upload_status import FinalStatus, UploadStatus
 
@@ -36,6 +35,8 @@ class Upload(NamedTuple):
     byte_count: int
     sha256: str
     chunk_rows: int
+    # None: it has no such end.
+    max_rejects: int | None
     csv_format: CsvFormat
 
 
@@ -51,8 +52,8 @@ class LedgerIncomplete(RollcallError):
 
 
 _LOAD = text(f"""
-    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, reader_version, encoding,
-           encoding_guessed, delimiter, has_header, backslash_escapes, first_row_line, columns,
+    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects, reader_version,
+           encoding, encoding_guessed, delimiter, has_header, backslash_escapes, first_row_line, columns,
            {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
@@ -78,7 +79,7 @@ _SIZE = text("SELECT byte_count FROM uploads WHERE id = :upload_id")
 
 _STATUS = text("SELECT status FROM uploads WHERE id = :upload_id")
 
-_LOCK = text("SELECT status FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR UPDATE")
+_LOCK = text("SELECT status, max_rejects FROM uploads WHERE id = :upload_id AND finished_at IS NULL FOR UPDATE")
 
 _FINISH = text("""
     UPDATE uploads
@@ -108,7 +109,15 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         first_row_line=row.first_row_line,
     )
     return Upload(
-        row.id, row.status, row.on_duplicate, row.object_key, row.byte_count, row.sha256, row.chunk_rows, csv_format
+        row.id,
+        row.status,
+        row.on_duplicate,
+        row.object_key,
+        row.byte_count,
+        row.sha256,
+        row.chunk_rows,
+        row.max_rejects,
+        csv_format,
     )
 
 
@@ -155,11 +164,13 @@ async def finish(
     leaves the last number that was written. The upload is locked
     `FOR UPDATE` first, so that chunks in flight commit before or find the upload closed.
     """
-    status: UploadStatus | None = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).scalar_one_or_none()
-    if status is None:
+    locked = (await connection.execute(_LOCK, {"upload_id": lease.upload_id})).one_or_none()
+    if locked is None:
         raise leases.LeaseLost
+    status: UploadStatus = locked.status
     await leases.prove(connection, lease)
     totals = await ledger.totals(connection, lease.upload_id)
+    problem = _judge_rejects(status, totals.counts.rejected, locked.max_rejects, problem)
     if rows_read is None:
         rows_read = totals.row_count
     elif problem is None and totals.row_count > rows_read:
@@ -182,6 +193,27 @@ async def finish(
     await connection.execute(_END_LEASE, {"upload_id": lease.upload_id})
     await connection.execute(_FORGET_MARKERS, {"upload_id": lease.upload_id})
     return final
+
+
+def too_many_rejects(max_rejects: int) -> FileProblem:
+    return FileProblem(
+        FileCode.TOO_MANY_REJECTS,
+        f"More than {max_rejects} rows were rejected, which is this upload's maxRejects, so the rest of the file was "
+        "not processed; rows that are in stay in. Look at its rejects, mend the file and upload it again, or send a "
+        "larger maxRejects.",
+    )
+
+
+def _judge_rejects(
+    status: UploadStatus, rejected: int, max_rejects: int | None, problem: FileProblem | None
+) -> FileProblem | None:
+    """By the ledger, so that neither crashes nor the order of chunks show, and whatever else is wrong with the file.
+
+    Which of two problems a reading meets first would. A cancel that was promised stays one.
+    """
+    if status == "cancelling":
+        return None if problem is not None and problem.code is FileCode.TOO_MANY_REJECTS else problem
+    return problem if max_rejects is None or rejected <= max_rejects else too_many_rejects(max_rejects)
 
 
 def _final_state(

@@ -82,6 +82,9 @@ _TOTALS = text("""
 """)
 
 
+_REJECTED = text("SELECT coalesce(sum(rejected), 0) FROM upload_chunks WHERE upload_id = :upload_id")
+
+
 async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry: LedgerEntry, *, slot: int) -> bool:
     """False when the ledger has the chunk already: then the whole transaction must be rolled back."""
     inserted = await connection.execute(
@@ -124,6 +127,10 @@ async def last_entry_up_to(connection: AsyncConnection, upload_id: uuid.UUID, ro
         await connection.execute(_LAST_ENTRY_UP_TO, {"upload_id": upload_id, "row_number": row_number})
     ).one_or_none()
     return None if row is None else _entry(row)
+
+
+async def rejected_rows(connection: AsyncConnection, upload_id: uuid.UUID) -> int:
+    return int((await connection.execute(_REJECTED, {"upload_id": upload_id})).scalar_one())
 
 
 async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTotals:

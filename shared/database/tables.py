@@ -110,6 +110,8 @@ uploads = Table(
     Column("preamble", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     # By the name of each field, why its columns were taken for it and which others were not (`upload_layout`).
     Column("column_sources", JSONB, nullable=False, server_default=text("'{}'")),
+    # Rejected rows past which it ends. Null for uploads that an API before this column took: they have no such end.
+    Column("max_rejects", Integer),
     Column("idempotency_key", Text, unique=True),
     Column("idempotency_fingerprint", Text),
     _count("rows_read"),

@@ -72,6 +72,7 @@ def test_upload_tells_of_every_option_and_of_the_candidates_for_an_unclear_encod
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(form) == {"employee_data", *OPTION_FIELDS}
     assert form["escape"]["enum"] == ["backslash"]
+    assert (form["maxRejects"]["type"], form["maxRejects"]["minimum"]) == ("integer", 0)
     assert "`encoding_unclear`" in operation["responses"]["422"]["description"]
     candidates = document["components"]["schemas"]["ProblemDocument"]["properties"]["candidates"]
     assert candidates["anyOf"][0]["items"] == {"$ref": "#/components/schemas/EncodingCandidate"}

@@ -47,11 +47,18 @@ async def test_the_same_key_with_another_escape_is_refused(api: httpx2.AsyncClie
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_the_same_key_with_another_limit_of_rejects_is_refused(api: httpx2.AsyncClient) -> None:
+    await send(api, key="k-1")
+    assert (await send(api, key="k-1", maxRejects="5")).json()["code"] == "idempotency_key_reused"
+    await send(api, key="k-2", maxRejects="5")
+    assert (await send(api, key="k-2", maxRejects="5")).status_code == 200
+
+
 async def test_request_that_an_older_release_took_is_known_again(
     api: httpx2.AsyncClient, database: asyncpg.Connection
 ) -> None:
     await send(api, key="k-1")
-    # As releases that did not know `escape` wrote it.
+    # As releases that knew neither `escape` nor `maxRejects` wrote it.
     options = {
         "on_duplicate": "skip",
         "format": {"delimiter": None, "encoding": None, "header": "auto", "mapping": None},

@@ -33,6 +33,7 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
         "filename": "staff.csv",
         "status": "queued",
         "onDuplicate": "update",
+        "maxRejects": 100_000,
         "bytes": len(SMALL_CSV),
         "sha256": hashlib.sha256(SMALL_CSV).hexdigest(),
         "encoding": "utf-8",
@@ -221,3 +222,25 @@ async def test_the_template_is_an_upload_that_is_accepted(api: httpx2.AsyncClien
     assert template.text.splitlines()[0] == ",".join(FIELD_NAMES)
     assert len(template.text.splitlines()) == 2
     assert (await send(api, template.content)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [({}, 7), ({"maxRejects": ""}, 7), ({"maxRejects": "0"}, 0), ({"maxRejects": "0012"}, 12)],
+)
+async def test_upload_says_past_how_many_rejects_it_ends(
+    fields: dict[str, str], limit: int, settings: ApiSettings
+) -> None:
+    async with running_api(settings.model_copy(update={"max_rejects": 7, "max_rejects_ceiling": 12})) as api:
+        upload = (await send(api, **fields)).json()
+        assert upload["maxRejects"] == limit
+        assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["maxRejects"] == limit
+
+
+async def test_default_limit_of_rejects_may_be_above_what_a_form_may_say_and_is_said_in_a_form_too(
+    settings: ApiSettings,
+) -> None:
+    async with running_api(settings.model_copy(update={"max_rejects": 20, "max_rejects_ceiling": 10})) as api:
+        assert (await send(api)).json()["maxRejects"] == 20
+        assert (await send(api, maxRejects="20")).json()["maxRejects"] == 20
+        assert (await send(api, maxRejects="21")).status_code == 422

@@ -112,6 +112,17 @@ async def test_each_missing_column_is_named(api: httpx2.AsyncClient) -> None:
     assert [error["field"] for error in body["errors"]] == ["mobile_no", "email"]
 
 
+@pytest.mark.parametrize(
+    "value", ["-1", "+1", "1.5", "1e3", "1_000", " 5", "5\n", "ten", "٣", "1000001", "9" * 19, "9" * 5_000]
+)
+async def test_limit_of_rejects_that_is_none_is_refused_with_those_that_are(
+    value: str, api: httpx2.AsyncClient
+) -> None:
+    body = problem(await send(api, maxRejects=value), 422, "invalid_request")
+    assert body["detail"] == "The field maxRejects must be a whole number from 0 to 1000000, or left out."
+    assert [error["location"] for error in body["errors"]] == ["body.maxRejects"]
+
+
 @pytest.mark.parametrize(("field", "value"), [("onDuplicate", "merge"), ("header", "maybe"), ("escape", "caret")])
 async def test_a_field_with_another_value_is_refused(api: httpx2.AsyncClient, field: str, value: str) -> None:
     body = problem(await send(api, SMALL_CSV, **{field: value}), 422, "invalid_request")

@@ -70,6 +70,38 @@ async def test_every_end_is_accounted_for(
     assert await database.fetchval("SELECT count(*) FROM upload_leases") == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "max_rejects", "problem", "expected"),
+    [
+        ("running", 4, None, None),
+        ("running", 3, None, "too_many_rejects"),
+        # The same end, whichever of the two a reading met first, and whoever gave up on it.
+        ("running", 3, UNCLOSED, "too_many_rejects"),
+        ("running", 4, UNCLOSED, "unclosed_quote"),
+        ("running", None, None, None),
+        ("cancelling", 3, None, None),
+        ("cancelling", 3, upload_state.too_many_rejects(3), None),
+        ("cancelling", 3, UNCLOSED, "unclosed_quote"),
+    ],
+)
+async def test_ledger_decides_whether_there_are_too_many_rejects(
+    status: str,
+    max_rejects: int | None,
+    problem: FileProblem | None,
+    expected: str | None,
+    engine: AsyncEngine,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    lease = await _leased(engine, await add_upload(status=status, max_rejects=max_rejects))
+    await _write_ledger(engine, lease.upload_id, [MIXED, MIXED])
+
+    await _finish(engine, lease, rows_read=8, problem=problem)
+
+    told = (await effects.upload(database, lease.upload_id))["problem"]
+    assert (None if told is None else json.loads(told)["code"]) == expected
+
+
 async def test_problem_is_told_with_its_code_text_and_culprits(
     engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
 ) -> None:

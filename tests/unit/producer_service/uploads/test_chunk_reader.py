@@ -26,7 +26,7 @@ UPLOAD_ID = uuid.uuid4()
 
 def upload(content: bytes, *, chunk_rows: int = 2, csv_format: CsvFormat = FORMAT) -> Upload:
     sha256 = hashlib.sha256(content).hexdigest()
-    return Upload(UPLOAD_ID, "running", "skip", "key", len(content), sha256, chunk_rows, csv_format)
+    return Upload(UPLOAD_ID, "running", "skip", "key", len(content), sha256, chunk_rows, None, csv_format)
 
 
 def lines(count: int) -> bytes:
