@@ -23,6 +23,7 @@ from shared.amqp.queue_depths import require_open_publishing
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
 from shared.database.server_log import warn_if_it_quotes_rows
+from shared.dead_letters.malformed import publish_waiting_malformed
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
@@ -103,9 +104,10 @@ async def _sweep(engine: AsyncEngine, publisher: Publisher, older_than_seconds: 
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             published = await publish_forgotten_letters(engine, publisher, older_than_seconds=older_than_seconds)
+            published += await publish_waiting_malformed(engine, publisher, older_than_seconds=older_than_seconds)
             await forget_old_outcomes(engine)
         except (SQLAlchemyError, OSError, BrokerUnavailable) as error:
             log.warning("sweep put off", **describe_error(error))
         else:
             if published:
-                log.warning("published letters that a crash had left behind", letters=published)
+                log.warning("published letters that had no room or that a crash had left behind", letters=published)

@@ -11,11 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import structlog
 from sqlalchemy import text
 
 from shared.amqp.publisher import persistent_message
-from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, ROW_KEY
+from shared.amqp.topology import ROW_KEY
 from shared.dead_letters.identity import RowLetter, letter_id
+from shared.dead_letters.room import publish_if_room
 from shared.errors import RowCode
 from shared.messages import DeadLetterMessage, Fault, encode
 from shared.rows.employee_row import storable
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from shared.amqp.publish_many import OutgoingMessage
     from shared.amqp.publisher import Publisher
     from shared.rows.rules.rule import RowFault
+
+log = structlog.get_logger(__name__)
 
 # A crash while the letters of an entry are published publishes them all once more.
 LETTERS_PER_ENTRY = 500
@@ -153,14 +157,17 @@ async def unpublished_letters_of(
 
 
 async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished: list[UnpublishedLetters]) -> None:
-    """Publish each entry's letters, delete the entry, and take it off the list.
+    """Publish each entry's letters, delete the entry, and take it off the list, as long as their queue has room.
 
-    A crash between the two publishes the letters of an entry twice, under the same message ids. Raises
-    `BrokerUnavailable` or a database error: the caller tries again with the rest of the list.
+    What finds none stays in the outbox for the sweep. A crash between the two publishes the letters of an entry twice,
+    under the same message ids. Raises `BrokerUnavailable` or a database error: the caller tries again with the rest of
+    the list.
     """
     while unpublished:
         entry_id, letters = unpublished[0]
-        await _publish(publisher, letters)
+        if not await _publish(publisher, letters):
+            log.warning("no room for dead letters: they wait", entries=len(unpublished))
+            return
         async with engine.connect() as plain:
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(_FORGET, {"entry_id": entry_id})
@@ -168,7 +175,7 @@ async def publish_letters(engine: AsyncEngine, publisher: Publisher, unpublished
 
 
 async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *, older_than_seconds: float) -> int:
-    """Publish letters that a crash left in the outbox, and that no redelivery published: its queue was deleted.
+    """Publish letters that found no room in their queue, or that a crash left in the outbox and no redelivery took.
 
     Returns their number. It leaves locked entries to the consumer that locked them.
     """
@@ -180,15 +187,15 @@ async def publish_forgotten_letters(engine: AsyncEngine, publisher: Publisher, *
             if entry_id is None:
                 return published
             letters = [_letter(row) for row in (await connection.execute(_ENTRY, {"entry_id": entry_id})).all()]
-            await _publish(publisher, letters)
+            if not await _publish(publisher, letters):
+                return published
             await connection.execute(_FORGET, {"entry_id": entry_id})
         published += len(letters)
 
 
-async def _publish(publisher: Publisher, letters: Sequence[DeadLetterMessage]) -> None:
-    if not letters:
-        return
-    await publisher.publish_all(DEAD_LETTERS_EXCHANGE, ROW_KEY, map(_as_message, letters))
+async def _publish(publisher: Publisher, letters: Sequence[DeadLetterMessage]) -> bool:
+    """False when there is no room for them."""
+    return not letters or await publish_if_room(publisher, ROW_KEY, map(_as_message, letters), count=len(letters))
 
 
 def _as_message(letter: DeadLetterMessage) -> OutgoingMessage:

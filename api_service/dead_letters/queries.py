@@ -91,6 +91,18 @@ _COUNT_ALL = text("""
            (SELECT reltuples FROM pg_class WHERE oid = CAST('rejected_rows_oldest_idx' AS regclass))
 """)
 
+# Without the rows for which an entry of the outbox stands. OFFSET 0 as in `consumer_service.dead_letters`.
+_COUNT_PUBLISHED = text("""
+    SELECT (SELECT count(*) FROM rejected_rows WHERE discarded_at IS NULL)
+         - (SELECT count(*) FROM unpublished_letters AS entry CROSS JOIN LATERAL (
+                SELECT FROM rejected_rows
+                WHERE upload_id = entry.upload_id AND row_number BETWEEN entry.first_row AND entry.last_row
+                  AND dead_at = entry.dead_at AND discarded_at IS NULL
+                OFFSET 0
+            ) AS waiting)
+         + (SELECT count(*) FROM malformed_messages WHERE discarded_at IS NULL AND published_at IS NOT NULL)
+""")
+
 _OUTSTANDING_AMONG = text("""
     SELECT dead_at, upload_id, row_number, attempt, code
     FROM rejected_rows
@@ -156,13 +168,9 @@ async def count_malformed(connection: AsyncConnection, *, until: datetime) -> in
     return int((await connection.execute(query)).scalar_one())
 
 
-async def count_outstanding(connection: AsyncConnection) -> int:
-    """The number of letters that the queue has when each has been published once."""
-    outstanding = [
-        select(func.count()).where(table.c.discarded_at.is_(None)).scalar_subquery()
-        for table in (rejected_rows, malformed_messages)
-    ]
-    return int((await connection.execute(select(outstanding[0] + outstanding[1]))).scalar_one())
+async def count_published(connection: AsyncConnection) -> int:
+    """The number of letters that the queue has when each that is not waiting has been published once."""
+    return int((await connection.execute(_COUNT_PUBLISHED)).scalar_one())
 
 
 async def outstanding_rows(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api_service.dead_letters.queries import count_outstanding, outstanding_among
+from api_service.dead_letters.queries import count_published, outstanding_among
 from api_service.dead_letters.rotation import open_rotation
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.queue_depths import read_depth
@@ -35,7 +35,7 @@ async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings
         raise BrokerUnavailable("the broker does not say how many dead letters it has")
     # Asked before the lock is taken: with nothing to do it must not stand in anybody's way.
     async with engine.connect() as connection:
-        if depth <= await count_outstanding(connection):
+        if depth <= await count_published(connection):
             return False
     return await turn_queue(engine, publisher, settings)
 

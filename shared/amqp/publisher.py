@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 from aio_pika import DeliveryMode
+from aio_pika.exceptions import DeliveryError
 from pamqp.commands import Basic
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
@@ -54,6 +55,10 @@ def persistent_message(
     )
 
 
+class QueueFull(BrokerUnavailable):
+    """The queue took not all of the messages, because it is at the limit that somebody has given it by a policy."""
+
+
 class Publisher:
     """Publishes persistent, mandatory messages. When a publish returns, the broker has it on disk in a queue.
 
@@ -63,7 +68,7 @@ class Publisher:
     """
 
     def __init__(self, settings: SharedSettings, name: str) -> None:
-        self._settings = settings
+        self.settings = settings
         self._name = name
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -98,21 +103,34 @@ class Publisher:
     async def publish_all(
         self, exchange: str, routing_key: str, messages: Iterable[OutgoingMessage], *, mandatory: bool = True
     ) -> None:
-        """Publish several in one go, and wait for all confirms; otherwise as `publish`."""
+        """Publish several in one go, and wait for all confirms; otherwise as `publish`. Raises `QueueFull` too."""
         channel = await self._open_channel()
         published_at = time.monotonic()
         try:
             with _unconfirmed(exchange):
-                async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                async with asyncio.timeout(self.settings.publish_timeout_seconds):
                     underlay = cast("Channel", await channel.get_underlay_channel())
                     await publish_many(
                         underlay, messages, exchange=exchange, routing_key=routing_key, mandatory=mandatory
                     )
-        except (BrokerUnavailable, asyncio.CancelledError):
+        except (BrokerUnavailable, asyncio.CancelledError) as error:
             UNCONFIRMED.inc()
             self._discard(channel)
+            if _is_rejection(error):
+                raise QueueFull(f"publish to {exchange}: the queue is full") from error
             raise
         publisher_block.confirmed(published_at)
+
+    async def depth(self, queue: str) -> int:
+        """The ready messages of a queue of the topology. Raises `BrokerUnavailable`."""
+        channel = await self._open_channel()
+        try:
+            with broker_errors(f"no answer about {queue}"):
+                async with asyncio.timeout(self.settings.publish_timeout_seconds):
+                    return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
+        except (BrokerUnavailable, asyncio.CancelledError):
+            self._discard(channel)
+            raise
 
     async def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
@@ -125,10 +143,10 @@ class Publisher:
                 return self._channel
             if self._channel is not None:
                 self._discard(self._channel)
-            connection = await connect(self._settings, self._name)
+            connection = await connect(self.settings, self._name)
             try:
                 with broker_errors("cannot open a channel"):
-                    async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                    async with asyncio.timeout(self.settings.publish_timeout_seconds):
                         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                         await declare_topology(channel)
             except (BrokerUnavailable, asyncio.CancelledError):
@@ -160,3 +178,10 @@ def _unconfirmed(exchange: str) -> Iterator[None]:
         if publisher_block.reason is None:
             raise
         raise BrokerUnavailable(f"{error}: {blocked_text(publisher_block.reason)}") from error
+
+
+def _is_rejection(error: BaseException | None) -> bool:
+    """The broker's negative confirm. A PublishError, which is a DeliveryError too, means that there is no queue."""
+    while error is not None and type(error) is not DeliveryError:
+        error = error.__cause__
+    return error is not None

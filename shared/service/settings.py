@@ -35,6 +35,12 @@ class SharedSettings(BaseSettings):
         validation_alias="ROLLCALL_PUBLISH_TIMEOUT_SECONDS",
         description="How long a publisher confirm may take before the connection is thrown away.",
     )
+    dead_letters_limit: int = Field(
+        100_000,
+        ge=1,
+        validation_alias="ROLLCALL_DEAD_LETTERS_LIMIT",
+        description="Letters in the queue `employees.dead-letters` from which on more wait in the database for room.",
+    )
     lock_timeout_seconds: float = Field(
         10,
         gt=0,

@@ -89,7 +89,9 @@ MUTANTS: Final = (
         (
             Change(
                 "consumer_service/dead_letters.py",
-                "        await _publish(publisher, letters)\n        async with engine.connect() as plain:\n",
+                "        if not await _publish(publisher, letters):\n"
+                '            log.warning("no room for dead letters: they wait", entries=len(unpublished))\n'
+                "            return\n        async with engine.connect() as plain:\n",
                 "        async with engine.connect() as plain:\n",
             ),
             Change(

@@ -26,6 +26,8 @@ ENVIRONMENT: Final = {
     "ROLLCALL_IDLE_IN_TRANSACTION_TIMEOUT_SECONDS": "4",
     "ROLLCALL_PRODUCER_REPUBLISH_SECONDS": "5",
     "ROLLCALL_CONSUMER_UNPUBLISHED_AFTER_SECONDS": "5",
+    # Letters are taken away all the time, and yet some wait for room.
+    "ROLLCALL_DEAD_LETTERS_LIMIT": "100",
 }
 SERVICES: Final[Sequence[Kind]] = (
     *("api_service", "api_service"),

@@ -105,7 +105,7 @@ ACCEPTANCE = (
         "attacks",
     ),
     _acceptance("operator", "operator_at_night", "operator_and_store", "operator_restores"),
-    _acceptance("rejects", "too_many_rejects"),
+    _acceptance("rejects", "too_many_rejects", "full_dead_letters"),
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -142,6 +143,26 @@ async def test_dead_letters_of_deleted_uploads_leave_the_queue_and_others_stay(
     async with running_api(settings.model_copy(update={"retention_interval_seconds": 0.1})) as api:
         assert (await api.delete(f"/v1/uploads/{deleted}")).status_code == 204
         await eventually(lambda: _depth_is(settings, 2))
+    assert not await drop_stale_letters(engine, publisher, settings)
+    await publisher.close()
+
+
+async def test_letters_that_wait_for_room_hide_none_that_are_stale(
+    settings: ApiSettings, database: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    waiting = await insert_upload(database, status="failed", finished_at=LATELY)
+    await insert_rejects(database, waiting, [(number, ["a"]) for number in range(1, 6)])
+    await database.execute(
+        "INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at)"
+        " SELECT upload_id, 1, 5, min(dead_at) FROM rejected_rows GROUP BY upload_id, dead_at"
+    )
+    publisher = Publisher(settings, "test")
+    for row in (1, 2):
+        identity = f"{uuid.uuid4()}:{row}:1"
+        await publisher.publish(DEAD_LETTERS_EXCHANGE, ROW_KEY, b"{}", message_id=identity, correlation_id=identity)
+
+    assert await drop_stale_letters(engine, publisher, settings)
+    assert await _depth_is(settings, 0)
     assert not await drop_stale_letters(engine, publisher, settings)
     await publisher.close()
 
