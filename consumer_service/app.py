@@ -17,6 +17,7 @@ from consumer_service.delivery import Deliveries
 from consumer_service.reply_sender import ReplySender
 from consumer_service.settings import ConsumerSettings
 from consumer_service.single_handler import forget_old_outcomes
+from consumer_service.stillstand import end_when_the_loop_stands_still
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.queue_depths import require_open_publishing
@@ -64,6 +65,7 @@ def create_app() -> FastAPI:
         ]
         background = [
             asyncio.create_task(replies.run(), name="replies"),
+            asyncio.create_task(end_when_the_loop_stands_still(settings.row_timeout_seconds), name="stillstand"),
             asyncio.create_task(_sweep(engine, forgotten_letters, settings.unpublished_after_seconds), name="sweep"),
         ]
         yield

@@ -98,7 +98,9 @@ class ChunkHandler:
     async def _handle_carefully(self, chunk: ChunkRequest) -> Handled:
         log.warning("delivered too often: careful mode", **_log_fields(chunk))
         last_row = _last_row(chunk)
-        async with open_markers(self._engine, chunk.upload_id, self._consumer) as markers:
+        async with open_markers(
+            self._engine, chunk.upload_id, self._consumer, row_seconds=self._settings.longest_row_seconds
+        ) as markers:
             await markers.load(chunk.first_row, last_row)
             write = partial(write_one_by_one, markers=markers, poison_after=self._settings.poison_after_consumers)
             handled = await self._handle_with(chunk, write)

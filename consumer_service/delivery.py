@@ -3,13 +3,14 @@
 One is in hand of each queue at most, and they are handled in turn: no chunk waits for more than one bulk request, and
 no bulk request for more than one chunk.
 
-No other module of this service settles messages. A delivery ends in one of four ways:
+No other module of this service settles messages. A delivery ends in one of five ways:
 
 * handled, now or by an earlier delivery: dead letters confirmed, reply sent, acknowledged;
 * it is no request: stored and published to the dead letters, confirmed, acknowledged, never rejected;
 * a newer release wrote it: put at the end of the queue, confirmed, acknowledged;
 * the database or the broker is away: it is not settled. The subscription pauses, which gives the message back once,
-  and goes on when the database answers (P5).
+  and goes on when the database answers (P5);
+* a row hangs: it is given back in the same way, and what it leaves behind is what a consumer leaves that died.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from shared.amqp.topology import BULK_REQUESTS_QUEUE, PRODUCERS_KEY, REQUESTS_EX
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.schema_check import database_trouble
 from shared.dead_letters.malformed import dead_letter_malformed
-from shared.errors import MalformedMessage, NewerThanKnown, TryAgainLater
+from shared.errors import MalformedMessage, NewerThanKnown, RowHangs, TryAgainLater
 from shared.messages import (
     ChunkRequest,
     EmployeeRequest,
@@ -94,9 +95,7 @@ class Deliveries:
         self._replies = replies
         self._settings = settings
         self._failpoints = failpoints
-        self._consumer = uuid.uuid4()
-        self._chunks = ChunkHandler(engine, settings, failpoints, self._consumer)
-        self._redrives = RedriveHandler(engine, settings, failpoints, self._consumer)
+        self._begin_life()
         self._singles = SingleHandler(engine, failpoints)
         self._holds = Backoff(HOLD_SECONDS)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
@@ -119,6 +118,12 @@ class Deliveries:
         requests.on_queue_renewed = self._announce_lost_requests
         self.subscriptions = (requests, bulk_requests)
 
+    def _begin_life(self) -> None:
+        """Under a new id, so that markers of the former life count as those of a consumer that died."""
+        self._consumer = uuid.uuid4()
+        self._chunks = ChunkHandler(self._engine, self._settings, self._failpoints, self._consumer)
+        self._redrives = RedriveHandler(self._engine, self._settings, self._failpoints, self._consumer)
+
     async def on_message(self, message: AbstractIncomingMessage) -> None:
         # The lock is fair, so the queues have their turns.
         async with self._turn:
@@ -139,7 +144,10 @@ class Deliveries:
         except NewerThanKnown as error:
             await self._leave_to_newer(message, str(error))
             return
-        except Exception as error:  # an error that a row caused never arrives here, so it is ours
+        except RowHangs as error:
+            self._count_as_death(error)
+            return
+        except Exception as error:  # any other error that a row caused never arrives here, so it is ours
             self._hold(error)
             return
         await acknowledge(message)
@@ -148,7 +156,7 @@ class Deliveries:
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - started)
 
     async def _handle(self, request: Request, message: AbstractIncomingMessage) -> None:
-        careful = _delivery_number(message) >= self._settings.careful_from_delivery
+        careful = delivery_number(message) >= self._settings.careful_from_delivery
         match request:
             case ChunkRequest():
                 await self._handle_chunk(request, message, careful=careful)
@@ -233,6 +241,17 @@ class Deliveries:
         log.error("holding: the fault is ours, not the row's", retry_seconds=delay, **describe_error(error))
         is_of_database = isinstance(error, DATABASE_ERRORS)
         self._held_by = database_trouble(error) if is_of_database else reason_of(error) or type(error).__name__
+        self._give_back(delay)
+
+    def _count_as_death(self, error: RowHangs) -> None:
+        """As if this consumer had been killed at the row: its marker stays, and its message comes again."""
+        metrics.HUNG_ROWS.inc()
+        log.error("a row hangs: this counts as the death of its consumer", reason=str(error))
+        self._held_by = str(error)
+        self._begin_life()
+        self._give_back(HOLD_SECONDS[0])
+
+    def _give_back(self, delay: float) -> None:
         for subscription in self.subscriptions:
             subscription.pause()
         self._resuming = asyncio.create_task(self._resume_when_the_database_answers(delay))
@@ -286,10 +305,13 @@ class Deliveries:
             log.warning("own markers are left behind", **describe_error(error))
 
 
-def _delivery_number(message: AbstractIncomingMessage) -> int:
-    """1 for the first. A quorum queue's header counts the deliveries that came back."""
-    returned = message.headers.get("x-delivery-count", 0)
-    return (returned if isinstance(returned, int) else 0) + 1
+def delivery_number(message: AbstractIncomingMessage) -> int:
+    """1 for the first. A quorum queue's headers count the deliveries that came back.
+
+    From RabbitMQ 4.3 on the first of them leaves out what a consumer timeout brought back, and there is the second.
+    """
+    counts = [message.headers.get(name) for name in ("x-delivery-count", "x-acquired-count")]
+    return max(count for count in (0, *counts) if isinstance(count, int)) + 1
 
 
 async def _retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:

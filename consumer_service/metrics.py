@@ -19,6 +19,7 @@ REJECTED = Counter("rollcall_consumer_rejected_rows_total", "Rejected rows by co
 MALFORMED = Counter("rollcall_consumer_malformed_messages_total", "Messages that were no requests.")
 NEWER = Counter("rollcall_consumer_newer_messages_total", "Messages given back because a newer release wrote them.")
 HOLDS = Counter("rollcall_consumer_holds_total", "Times that consuming paused because the database was away or failed.")
+HUNG_ROWS = Counter("rollcall_consumer_hung_rows_total", "Rows that took too long, each a death of its consumer.")
 CONFLICTS = Counter("rollcall_consumer_conflicts_total", "Transactions retried after a deadlock or a lock time-out.")
 REPLIES_DROPPED = Counter("rollcall_consumer_replies_dropped_total", "Replies that no callback queue took.")
 

@@ -151,7 +151,9 @@ class RedriveHandler:
         self, upload_id: uuid.UUID, first_row: int, wanted: dict[int, int], *, careful: bool
     ) -> list[UnpublishedLetters]:
         if careful:
-            async with open_markers(self._engine, upload_id, self._consumer) as markers:
+            async with open_markers(
+                self._engine, upload_id, self._consumer, row_seconds=self._settings.longest_row_seconds
+            ) as markers:
                 await markers.load(min(wanted), max(wanted))
                 letters = await self._transact(upload_id, first_row, wanted, one_by_one=True, markers=markers)
                 await markers.unmark(min(wanted), max(wanted))

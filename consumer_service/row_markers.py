@@ -6,16 +6,22 @@ leaves one marker, at the row on which it died; one that ends by itself takes it
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from shared.errors import RowHangs
+
 if TYPE_CHECKING:
     import uuid
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+# A database that takes longer for a marker, its disk included, is not well.
+HEALTHY_DATABASE_SECONDS = 5
 
 _MARKED = text("""
     SELECT row_number, consumers FROM row_markers
@@ -47,10 +53,13 @@ _FORGET = text("""
 class RowMarkers:
     """The markers of one delivery. `deaths` is the number of other consumers that died while they worked on a row."""
 
-    def __init__(self, connection: AsyncConnection, upload_id: uuid.UUID, consumer: uuid.UUID) -> None:
+    def __init__(
+        self, connection: AsyncConnection, upload_id: uuid.UUID, consumer: uuid.UUID, *, row_seconds: float
+    ) -> None:
         self._connection = connection
         self._upload_id = upload_id
         self._consumer = consumer
+        self._row_seconds = row_seconds
         self._deaths: dict[int, int] = {}
 
     async def load(self, first_row: int, last_row: int) -> None:
@@ -70,6 +79,24 @@ class RowMarkers:
             _MARK, {"upload_id": self._upload_id, "row_number": row_number, "consumer": self._consumer}
         )
 
+    @contextlib.asynccontextmanager
+    async def marked(self, row_number: int) -> AsyncIterator[None]:
+        """Work on a row under its marker, which stays if this process dies meanwhile.
+
+        It stays too when the row takes too long: raises `RowHangs`. A database that is slow or silent for everybody is
+        no row's fault, so the marker has to get to its disk first; if it does not, raises what that raised.
+        """
+        await self.mark(row_number)
+        try:
+            async with asyncio.timeout(self._row_seconds):
+                yield
+        except TimeoutError as error:
+            async with asyncio.timeout(HEALTHY_DATABASE_SECONDS):
+                await self._connection.execute(text("SET synchronous_commit = on"))
+                await self.mark(row_number)
+            raise RowHangs(f"a row took more than {self._row_seconds:g} s") from error
+        await self.unmark(row_number, row_number)
+
     async def unmark(self, first_row: int, last_row: int) -> None:
         await self._connection.execute(
             _UNMARK, {"upload_id": self._upload_id, "first_row": first_row, "last_row": last_row}
@@ -77,7 +104,9 @@ class RowMarkers:
 
 
 @contextlib.asynccontextmanager
-async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid.UUID) -> AsyncIterator[RowMarkers]:
+async def open_markers(
+    engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid.UUID, *, row_seconds: float
+) -> AsyncIterator[RowMarkers]:
     """Open a second connection that commits each statement at once, without waiting for the disk.
 
     A marker has to survive this process, not the database server: one that a server loses costs one more crash.
@@ -86,7 +115,7 @@ async def open_markers(engine: AsyncEngine, upload_id: uuid.UUID, consumer: uuid
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("SET synchronous_commit = off"))
         try:
-            yield RowMarkers(connection, upload_id, consumer)
+            yield RowMarkers(connection, upload_id, consumer, row_seconds=row_seconds)
         finally:
             await connection.execute(text("RESET synchronous_commit"))
 

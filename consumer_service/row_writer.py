@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -71,7 +72,7 @@ async def write_one_by_one(
     """Write each row under a savepoint, so that a row that fails is rejected alone (`internal_error`).
 
     With `markers`, each row is written under its marker too; a row at which `poison_after` other consumers died is not
-    touched again (`poison_row`). Raises `RowErrorsEverywhere`.
+    touched again (`poison_row`). Raises `RowErrorsEverywhere`, and with markers `RowHangs`.
 
     The rows lock their employees in the order in which one statement does. Otherwise two chunks with the same emails
     in opposite order would run into deadlocks again and again.
@@ -80,30 +81,38 @@ async def write_one_by_one(
     rejects: list[Reject] = []
     for row in sorted(rows.one_by_one(), key=lambda row: _lock_key(row, target.layout)):
         (row_number,) = row.row_numbers
-        if markers is not None:
-            if markers.deaths(row_number) >= poison_after:
-                rejects.append(row.reject(0, RowCode.POISON_ROW))
-                continue
-            await markers.mark(row_number)
-        try:
-            async with connection.begin_nested():
-                written, refused = await write_at_once(connection, row, target, check_rows)
-        except Exception as error:  # raised again unless a row is to blame
-            if not blames_a_row(error):
-                raise
+        if markers is not None and markers.deaths(row_number) >= poison_after:
+            rejects.append(row.reject(0, RowCode.POISON_ROW))
+            continue
+        marked: AbstractAsyncContextManager[None] = nullcontext() if markers is None else markers.marked(row_number)
+        async with marked:
+            outcome = await _write_alone(connection, row, target, check_rows)
+        if outcome is None:
             failed += 1
             rejects.append(row.reject(0, RowCode.INTERNAL_ERROR))
-        else:
-            inserted += written.inserted
-            updated += written.updated
-            duplicates += written.duplicates
-            rejects.extend(refused)
-        if markers is not None:
-            await markers.unmark(row_number, row_number)
+            continue
+        written, refused = outcome
+        inserted += written.inserted
+        updated += written.updated
+        duplicates += written.duplicates
+        rejects.extend(refused)
     if len(rows) > 1 and failed * 2 > len(rows):
         raise RowErrorsEverywhere(f"{failed} of {len(rows)} rows failed")
     rejects.sort(key=lambda each: each.row_number)
     return Written(inserted, updated, duplicates, frozenset()), rejects
+
+
+async def _write_alone(
+    connection: AsyncConnection, row: RawRows, target: Target, check_rows: CheckRows
+) -> tuple[Written, list[Reject]] | None:
+    """None when the row itself makes this fail."""
+    try:
+        async with connection.begin_nested():
+            return await write_at_once(connection, row, target, check_rows)
+    except Exception as error:  # raised again unless a row is to blame
+        if not blames_a_row(error):
+            raise
+        return None
 
 
 def _lock_key(row: RawRows, layout: Layout) -> str:

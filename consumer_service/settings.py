@@ -17,6 +17,12 @@ class ConsumerSettings(SharedSettings):
     poison_after_consumers: int = Field(
         3, ge=2, description="A row at which so many consumers died is rejected as `poison_row`."
     )
+    row_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        description="A row that takes longer, and longer than three lock timeouts, counts as a death of its consumer; "
+        "a consumer that stands still for so long ends itself.",
+    )
     unpublished_after_seconds: float = Field(
         120, gt=0, description="A stored reject whose dead letter nobody published by then is published by the sweep."
     )
@@ -29,3 +35,8 @@ class ConsumerSettings(SharedSettings):
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )
+
+    @property
+    def longest_row_seconds(self) -> float:
+        """A row may wait for several locks, each as long as the timeout allows, before it fails for that reason."""
+        return max(self.row_timeout_seconds, 3 * self.lock_timeout_seconds)

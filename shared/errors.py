@@ -4,6 +4,7 @@
     ├── FileProblem      the file cannot be taken or finished: a 4xx before the 202, `failed` after it
     ├── MalformedMessage this message can never be handled: dead-letter it and go on
     └── TryAgainLater    the fault is ours (database, broker, machine): hold the message, nothing is wrong with it
+        ├── RowHangs         a row never ends: give its chunk back, as if its consumer had died
         └── NewerThanKnown   a newer release wrote it: give it back, for a newer process to take
 
 A row that is refused raises nothing: validation returns a `RowFault` (`shared.rows.employee_row`).
@@ -91,6 +92,10 @@ class MalformedMessage(RollcallError):
 
 class TryAgainLater(RollcallError):
     """Nothing is wrong with the row or the message: the database, the broker or this process is."""
+
+
+class RowHangs(TryAgainLater):
+    """A row took longer than it may, while the database answered others: its consumer counts as dead at that row."""
 
 
 class NewerThanKnown(TryAgainLater):

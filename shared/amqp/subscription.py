@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.topology import declare_topology
@@ -27,6 +28,9 @@ DeclareQueue = Callable[["AbstractChannel"], Awaitable["AbstractQueue"]]
 RECONNECT_SECONDS = (0.2, 0.5, 1, 2, 5)
 QUEUE_CHECK_SECONDS = 5
 BROKER_ANSWER_SECONDS = 15
+# The broker cancels a queue's consumers a moment before it has forgotten the queue. Nobody declares it anew so soon.
+LOOKS_AFTER_A_CANCEL = 10
+LOOK_SECONDS = 0.02
 
 
 def existing_queue(name: str) -> DeclareQueue:
@@ -45,7 +49,9 @@ class Subscription:
     dies, and with them their transactions. A message that arrives after a reconnect waits until the one before it is
     finished. `on_message` settles its message itself.
 
-    A deleted queue is noticed in two ways: by the broker's `basic.cancel`, and by a passive declare every few seconds.
+    A deleted queue is noticed by a passive declare, every few seconds and whenever the broker cancels the consumer. The
+    cancel itself proves nothing: from RabbitMQ 4.3 on it comes too when a message was held for longer than the broker's
+    consumer timeout, and then the queue is there with all that is in it.
     """
 
     def __init__(
@@ -157,7 +163,7 @@ class Subscription:
             with broker_errors("cannot subscribe"):
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     channel = await connection.channel(publisher_confirms=False)
-                    lost = await self._watch_for_loss(channel)
+                    loss = await self._watch_for_loss(channel)
                     await declare_topology(channel)
                     await channel.set_qos(prefetch_count=self._prefetch)
                     queue = await self._declare_queue(channel)
@@ -165,7 +171,7 @@ class Subscription:
             connected = True
             self._subscribed_to(queue.name)
             with broker_errors("the broker does not answer"):
-                await self._until_interrupted_or_lost(channel, queue.name, lost)
+                await self._until_interrupted_or_lost(channel, queue.name, loss)
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     await queue.cancel(consumer_tag)
             self._drop_not_begun()
@@ -202,40 +208,58 @@ class Subscription:
         while not self._inbox.empty():
             self._inbox.get_nowait()
 
-    async def _watch_for_loss(self, channel: AbstractChannel) -> asyncio.Future[object]:
-        lost: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-
-        def set_lost(*_: object) -> None:
-            if not lost.done():
-                lost.set_result(None)
-
-        def set_cancelled(*_: object) -> None:
-            self._queue_was_deleted = True
-            set_lost()
-
-        channel.close_callbacks.add(set_lost)
+    async def _watch_for_loss(self, channel: AbstractChannel) -> _Loss:
+        loss = _Loss()
+        channel.close_callbacks.add(loss.on_closed)
         underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(set_cancelled)
-        return lost
+        underlay.on_consumer_cancel_callbacks.add(loss.on_cancelled)
+        return loss
 
-    async def _until_interrupted_or_lost(
-        self, channel: AbstractChannel, queue_name: str, lost: asyncio.Future[object]
-    ) -> None:
+    async def _until_interrupted_or_lost(self, channel: AbstractChannel, queue_name: str, loss: _Loss) -> None:
         """Returns after an interrupt; raises `BrokerUnavailable` when channel, consumer or queue are gone."""
-        interrupted: asyncio.Future[object] = asyncio.create_task(self._interrupt.wait())
+        interrupted = asyncio.create_task(self._interrupt.wait())
+        happened = asyncio.create_task(loss.happened.wait())
         try:
             while not self._interrupt.is_set():
                 await asyncio.wait(
-                    {interrupted, lost}, timeout=QUEUE_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    {interrupted, happened}, timeout=QUEUE_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
-                if lost.done():
-                    raise BrokerUnavailable("channel, consumer or queue is gone")
-                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
-                    await channel.declare_queue(queue_name, passive=True)
+                if loss.is_closed:
+                    raise BrokerUnavailable("the channel is gone")
+                await self._check_that_it_exists(channel, queue_name)
+                if loss.happened.is_set():
+                    for _ in range(LOOKS_AFTER_A_CANCEL):
+                        await asyncio.sleep(LOOK_SECONDS)
+                        await self._check_that_it_exists(channel, queue_name)
+                    raise BrokerUnavailable("the broker cancelled the consumer")
         finally:
             interrupted.cancel()
+            happened.cancel()
+
+    async def _check_that_it_exists(self, channel: AbstractChannel, queue_name: str) -> None:
+        try:
+            async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                await channel.declare_queue(queue_name, passive=True)
+        except ChannelNotFoundEntity:
+            self._queue_was_deleted = True
+            raise
 
     async def _sleep_unless_interrupted(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._interrupt.wait()
+
+
+class _Loss:
+    """That of a channel, or of its only consumer."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+        self.is_closed = False
+
+    def on_closed(self, *_: object) -> None:
+        self.is_closed = True
+        self.happened.set()
+
+    def on_cancelled(self, *_: object) -> None:
+        self.happened.set()

@@ -12,7 +12,7 @@ import pytest
 
 from shared.messages import ChunkCounts, ChunkReply, encode
 from tests.acceptance.conftest import MixedUpload
-from tests.support.failpoint_settings import slow_consumer, stopping_consumer, stopping_producer
+from tests.support.failpoint_settings import ROW_TIMEOUT, slow_consumer, stopping_consumer, stopping_producer
 from tests.support.services import Service, Services
 from tests.support.system import System
 from tests.support.waiting import eventually, somebody_waits_for_a_lock
@@ -120,7 +120,7 @@ async def test_consumer_that_slept_after_its_commit_does_no_harm_with_its_late_r
 async def test_replies_that_come_again_are_not_counted_again(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    services.launch("consumer_service", slow_consumer(0.05))
+    services.launch("consumer_service", slow_consumer(0.05) | {ROW_TIMEOUT: "3600"})
     producer = services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)

@@ -45,11 +45,11 @@ async def _end(kind: Kind, stage: Stage, chance: random.Random) -> None:
 
 
 async def _freeze(kind: Kind, stage: Stage, chance: random.Random) -> None:
-    """Past the lease, past the heartbeat, past what Postgres lets a transaction idle."""
+    """Past the lease, past the heartbeat, past what Postgres lets a transaction idle; some past what a row may take."""
     service = stage.one_of(kind, chance)
     service.signal(signal.SIGSTOP)
     try:
-        await asyncio.sleep(chance.uniform(5, 8))
+        await asyncio.sleep(chance.uniform(4, 8))
     finally:
         service.signal(signal.SIGCONT)
 

@@ -26,6 +26,8 @@ ENVIRONMENT: Final = {
     "ROLLCALL_IDLE_IN_TRANSACTION_TIMEOUT_SECONDS": "4",
     "ROLLCALL_PRODUCER_REPUBLISH_SECONDS": "5",
     "ROLLCALL_CONSUMER_UNPUBLISHED_AFTER_SECONDS": "5",
+    # A consumer that was frozen for longer ends itself when it wakes.
+    "ROLLCALL_CONSUMER_ROW_TIMEOUT_SECONDS": "5",
     # Letters are taken away all the time, and yet some wait for room.
     "ROLLCALL_DEAD_LETTERS_LIMIT": "100",
 }

@@ -8,6 +8,7 @@ from typing import Any, Final
 API: Final = "ROLLCALL_API_FAILPOINTS"
 CONSUMER: Final = "ROLLCALL_CONSUMER_FAILPOINTS"
 PRODUCER: Final = "ROLLCALL_PRODUCER_FAILPOINTS"
+ROW_TIMEOUT: Final = "ROLLCALL_CONSUMER_ROW_TIMEOUT_SECONDS"
 FOR_EVER: Final = 1_000_000
 
 
@@ -29,8 +30,8 @@ def file_that_kills(cell: str) -> dict[str, str]:
 
 
 def stopping_consumer(place: str, *, after: int) -> dict[str, str]:
-    """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT."""
-    return _setting(CONSUMER, {place: {"action": "stop", "after": after}})
+    """It stops itself there as by SIGSTOP, once, and goes on where it was by SIGCONT, however long that takes."""
+    return _setting(CONSUMER, {place: {"action": "stop", "after": after}}) | {ROW_TIMEOUT: "3600"}
 
 
 def stopping_producer(place: str, *, after: int = 0) -> dict[str, str]:
@@ -45,6 +46,11 @@ def row_that_raises(cell: str) -> dict[str, str]:
 def row_that_kills(cell: str, *, chunk_seconds: float) -> dict[str, str]:
     """The row with this cell makes the consumer kill itself, each time, so long after it took any chunk."""
     return _setting(CONSUMER, {"consumer.row": {"action": "kill", "text": cell}, **_pause(chunk_seconds)})
+
+
+def row_that_hangs(cell: str) -> dict[str, str]:
+    """The row with this cell makes the consumer stand still, each time, for longer than any test runs."""
+    return _setting(CONSUMER, {"consumer.row": {"action": "pause", "text": cell, "seconds": 3_600}})
 
 
 def slow_consumer(chunk_seconds: float) -> dict[str, str]:

@@ -81,6 +81,7 @@ ACCEPTANCE = (
         "other_versions",
         "failing_rows",
         "found_headers",
+        "hanging_rows",
         "fair_share",
         "private_logs",
         "checker",

@@ -74,7 +74,7 @@ async def test_one_consumer_that_fails_at_a_row_again_and_again_counts_once(
 ) -> None:
     upload_id, consumer = await add_upload(), uuid.uuid4()
     for _ in range(4):
-        async with open_markers(engine, upload_id, consumer) as markers:
+        async with open_markers(engine, upload_id, consumer, row_seconds=60) as markers:
             await markers.mark(7)
 
     assert await _markers(database) == {7: [consumer]}
