@@ -152,7 +152,7 @@ async def _policy(servers: Servers, amqp_url: str, definition: dict[str, object]
 
         async def applies(name: str | None) -> bool:
             queue = (await api.get(f"/api/queues/{vhost}/{DEAD_LETTERS_QUEUE}")).raise_for_status().json()
-            return queue.get("policy") == name
+            return bool(queue.get("policy") == name)
 
         await eventually(lambda: applies("bounded"))
         yield

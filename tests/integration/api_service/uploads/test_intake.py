@@ -232,7 +232,7 @@ async def test_upload_says_past_how_many_rejects_it_ends(
     fields: dict[str, str], limit: int, settings: ApiSettings
 ) -> None:
     async with running_api(settings.model_copy(update={"max_rejects": 7, "max_rejects_ceiling": 12})) as api:
-        upload = (await send(api, **fields)).json()
+        upload = (await send(api, SMALL_CSV, **fields)).json()
         assert upload["maxRejects"] == limit
         assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["maxRejects"] == limit
 
