@@ -11,6 +11,7 @@ from api_service.settings import ApiSettings
 from tests.support.uploads import SMALL_CSV, UPLOAD, send, stored_files
 
 PATH_VALUES = {
+    "job_id": "00000000-0000-0000-0000-000000000000",
     "upload_id": "6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10",
     "employee_id": "17",
     "queue": "emails",
