@@ -32,7 +32,7 @@ async def test_upload_past_its_limit_of_rejects_ends_the_same_however_its_proces
     services.launch("producer_service", window, restarts_when_dead=True)
     await services.start("api_service", {"ROLLCALL_API_CHUNK_ROWS": str(CHUNK_ROWS)})
 
-    answer = await send(system.client, HEADER + b",,,\n" * ROWS, maxRejects=str(MAX_REJECTS))
+    answer = await send(system.client, HEADER + b"x,,,\n" * ROWS, maxRejects=str(MAX_REJECTS))
     upload_id = answer.raise_for_status().json()["id"]
     if disturbed:
         await _kill_again_and_again(services)
