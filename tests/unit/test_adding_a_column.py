@@ -57,7 +57,7 @@ assert layout_of_sources(REQUIRED_NAMES, find_columns(REQUIRED_NAMES)) == layout
 good = ["Ada", "Engines", "+441234567890", "ada@engines.example"]
 assert check_rows([[*good, "Research"]], layout_of_names(FIELD_NAMES)).employees == [(*good, "Research")]
 assert check_rows([good], layout_of_names(REQUIRED_NAMES)).employees == [(*good, "")]
-[(_, fault)] = check_rows([[*good, "x" * 101]], layout_of_names(FIELD_NAMES)).faults
+[(_, [fault])] = check_rows([[*good, "x" * 101]], layout_of_names(FIELD_NAMES)).faults
 assert (fault.code, fault.field) == ("value_too_long", "department")
 assert ":department" in str(employee_writer._SKIP) and "department = excluded.department" in str(employee_writer._SKIP)
 assert "department" in employee_writer._COPIED
