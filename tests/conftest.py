@@ -49,3 +49,8 @@ def upload_store_url(tmp_path: Path) -> str:
     folder = tmp_path / "uploads"
     folder.mkdir()
     return folder.as_uri()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Packed bytes say when they were packed, and the workers of a run have to call a test by the same name."""
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()) else None
