@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from api_service.operations import metrics
 from api_service.settings import ApiSettings
 from shared.amqp.publisher_block import BrokerBlocksPublishers, blocked_text
 from shared.amqp.queue_depths import BrokerState, read_broker_state
+from shared.database.engine import DATABASE_ERRORS
 from shared.database.schema_check import require_database
 from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
@@ -54,8 +56,10 @@ async def check_upload_store(store: UploadStore, identity: StoreIdentity) -> Non
     except BaseException:
         metrics.STORE_FREE.set(metrics.UNKNOWN)
         raise
-    await identity.require()
     await store.require_room()
+    # Without the database nobody can tell which store is the right one, and its own check says that it is away.
+    with contextlib.suppress(*DATABASE_ERRORS):
+        await identity.require()
 
 
 async def check_broker(settings: ApiSettings) -> None:

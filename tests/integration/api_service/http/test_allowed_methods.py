@@ -9,16 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from api_service.app import create_app
+from tests.support.addresses import PATH_VALUES
 from tests.support.api import api_settings
-
-# In the path, so that the direct routes would match if they took the method.
-PATH_VALUES = {
-    "upload_id": "6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10",
-    "employee_id": "17",
-    "queue": "emails",
-    "receipt": "17-9ec5862decac4130857f7eeb48e8d5d5",
-    "id": "17",
-}
 
 
 @pytest.fixture

@@ -13,16 +13,9 @@ import pytest
 
 from api_service.app import create_app
 from api_service.settings import ApiSettings
+from tests.support.addresses import PATH_VALUES
 from tests.support.uploads import send
 
-# A valid value of each parameter of a path, so that the other parts of an address are what is refused.
-PATH_VALUES = {
-    "upload_id": "6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10",
-    "employee_id": "17",
-    "queue": "emails",
-    "receipt": "17-9ec5862decac4130857f7eeb48e8d5d5",
-    "id": "17",
-}
 # As they stand in an address: NUL, half of a surrogate pair, what is no UTF-8, line ends, numbers beyond every type.
 HOSTILE = [
     "%00", "a%00b", "%ED%A0%80", "%FF%FE", "a%0A", "%0D%0A", "%25", "%5C", "'", "%22", "..", "%2E%2E%2F",

@@ -8,16 +8,8 @@ import pytest
 
 from api_service.app import create_app
 from api_service.settings import ApiSettings
+from tests.support.addresses import PATH_VALUES
 from tests.support.uploads import SMALL_CSV, UPLOAD, send, stored_files
-
-PATH_VALUES = {
-    "job_id": "00000000-0000-0000-0000-000000000000",
-    "upload_id": "6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10",
-    "employee_id": "17",
-    "queue": "emails",
-    "receipt": "17-9ec5862decac4130857f7eeb48e8d5d5",
-    "id": "17",
-}
 
 
 async def test_every_address_refuses_a_parameter_that_it_does_not_know_and_names_it(
