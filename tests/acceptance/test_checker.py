@@ -121,6 +121,7 @@ def test_letters_that_are_lost_added_altered_or_doubled_are_named(expected: Expe
         "lineNumber": 3,
         "code": "missing_value",
         "message": "Fill it in.",
+        "faults": [{"code": "missing_value", "field": "mobile_no", "message": "Fill it in."}],
         "cells": ["Bo", "Engines", "", "bo@byron.example"],
     }
     assert letter_differences([letter], expected, may_repeat=False) == []

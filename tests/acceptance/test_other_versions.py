@@ -19,8 +19,8 @@ def newer_release(folder: Path) -> Path:
     messages = copy_tree(folder) / "shared" / "messages.py"
     text = messages.read_text()
     for old, new in (
-        ("NEWEST_VERSION: Final = 1\n", "NEWEST_VERSION: Final = 2\n"),
-        ("le=NEWEST_VERSION)] = 1\n", "le=NEWEST_VERSION)] = 2\n"),
+        ("NEWEST_VERSION: Final = 2\n", "NEWEST_VERSION: Final = 3\n"),
+        ("    version: Version = 1\n", "    version: Version = 3\n"),
     ):
         assert text.count(old) == 1, f"{old!r} is not in messages.py as this test knows it"
         text = text.replace(old, new)
