@@ -38,6 +38,10 @@ def _integration(name: str, *rooms: str) -> Part:
     return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms))
 
 
+def _uploads(name: str, *subjects: str) -> Part:
+    return _integration(name, *(f"api_service/uploads/test_{subject}.py" for subject in subjects))
+
+
 def _long_faults(name: str, *selection: str) -> Part:
     # They wait most of the time, so more of them at once. Five minutes without a broker, which are too long for a part,
     # are left to `make test-faults`.
@@ -65,7 +69,8 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _integration("uploads", "api_service/uploads"),
+    _uploads("uploads", "idempotency", "intake", "intake_faults", "rejects_csv", "reports_that_come_back", "routes"),
+    _uploads("kinds of files", "gzip", "header", "refusals", "templates", "workbooks"),
     _integration("consumer", "consumer_service"),
     _integration("producer", "producer_service"),
     _integration("shared", "shared", "migrations"),
