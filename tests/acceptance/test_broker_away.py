@@ -108,7 +108,7 @@ async def test_chunks_that_a_killed_broker_had_not_confirmed_are_published_again
 
         proxy.stall(answers_only=arrived)
         upload_id = await system.upload(mixed.file, mixed.mode)
-        await eventually(partial(_has_read, system, upload_id, (WINDOW + 1) * 100))
+        await eventually(partial(_has_read, system, upload_id, WINDOW * 100))
         if arrived:
             await eventually(partial(system.broker.has_ready, REQUESTS_QUEUE, WINDOW))
         await rabbit.kill()
