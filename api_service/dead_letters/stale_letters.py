@@ -80,7 +80,7 @@ async def dead_letters_locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnect
         finally:
             try:
                 await connection.execute(select(func.pg_advisory_unlock(advisory_locks.DEAD_LETTERS)))
-            except BaseException:
+            except BaseException:  # a cancel too
                 # Back in the pool, still holding the lock, it would keep everybody out.
                 await connection.invalidate()
                 raise

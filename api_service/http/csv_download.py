@@ -72,7 +72,7 @@ async def _stream(blocks: AsyncIterator[bytes], headers: dict[str, str], room: B
     taken = await room.take(DOWNLOAD_BYTES)
     try:
         first = await anext(blocks, None)
-    except BaseException:
+    except BaseException:  # a client that goes cancels this, and its room has to come back too
         room.give_back(taken)
         raise
     return _HeldResponse(_chain(first, blocks), headers, room, taken)

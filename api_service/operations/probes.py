@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -56,10 +55,13 @@ async def check_upload_store(store: UploadStore, identity: StoreIdentity) -> Non
     except BaseException:
         metrics.STORE_FREE.set(metrics.UNKNOWN)
         raise
-    await store.require_room()
-    # Without the database nobody can tell which store is the right one, and its own check says that it is away.
-    with contextlib.suppress(*DATABASE_ERRORS):
+    try:
         await identity.require()
+    except DATABASE_ERRORS:
+        # Nobody can tell now whether it is the right store, so nothing is written to it. That the database is away is
+        # said by its own check.
+        return
+    await store.require_room()
 
 
 async def check_broker(settings: ApiSettings) -> None:
