@@ -1,12 +1,11 @@
-"""JSON bodies of requests read as msgspec structs: bounded while they arrive, decoded once, described in OpenAPI."""
+"""JSON bodies of requests read as msgspec structs: bounded while they arrive, decoded once."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 from fastapi import Request
 
 from shared.service.request_body import decode_json, held_body
@@ -31,23 +30,3 @@ async def read_json(request: Request, body_type: type[Body], *, max_bytes: int, 
     """A body that is small when it is decoded. Raises what `held_json` raises."""
     async with held_json(request, body_type, max_bytes=max_bytes, timeout_seconds=timeout_seconds) as body:
         return body
-
-
-def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
-    """A route's `openapi_extra`."""
-    (schema,), components = msgspec.json.schema_components([body_type], ref_template="{name}")
-    content = {"application/json": {"schema": _without_references(schema, components)}}
-    return {"requestBody": {"required": required, "content": content}}
-
-
-def _without_references(schema: Any, components: dict[str, Any]) -> Any:
-    """OpenAPI resolves references from the document's root, where these schemas are not."""
-    match schema:
-        case {"$ref": name}:
-            return _without_references(components[name], components)
-        case dict():
-            return {key: _without_references(value, components) for key, value in schema.items()}
-        case list():
-            return [_without_references(value, components) for value in schema]
-        case _:
-            return schema

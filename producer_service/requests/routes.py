@@ -5,14 +5,13 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from producer_service.problems import ProblemCode, problem
 from producer_service.requests.single_requests import Answer, SingleRequests
 from shared.messages import EmployeeOutcome
 from shared.rows.fields import FIELDS
 from shared.service.problem_document import described_problems, media_type_hint
-from shared.service.request_body import BodyRoom, decode_json, held_body, invalid_body
+from shared.service.request_body import BodyRoom, decode_json, described_body, held_body, invalid_body
 
 MESSAGES_AT_MOST = 1000
 # This bounds, as the row limit of an upload does, the memory that one message takes in a consumer.
@@ -23,34 +22,6 @@ WAIT_SECONDS = 30
 SMALL_ROOM_BYTES = 8 * 1024 * 1024
 # A body, the messages that are made of it, and those of their answers, which may repeat them.
 BODY_WEIGHT = 12
-
-Cell = Annotated[str, StringConstraints(max_length=CHARACTERS_AT_MOST)]
-
-
-_values: dict[str, Any] = {field.name: (Cell, "" if field.is_optional else ...) for field in FIELDS}
-_EmployeeValues = create_model("_EmployeeValues", __config__=ConfigDict(extra="forbid"), **_values)
-
-
-class EmployeeMessage(_EmployeeValues):
-    """An employee to be inserted. Its values are checked by the consumer, and a bad one comes back as a rejection."""
-
-
-class Requests(BaseModel):
-    """As which the body is described. It is read as `RequestsBody`, which ends at the first thing that is wrong."""
-
-    messages: Annotated[list[Cell | EmployeeMessage], Field(min_length=1, max_length=MESSAGES_AT_MOST)]
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "messages": [
-                    "hello",
-                    {field.name: field.example for field in FIELDS},
-                ]
-            }
-        }
-    )
-
 
 Text = Annotated[str, msgspec.Meta(max_length=CHARACTERS_AT_MOST)]
 EmployeeBody = msgspec.defstruct(
@@ -63,6 +34,10 @@ EmployeeBody = msgspec.defstruct(
 
 class RequestsBody(msgspec.Struct):
     messages: Annotated[list[Text | EmployeeBody], msgspec.Meta(min_length=1, max_length=MESSAGES_AT_MOST)]  # type: ignore[valid-type]  # it is made of the fields
+
+
+EXAMPLE = {"messages": ["hello", {field.name: field.example for field in FIELDS}]}
+DescribedBody = Annotated[RequestsBody, msgspec.Meta(extra_json_schema={"example": EXAMPLE})]
 
 
 def request_router(requests: SingleRequests, *, max_bytes: int = DEFAULT_MAX_BYTES) -> APIRouter:
@@ -100,7 +75,7 @@ def request_router(requests: SingleRequests, *, max_bytes: int = DEFAULT_MAX_BYT
                 ]
             ),
         },
-        openapi_extra={"requestBody": _described_body()},
+        openapi_extra=described_body(DescribedBody),
     )
     async def post_requests(request: Request) -> Response:
         async with held_body(request, room, max_bytes=max_bytes, timeout_seconds=BODY_SECONDS) as content:
@@ -139,16 +114,6 @@ def _asked(request: Request, content: bytearray) -> list[str | dict[str, str]]:
         raise invalid_body("The body was not sent as JSON")
     messages = decode_json(content, RequestsBody).messages
     return [message if isinstance(message, str) else msgspec.structs.asdict(message) for message in messages]
-
-
-def _described_body() -> dict[str, Any]:
-    schema = Requests.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    schema["properties"]["messages"]["items"]["anyOf"] = [
-        definitions[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
-        for each in schema["properties"]["messages"]["items"]["anyOf"]
-    ]
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def _document(answer: Answer) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
@@ -166,3 +166,23 @@ def _what_is_malformed(content: bytes | bytearray, body_type: object) -> str:
             reason += ": half of a surrogate pair is no character"
         return reason
     return "Input data was truncated"
+
+
+def described_body(body_type: Any, *, required: bool = True) -> dict[str, Any]:
+    """A route's `openapi_extra`."""
+    (schema,), components = msgspec.json.schema_components([body_type], ref_template="{name}")
+    content = {"application/json": {"schema": _without_references(schema, components)}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _without_references(schema: Any, components: dict[str, Any]) -> Any:
+    """OpenAPI resolves references from the document's root, where these schemas are not."""
+    match schema:
+        case {"$ref": name}:
+            return _without_references(components[name], components)
+        case dict():
+            return {key: _without_references(value, components) for key, value in schema.items()}
+        case list():
+            return [_without_references(value, components) for value in schema]
+        case _:
+            return schema

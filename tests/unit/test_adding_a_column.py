@@ -43,7 +43,7 @@ from api_service.employees.documents import EmployeeDocument
 from api_service.employees import export, statements
 from api_service.uploads.templates import template_csv
 from consumer_service import employee_writer
-from producer_service.requests.routes import EmployeeMessage
+from producer_service.requests.routes import EmployeeBody
 from shared.database.tables import employees
 from shared.rows.columns import find_columns, layout_of_sources
 from shared.rows.employee_rows import check_rows
@@ -64,7 +64,7 @@ assert "department" in employee_writer._COPIED
 assert "department" in statements.ONE and "department" in export.COLUMNS
 assert template_csv().decode().splitlines()[0].split(",") == list(FIELD_NAMES)
 assert {"type": "null"} in EmployeeDocument.model_json_schema()["properties"]["department"]["anyOf"]
-assert EmployeeMessage(employee_name="a", company_name="b", mobile_no="c", email="d").department == ""
+assert EmployeeBody(employee_name="a", company_name="b", mobile_no="c", email="d").department == ""
 """
     outcome = subprocess.run([sys.executable, "-c", script], cwd=tree, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr

@@ -10,7 +10,6 @@ from starlette.routing import BaseRoute
 from api_service.http.dependencies import SettingsDep
 from api_service.http.direct_route import DirectRoute, path_arguments
 from api_service.http.disconnect import cancel_on_disconnect
-from api_service.http.json_request import described_body
 from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Receipt, ReceiveOrder
@@ -30,7 +29,7 @@ from api_service.lease_queues.routes.documents import (
 from api_service.lease_queues.routes.parameters import refuse_idempotency_key
 from api_service.lease_queues.routes.request_body import held_payloads, read_body
 from api_service.lease_queues.routes.sending import send_payloads
-from shared.service.request_body import invalid_body
+from shared.service.request_body import described_body, invalid_body
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 

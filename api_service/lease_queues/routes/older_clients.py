@@ -10,7 +10,6 @@ from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import SettingsDep
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_model import JsonModel
-from api_service.http.json_request import described_body
 from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_responses
 from api_service.lease_queues.messages import (
@@ -28,6 +27,7 @@ from api_service.lease_queues.routes.messages import BODY_PROBLEMS, lease_lost
 from api_service.lease_queues.routes.parameters import refuse_idempotency_key
 from api_service.lease_queues.routes.request_body import held_payloads
 from api_service.lease_queues.routes.sending import send_payloads
+from shared.service.request_body import described_body
 
 router = APIRouter(tags=["lease queues for older clients"])
 PATHS = ("/v1/publish", "/message/")

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.dependencies import EngineDep, SettingsDep
-from api_service.http.json_request import described_body
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.lease_queues import queue_queries
@@ -25,6 +24,7 @@ from api_service.lease_queues.routes.documents import (
 )
 from api_service.lease_queues.routes.messages import BODY_PROBLEMS, QueueName
 from api_service.lease_queues.routes.request_body import read_body
+from shared.service.request_body import described_body
 
 router = APIRouter(prefix="/v1/queues", tags=["lease queues"])
 
