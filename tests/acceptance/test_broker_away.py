@@ -17,7 +17,7 @@ from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
 from tests.support.failpoint_settings import slow_consumer
-from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.own_broker import FULL_DISK, ROOM_AGAIN, OwnBroker, own_broker, vhost_on
 from tests.support.patience import patience
 from tests.support.reference import read_top_to_bottom
 from tests.support.seeded_random import seeded_random
@@ -32,8 +32,8 @@ BACK_AT_WORK_SECONDS = 30
 # What a producer with nothing else to do sends before the first answer.
 WINDOW: int = ProducerSettings.model_fields["window_chunks"].default
 ALARMS = {
-    "memory": (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.6"]),
-    "disk": (["set_disk_free_limit", "1000000000000000"], ["set_disk_free_limit", "50000000"]),
+    "memory": (("set_vm_memory_high_watermark", "0"), ("set_vm_memory_high_watermark", "0.6")),
+    "disk": (FULL_DISK, ROOM_AGAIN),
 }
 
 
@@ -46,12 +46,8 @@ def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 async def amqp_url(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[str]:
     """A virtual host of the test's own, on the broker that it may stop."""
-    own_servers = rabbit.instead_of(servers)
-    url = await test_servers.create_vhost(own_servers)
-    yield url
-    if not rabbit.is_running:
-        await rabbit.start()
-    await test_servers.delete_vhost(own_servers, url)
+    async with vhost_on(rabbit, servers) as url:
+        yield url
 
 
 @pytest.fixture

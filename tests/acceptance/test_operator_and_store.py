@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.support.operator import logged, runbook_rows, sample, says, troubles
-from tests.support.s3 import BUCKET, running_s3, s3_environment
+from tests.support.s3 import BUCKET, refusing_s3, running_s3, s3_environment
 from tests.support.services import Backends, Services
 from tests.support.uploads import HEADER, send
 from tests.support.waiting import eventually
@@ -89,7 +89,7 @@ async def test_store_that_is_full_is_named_before_and_when_somebody_uploads(
 async def test_credentials_that_a_bucket_refuses_are_named_by_whoever_has_them_and_not_shown(
     database_url: str, amqp_url: str, tmp_path: Path
 ) -> None:
-    async with _refusing_s3() as refusing, contextlib.AsyncExitStack() as stack:
+    async with refusing_s3() as refusing, contextlib.AsyncExitStack() as stack:
         working = stack.enter_context(running_s3())
         backends = Backends(database_url, amqp_url, f"s3://{BUCKET}")
         services = await stack.enter_async_context(Services(backends, tmp_path / "logs", s3_environment(working)))
@@ -104,22 +104,6 @@ async def test_credentials_that_a_bucket_refuses_are_named_by_whoever_has_them_a
         assert runbook_rows(reason)
         assert "not-the-secret" not in producer.log.read_text()
         assert await troubles(services.api) == {}
-
-
-@contextlib.asynccontextmanager
-async def _refusing_s3() -> AsyncIterator[str]:
-    """The endpoint of an S3 that knows no key."""
-    body = b"<Error><Code>InvalidAccessKeyId</Code><Message>no such key</Message></Error>"
-    head = f"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head + body)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _succeeds(*command: str) -> bool:

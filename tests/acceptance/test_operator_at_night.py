@@ -15,7 +15,7 @@ from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support import servers as test_servers
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.operator import logged, ready_reasons, runbook_rows, sample, says, status_of, troubles
-from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.own_broker import FULL_DISK, ROOM_AGAIN, OwnBroker, own_broker, vhost_on
 from tests.support.own_postgres import OwnPostgres, own_postgres
 from tests.support.servers import Servers
 from tests.support.services import Backends, Kind, Service, Services
@@ -23,8 +23,6 @@ from tests.support.system import System
 from tests.support.uploads import send
 from tests.support.waiting import eventually
 
-FULL_DISK = ["set_disk_free_limit", "1000000000000000"]
-ROOM_AGAIN = ["set_disk_free_limit", "50000000"]
 NO_POSTGRES = "the Postgres of ROLLCALL_DATABASE_URL: nothing listens at its host and port"
 NO_RABBITMQ = "cannot connect to the RabbitMQ of ROLLCALL_AMQP_URL: nothing listens at its host and port"
 ALARM = "RabbitMQ blocks publishers: low on disk"
@@ -41,13 +39,8 @@ def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 async def own_amqp_url(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[str]:
     """A virtual host on the broker that a test may break."""
-    own_servers = rabbit.instead_of(servers)
-    url = await test_servers.create_vhost(own_servers)
-    yield url
-    if not rabbit.is_running:
-        await rabbit.start()
-    await rabbit.ctl(*ROOM_AGAIN)
-    await test_servers.delete_vhost(own_servers, url)
+    async with vhost_on(rabbit, servers) as url:
+        yield url
 
 
 @pytest.fixture

@@ -7,20 +7,25 @@ import secrets
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from deploy import container_engine
 from deploy.local import debian_packages, private_servers
 from deploy.local.private_servers import PrivateRabbitMQ
 from deploy.program import RunningProgram, as_account, free_port, start
+from tests.support import servers as test_servers
 from tests.support.patience import patience
 from tests.support.server_kinds import IMAGES, PRIVATE
 from tests.support.servers import LABEL, Servers, own_label
 
 START_SECONDS = 120
+# For `ctl`: the alarm of a broker that is short of disk, and its end.
+FULL_DISK: Final = ("set_disk_free_limit", "1000000000000000")
+ROOM_AGAIN: Final = ("set_disk_free_limit", "50000000")
 
 
 class OwnBroker(ABC):
@@ -190,3 +195,15 @@ def own_broker(kind: str, folder: Path) -> Iterator[OwnBroker]:
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+@asynccontextmanager
+async def vhost_on(broker: OwnBroker, servers: Servers) -> AsyncIterator[str]:
+    """The AMQP URL of a virtual host there. In the end the broker runs again, without an alarm."""
+    own_servers = broker.instead_of(servers)
+    url = await test_servers.create_vhost(own_servers)
+    yield url
+    if not broker.is_running:
+        await broker.start()
+    await broker.ctl(*ROOM_AGAIN)
+    await test_servers.delete_vhost(own_servers, url)

@@ -1,4 +1,4 @@
-"""An S3 in this process, and one that only fails."""
+"""An S3 in this process, and two that only fail."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ def running_s3() -> Iterator[str]:
         server.stop()
 
 
-@contextlib.asynccontextmanager
-async def full_s3() -> AsyncIterator[str]:
+def full_s3() -> contextlib.AbstractAsyncContextManager[str]:
     """The endpoint of an S3 that answers everything as MinIO does when its disks are full."""
-    body = b"<Error><Code>XMinioStorageFull</Code></Error>"
-    head = f"HTTP/1.1 507 Insufficient Storage\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return _failing_s3("507 Insufficient Storage", "XMinioStorageFull")
+
+
+def refusing_s3() -> contextlib.AbstractAsyncContextManager[str]:
+    """The endpoint of an S3 that knows no key."""
+    return _failing_s3("403 Forbidden", "InvalidAccessKeyId")
+
+
+@contextlib.asynccontextmanager
+async def _failing_s3(status: str, code: str) -> AsyncIterator[str]:
+    body = f"<Error><Code>{code}</Code></Error>".encode()
+    head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -17,14 +17,10 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.publisher_block import BrokerBlocksPublishers, publisher_block
 from shared.amqp.queue_depths import read_broker_state, require_open_publishing
 from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
-from tests.support import servers as test_servers
-from tests.support.own_broker import OwnBroker, own_broker
+from tests.support.own_broker import FULL_DISK, ROOM_AGAIN, OwnBroker, own_broker, vhost_on
 from tests.support.pipeline import consumer_settings
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
-
-FULL_DISK = ["set_disk_free_limit", "1000000000000000"]
-ROOM_AGAIN = ["set_disk_free_limit", "50000000"]
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +32,8 @@ def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 async def settings(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[ConsumerSettings]:
     """Those of a virtual host on a broker whose disk the test may fill."""
-    own_servers = rabbit.instead_of(servers)
-    url = await test_servers.create_vhost(own_servers)
-    yield consumer_settings("postgresql://nobody@127.0.0.1:1/none", url, publish_timeout_seconds=2)
-    await rabbit.ctl(*ROOM_AGAIN)
-    await test_servers.delete_vhost(own_servers, url)
+    async with vhost_on(rabbit, servers) as url:
+        yield consumer_settings("postgresql://nobody@127.0.0.1:1/none", url, publish_timeout_seconds=2)
 
 
 @pytest.fixture(autouse=True)
