@@ -139,14 +139,13 @@ class Intake:
         if packing is None:
             refuse_needless(options.format, options.sheet, is_workbook=False)
         else:
-            # Nothing is unpacked before there is room for the writer of what comes out.
             most = self._settings.max_upload_bytes
-            async with self._room.large.holding(_held_bytes(most) + self._store.writer_bytes(most)):
-                unpacking = self._unpacker.unpack(
-                    key, packing, size=check.size, options=options.format, sheet=options.sheet
-                )
-                # It may take a minute, which is not spent for a client that has gone.
-                unpacked = await cancel_on_disconnect(request, unpacking)
+            room = self._room.large.holding(_held_bytes(most) + self._store.writer_bytes(most))
+            unpacking = self._unpacker.unpack(
+                key, packing, room, size=check.size, options=options.format, sheet=options.sheet
+            )
+            # It may take a minute, which is not spent for a client that has gone.
+            unpacked = await cancel_on_disconnect(request, unpacking)
             file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
         told = format_options(options.format, unpacked)
         # What encoding it may be takes longer to find out than others should wait.

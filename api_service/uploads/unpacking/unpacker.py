@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -39,11 +40,19 @@ class Unpacker:
         self._most_bytes = settings.max_upload_bytes
 
     async def unpack(
-        self, key: str, packing: Packing, *, size: int, options: FormatOptions, sheet: str | None
+        self,
+        key: str,
+        packing: Packing,
+        room: AbstractAsyncContextManager[None],
+        *,
+        size: int,
+        options: FormatOptions,
+        sheet: str | None,
     ) -> Unpacked:
         """From the object with this key, of so many bytes, to its twin at `twin_key`, of which a failure leaves a part.
 
-        Raises FileProblem, `Problem` and the store's errors.
+        `room` is the writer's memory, and taken when there is something to write: a workbook is read for long before.
+        Raises FileProblem, `Problem`, `BudgetSpent` and the store's errors.
         """
         kind: str = packing.value
         name: str | None = None
@@ -57,6 +66,7 @@ class Unpacker:
             refuse_needless(options, sheet, is_workbook=inside is Packing.WORKBOOK)
             if inside is Packing.WORKBOOK:
                 kind, name, blocks = await stack.enter_async_context(self._workbooks.reading(blocks, sheet=sheet))
+            await stack.enter_async_context(room)
             writer = await stack.enter_async_context(self._store.writing(twin_key(key)))
             check, sha256 = await self._store_text(blocks, writer)
         return Unpacked(twin_key(key), check, sha256, kind, name)
