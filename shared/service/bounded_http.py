@@ -132,7 +132,7 @@ class BoundedHttp(HttpToolsProtocol):
             yield data[start : start + _PIECE_BYTES]
 
     def on_message_begin(self) -> None:
-        if self.has_request_in_hand:
+        if self.has_request_in_hand and not self._has_all_of_its_answer():
             # It will not be answered, which the client knows by the end of the connection, and sends it again.
             self.cycle.keep_alive = False
             self._is_deaf = True
@@ -141,6 +141,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._awaits_head = True
         self._is_chunked = False
         self._head_bytes = self._head_fields = 0
+
+    def _has_all_of_its_answer(self) -> bool:
+        """The client has every byte of it and may ask again, though the application has not said that this was all.
+
+        So it is with a stream of known length. The next request then waits as the base class lets it: unread.
+        """
+        cycle = self.cycle
+        has_every_byte = cycle.expected_content_length == 0 or cycle.scope["method"] == "HEAD"
+        return cycle.response_started and not cycle.chunked_encoding and has_every_byte and cycle.keep_alive
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -178,8 +187,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        is_of_last_request = not self.pipeline
         super().on_response_complete()
-        if self.cycle.more_body and not self.transport.is_closing():
+        if is_of_last_request and self.cycle.more_body and not self.transport.is_closing():
             self._close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:

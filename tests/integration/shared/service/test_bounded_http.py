@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from shared.service import bounded_http
 from shared.service.bounded_http import BoundedHttp
@@ -43,6 +44,14 @@ def application() -> FastAPI:
     async def late() -> str:
         await asyncio.sleep(0.5)
         return "late"
+
+    @app.api_route("/late-end", methods=["GET", "HEAD"])
+    async def late_end() -> StreamingResponse:
+        async def blocks() -> AsyncIterator[bytes]:
+            yield b'"well"'
+            await asyncio.sleep(0.5)
+
+        return StreamingResponse(blocks(), headers={"Content-Length": "6"})
 
     return app
 
@@ -119,6 +128,23 @@ async def test_a_request_that_takes_longer_than_a_head_may_is_answered(
     monkeypatch.setattr(bounded_http, "HEAD_SECONDS", 0.2)
 
     assert await answer_to(port, [b"GET /late HTTP/1.1\r\nHost: a\r\n", CLOSE]) == (200, "late")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_who_has_every_byte_of_an_answer_may_ask_again_before_the_application_knows(
+    port: int, method: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(20 * patience()):
+        for _ in range(2):
+            writer.write(method + b" /late-end HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            if method == b"GET":
+                assert await reader.readexactly(6) == b'"well"'
+        writer.write(b"POST /size HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await reader.readexactly(6) == b"300000"
+    writer.close()
 
 
 async def test_requests_behind_one_that_is_not_answered_are_left_unread(port: int) -> None:
