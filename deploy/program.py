@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+_LOWEST_PORT: Final = 10_000
+_USUAL_FIRST_OUTGOING_PORT: Final = 32_768
 
 
 class ProgramFailed(Exception):
@@ -135,10 +139,24 @@ def is_free(port: int) -> bool:
 
 
 def free_port(wanted: int = 0) -> int:
-    """`wanted` if nothing listens there, else one that the kernel picks."""
+    """`wanted` if nothing listens there, else one of which the kernel makes no outgoing connection.
+
+    So it is still free when a program binds it later, and when it binds it once more after it was killed.
+    """
     if wanted and is_free(wanted):
         return wanted
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return next(port for port in _shuffled(range(_LOWEST_PORT, _first_outgoing_port())) if is_free(port))
+
+
+def _shuffled(ports: range) -> list[int]:
+    """Two processes that look at the same time find different ones."""
+    return random.sample(ports, len(ports))
+
+
+def _first_outgoing_port() -> int:
+    try:
+        said = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return _USUAL_FIRST_OUTGOING_PORT
+    # Where all ports may be outgoing, none is safe; then any will do.
+    return said if said > _LOWEST_PORT else _USUAL_FIRST_OUTGOING_PORT

@@ -95,3 +95,10 @@ def test_a_taken_port_is_answered_with_another_one() -> None:
         assert free_port(taken) != taken
     assert is_free(taken)
     assert free_port(taken) == taken
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_could_take() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as picked_by_the_kernel:
+        lowest, highest = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+        assert lowest <= picked_by_the_kernel.getsockname()[1] <= highest
+    assert all(10_000 <= free_port() < lowest for _ in range(20))
