@@ -37,7 +37,7 @@ from shared.database.schema_check import require_schema
 from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
-from shared.service.garbage_collection import startup_objects_left_alone
+from shared.service.garbage_collection import leave_startup_objects_alone
 from shared.service.graceful_exit import end_with_status_0
 from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.request_body import BodyLimits
@@ -128,8 +128,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
         working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
         app.state.lease_queues.open()
-        with startup_objects_left_alone():
-            yield
+        leave_startup_objects_alone()
+        yield
         retention.cancel()
         completing.cancel()
         sampling.cancel()

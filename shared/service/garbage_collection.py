@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-from collections.abc import Iterator
+from functools import cache
 
 # A chunk makes thousands of lists and tuples, all freed by their reference counts. At the usual threshold of a few
 # hundred new objects the collector walks over them several times a chunk, and now and then over all modules' objects.
@@ -12,27 +11,16 @@ NEW_OBJECTS_A_COLLECTION = 100_000
 
 
 def collect_seldom() -> None:
-    """For a service that carries rows, once it is set up: startup's objects are left alone, and collections are rare.
-
-    What is there by now stays as long as the process, and need not be looked at again.
-    """
-    _leave_startup_objects_alone()
+    """For a service that carries rows, once it is set up: collections are rare and leave startup's objects alone."""
+    leave_startup_objects_alone()
     gc.set_threshold(NEW_OBJECTS_A_COLLECTION, 10, 10)
 
 
-@contextlib.contextmanager
-def startup_objects_left_alone() -> Iterator[None]:
-    """For a service that answers requests: a collection that walks over all of startup's objects stops it for 0.1 s.
+@cache
+def leave_startup_objects_alone() -> None:
+    """Collections walk over them no more, which stopped a service for 0.1 s each; they stay as long as the process.
 
-    Undone at the end, for a process that goes on without the service, as a test's does.
+    Once a process: tests start many services in one.
     """
-    _leave_startup_objects_alone()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _leave_startup_objects_alone() -> None:
     gc.collect()
     gc.freeze()

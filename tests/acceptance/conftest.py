@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import asyncpg
-import httpx2
 import pytest
 
 from tests.support.broker import open_broker
 from tests.support.mixed_file import write_mixed_file
+from tests.support.plain_http import plain_client
 from tests.support.reference import Expected, read_top_to_bottom
 from tests.support.services import Backends, Services
 from tests.support.system import System
@@ -49,7 +49,7 @@ async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_
 async def system(services: Services, database_url: str, amqp_url: str) -> AsyncIterator[System]:
     """To be used once its API is started. In the end the services are ended, and have to have left nothing behind."""
     database = await asyncpg.connect(database_url)
-    client = httpx2.AsyncClient(base_url=services.api_url, timeout=120)
+    client = plain_client(services.api_url, timeout=120)
     async with open_broker(amqp_url) as broker, client:
         system = System(services, client, broker, amqp_url, database_url, database)
         yield system

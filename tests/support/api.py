@@ -15,6 +15,7 @@ from api_service.app import create_app
 from api_service.settings import ApiSettings
 from shared.service.bounded_http import BoundedHttp
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.waiting import eventually
 
 START_SECONDS = 20
@@ -62,7 +63,7 @@ async def running_api(settings: ApiSettings, *, until: str = "/readyz") -> Async
     """A client of an API, once that probe of it succeeds."""
     async with (
         served(create_app(settings)) as address,
-        httpx2.AsyncClient(base_url=address, timeout=30 * patience()) as client,
+        plain_client(address, timeout=30 * patience()) as client,
     ):
         await eventually(lambda: _succeeds(client, until), seconds=START_SECONDS)
         yield client

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
+from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.waiting import eventually
 
@@ -48,7 +49,7 @@ async def api_process(
     reading = asyncio.create_task(_read_to_the_end(process.stdout))
     try:
         await eventually(lambda: _listens(port), seconds=30)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+        async with plain_client(f"http://127.0.0.1:{port}", timeout=120) as client:
             yield process, client
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx2
-
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.services import Service
 
@@ -18,7 +17,7 @@ Json = dict[str, Any]
 
 async def ready_reasons(service: Service) -> tuple[int, dict[str, str]]:
     """The status of /readyz, and why each check that failed did."""
-    async with httpx2.AsyncClient(timeout=10 * patience()) as client:
+    async with plain_client(timeout=10 * patience()) as client:
         answer = await client.get(f"{service.url}/readyz")
     return answer.status_code, answer.json().get("reasons", {})
 
@@ -30,7 +29,7 @@ async def says(service: Service, check: str, reason: str, *, ready: bool = False
 
 
 async def status_of(api: Service) -> Json:
-    async with httpx2.AsyncClient(timeout=30 * patience()) as client:
+    async with plain_client(timeout=30 * patience()) as client:
         status: Json = (await client.get(f"{api.url}/v1/status")).raise_for_status().json()
     return status
 
@@ -42,7 +41,7 @@ async def troubles(api: Service) -> dict[str, str]:
 
 async def sample(service: Service, name: str) -> float:
     """One line of /metrics, by its name with its labels."""
-    async with httpx2.AsyncClient(timeout=10 * patience()) as client:
+    async with plain_client(timeout=10 * patience()) as client:
         text = (await client.get(f"{service.url}/metrics")).raise_for_status().text
     found = [line.rpartition(" ")[2] for line in text.splitlines() if line.rpartition(" ")[0] == name]
     assert len(found) == 1, f"{service.name} has {len(found)} samples {name}"

@@ -26,6 +26,7 @@ import httpx2
 
 from deploy.program import last_lines
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tools.ci.shared_servers import RUN_VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -145,7 +146,7 @@ async def versions(servers: Servers) -> str:
 
 def management(servers: Servers) -> httpx2.AsyncClient:
     """A client of the broker's management API; paths begin with /api/."""
-    return httpx2.AsyncClient(base_url=servers.management_url, auth=servers.management_auth, timeout=30 * patience())
+    return plain_client(servers.management_url, auth=servers.management_auth, timeout=30 * patience())
 
 
 def _run_folder() -> Path:

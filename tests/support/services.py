@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-import httpx2
 import psutil
 
 from deploy.checkout import is_ready
 from deploy.program import Program, RunningProgram, free_port, last_lines, start
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.waiting import eventually
 from tests.support.warm_start import start_warm
@@ -123,7 +123,7 @@ class Service:
         await eventually(lambda: self.is_live, seconds=60)
 
     async def says_not_ready(self) -> bool:
-        async with httpx2.AsyncClient(timeout=10 * patience()) as client:
+        async with plain_client(timeout=10 * patience()) as client:
             return (await client.get(f"{self.url}/readyz")).status_code == 503
 
     @property
@@ -133,7 +133,7 @@ class Service:
 
     async def metric(self, name: str) -> float:
         """Summed over its labels."""
-        async with httpx2.AsyncClient() as client:
+        async with plain_client() as client:
             text = (await client.get(f"{self.url}/metrics")).raise_for_status().text
         samples = [line.rpartition(" ") for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
         assert samples, f"{self.name} has no metric {name}"

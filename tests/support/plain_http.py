@@ -1,0 +1,15 @@
+"""A client for addresses without TLS, of which a test opens several."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import httpx2
+
+# A client of its own accord reads every certificate authority of the machine, which takes longer than most tests.
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def plain_client(base_url: str = "", **options: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=base_url, verify=_NO_AUTHORITIES, **options)
