@@ -38,9 +38,13 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> MixedUpload:
 
 
 @pytest.fixture
-async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_path: Path) -> AsyncIterator[Services]:
+def backends(database_url: str, amqp_url: str, upload_store_url: str) -> Backends:
+    return Backends(database_url, amqp_url, upload_store_url)
+
+
+@pytest.fixture
+async def services(backends: Backends, tmp_path: Path) -> AsyncIterator[Services]:
     """None is started yet; all are killed in the end."""
-    backends = Backends(database_url, amqp_url, upload_store_url)
     async with Services(backends, tmp_path / "logs", SMALL_CHUNKS, warm=True) as services:
         yield services
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import SMALL_CHUNKS
 from tests.support.attacks import Target as AttackTarget
 from tests.support.attacks import all_attacks, prepare, under_attack, until_settled
-from tests.support.services import Services
+from tests.support.services import Backends, Services
 from tests.support.system import System
 
 MEMORY_MIB = 160
+
+
+@pytest.fixture
+async def services(backends: Backends, tmp_path: Path) -> AsyncIterator[Services]:
+    """Processes that hold what their own service imports and nothing else."""
+    async with Services(backends, tmp_path / "logs", SMALL_CHUNKS) as services:
+        yield services
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 
 @pytest.fixture
 async def services(folder: Path, database_url: str, amqp_url: str, tmp_path: Path) -> AsyncIterator[Services]:
-    async with Services(Backends(database_url, amqp_url, folder.as_uri()), tmp_path / "logs", {}) as services:
+    async with Services(
+        Backends(database_url, amqp_url, folder.as_uri()), tmp_path / "logs", {}, warm=True
+    ) as services:
         await services.start("api_service")
         yield services
 
@@ -92,7 +94,9 @@ async def test_credentials_that_a_bucket_refuses_are_named_by_whoever_has_them_a
     async with refusing_s3() as refusing, contextlib.AsyncExitStack() as stack:
         working = stack.enter_context(running_s3())
         backends = Backends(database_url, amqp_url, f"s3://{BUCKET}")
-        services = await stack.enter_async_context(Services(backends, tmp_path / "logs", s3_environment(working)))
+        services = await stack.enter_async_context(
+            Services(backends, tmp_path / "logs", s3_environment(working), warm=True)
+        )
         await services.start("api_service")
         producer = services.launch(
             "producer_service", {**s3_environment(refusing), "AWS_SECRET_ACCESS_KEY": "not-the-secret"}

@@ -75,7 +75,9 @@ async def test_postgres_that_is_stopped_is_named_by_all_three_services(
 async def test_rabbitmq_that_is_stopped_is_named_by_all_three_services(
     rabbit: OwnBroker, own_amqp_url: str, database_url: str, upload_store_url: str, tmp_path: Path
 ) -> None:
-    async with Services(Backends(database_url, own_amqp_url, upload_store_url), tmp_path / "logs", {}) as services:
+    async with Services(
+        Backends(database_url, own_amqp_url, upload_store_url), tmp_path / "logs", {}, warm=True
+    ) as services:
         await services.start_all(consumers=1)
         await rabbit.stop()
 
@@ -124,7 +126,7 @@ async def test_disk_alarm_of_the_broker_is_named_while_an_upload_runs_and_over_w
     tmp_path: Path,
 ) -> None:
     backends = Backends(database_url, own_amqp_url, upload_store_url)
-    async with Services(backends, tmp_path / "logs", {**SMALL_CHUNKS, **QUICK_PUBLISH}) as services:
+    async with Services(backends, tmp_path / "logs", {**SMALL_CHUNKS, **QUICK_PUBLISH}, warm=True) as services:
         await services.start_all(consumers=1)
         await rabbit.ctl(*FULL_DISK)
         async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as client:

@@ -68,7 +68,7 @@ async def test_restored_system_has_all_dead_letters_in_its_new_broker(
     servers: Servers, database_url: str, amqp_url: str, new_amqp_url: str, upload_store_url: str, tmp_path: Path
 ) -> None:
     old = Backends(database_url, amqp_url, upload_store_url)
-    async with Services(old, tmp_path / "logs", SMALL_CHUNKS) as services, open_broker(amqp_url) as broker:
+    async with Services(old, tmp_path / "logs", SMALL_CHUNKS, warm=True) as services, open_broker(amqp_url) as broker:
         await services.start_all(consumers=1)
         async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as client:
             assert (await send(client, HEADER + b"Bad,,,\n" * BAD_ROWS)).status_code == 202
@@ -78,7 +78,10 @@ async def test_restored_system_has_all_dead_letters_in_its_new_broker(
     backup_url = await test_servers.create_database(servers, database_url.rpartition("/")[2])
     try:
         new = Backends(backup_url, new_amqp_url, upload_store_url)
-        async with Services(new, tmp_path / "new-logs", SMALL_CHUNKS) as services, open_broker(new_amqp_url) as broker:
+        async with (
+            Services(new, tmp_path / "new-logs", SMALL_CHUNKS, warm=True) as services,
+            open_broker(new_amqp_url) as broker,
+        ):
             await services.start_all(consumers=1)
             # The consumers' sweep comes round every half minute.
             await eventually(partial(_has_letters, broker), seconds=90)

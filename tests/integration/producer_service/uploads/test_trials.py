@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import asyncpg
 import pytest
 
 from producer_service.uploads.chunk_reader import ChunkReader
@@ -27,10 +28,12 @@ async def suspect(runs: UploadRuns, upload_id: uuid.UUID, *, deaths: int = 0) ->
     )
 
 
-async def trial_of(runs: UploadRuns, upload_id: uuid.UUID) -> tuple[bool, int]:
-    """Whether it is suspected, and how many marks it has."""
+async def trial_of(
+    runs: UploadRuns, upload_id: uuid.UUID, connection: asyncpg.Connection | None = None
+) -> tuple[bool, int]:
+    """Whether it is suspected, and how many marks it has. Who asks beside the test has a connection of its own."""
     query = "SELECT suspected, cardinality(trial_producers) AS marks FROM upload_leases WHERE upload_id = $1"
-    row = await runs.database.fetchrow(query, upload_id)
+    row = await (connection or runs.database).fetchrow(query, upload_id)
     assert row is not None
     return row["suspected"], row["marks"]
 
@@ -94,8 +97,9 @@ async def test_suspect_that_is_cancelled_while_it_waits_is_counted_to_its_end(ru
 
 
 async def test_while_a_suspect_is_read_it_is_marked_and_no_other_upload_of_the_producer_is_read(
-    runs: UploadRuns, monkeypatch: pytest.MonkeyPatch
+    runs: UploadRuns, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    watcher = await asyncpg.connect(database_url)
     ids = {await runs.store(file_of(12)): False for _ in range(3)} | {await runs.store(file_of(12)): True}
     for upload_id, is_suspect in ids.items():
         if is_suspect:
@@ -110,7 +114,7 @@ async def test_while_a_suspect_is_read_it_is_marked_and_no_other_upload_of_the_p
         upload_id = reader._upload.id
         reading.add(upload_id)
         if ids[upload_id] and not marks:
-            _, found = asyncio.run_coroutine_threadsafe(trial_of(runs, upload_id), loop).result(20)
+            _, found = asyncio.run_coroutine_threadsafe(trial_of(runs, upload_id, watcher), loop).result(20)
             marks.append(found)
             beside_the_suspect.append(reading - {upload_id})
         try:
@@ -122,6 +126,7 @@ async def test_while_a_suspect_is_read_it_is_marked_and_no_other_upload_of_the_p
     async with runs.answered_by(runs.consumer()), runs.producer():
         for upload_id in ids:
             await runs.end_as(upload_id, "succeeded")
+    await watcher.close()
 
     assert (marks, beside_the_suspect) == ([1], [set()])
 
