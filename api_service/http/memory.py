@@ -24,13 +24,13 @@ def _body_room() -> BodyRoom:
 
 
 def _uploads() -> UploadRoom:
-    small = ByteBudget(4 * MEBIBYTE, longest_line=256, wait_seconds=WAIT_SECONDS)
-    large = ByteBudget(16 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
+    small = ByteBudget(3 * MEBIBYTE, longest_line=256, wait_seconds=WAIT_SECONDS)
+    large = ByteBudget(12 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
     return UploadRoom(PatientBudget(small), PatientBudget(large))
 
 
 def _downloads() -> ByteBudget:
-    return ByteBudget(12 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
+    return ByteBudget(8 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
