@@ -29,7 +29,7 @@ def _make(*words: str) -> tuple[str, ...]:
     return ("make", *words)
 
 
-def _tests(name: str, *tests: str, workers: int = 2) -> Part:
+def _tests(name: str, *tests: str, workers: int = 3) -> Part:
     options = "--color=no --durations=5"
     return Part(name, (_make("test", f"WORKERS={workers}", f"ARGS={options} {shlex.join(tests)}"),), tests)
 
