@@ -129,7 +129,8 @@ class ChunkHandler:
             target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
             written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
             letters = await store_rejects(connection, chunk.upload_id, rejects)
-            entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, count(written, rejects))
+            counts = count(written, rejects)
+            entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, counts, written.notes)
             slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
             if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
                 raise _DoneAlready

@@ -21,6 +21,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from shared.database.row_notes import NO_NOTES, RowNotes, join_notes
 from shared.errors import RollcallError
 from shared.rows.employee_row import email_key
 from shared.rows.fields import FIELD_NAMES, FIELDS, KEY
@@ -45,6 +46,12 @@ class NumberedEmployees:
     def __len__(self) -> int:
         return len(self.employees)
 
+    def others_than(self, row_numbers: Sequence[int]) -> frozenset[int]:
+        """The numbers of all rows but these."""
+        if len(row_numbers) == len(self):
+            return frozenset()
+        return frozenset(self.row_numbers).difference(row_numbers)
+
     def one_of_each(self, on_duplicate: DuplicateMode) -> NumberedEmployees:
         """Of rows with one email the one that stands: in `update` mode the last, else the first.
 
@@ -66,7 +73,18 @@ class Written(NamedTuple):
     inserted: int
     updated: int
     duplicates: int
-    refused: frozenset[int]
+    refused: frozenset[int] = frozenset()
+    notes: RowNotes = NO_NOTES
+
+
+def add_up(parts: Sequence[Written]) -> Written:
+    return Written(
+        inserted=sum(part.inserted for part in parts),
+        updated=sum(part.updated for part in parts),
+        duplicates=sum(part.duplicates for part in parts),
+        refused=frozenset().union(*(part.refused for part in parts)),
+        notes=join_notes(part.notes for part in parts),
+    )
 
 
 class EmailKnown(RollcallError):
@@ -86,33 +104,41 @@ _SOURCE = f"""
     FROM unnest({_ARRAYS}, CAST(:row_numbers AS bigint[])) AS source ({_NAMES}, row_number)
 """  # noqa: S608 - put together of the declared names
 
-# Rows that fail the guard are not returned; `replaced_sequence` tells an insert (null), the replacement of another
-# upload's row, and that of our own.
+# A row that displaces one of its own upload takes its place: it is inserted or updated as that one was.
 _REPLACE = f"""
     ON CONFLICT (lower(email)) DO UPDATE SET
         {_REPLACED}, upload_sequence = excluded.upload_sequence, row_number = excluded.row_number,
-        by_update = excluded.by_update, replaced_sequence = e.upload_sequence, updated_at = now()
+        by_update = excluded.by_update, updated_at = now(),
+        replaced_sequence = CASE WHEN e.upload_sequence = excluded.upload_sequence
+                                 THEN e.replaced_sequence ELSE e.upload_sequence END,
+        replaced_row = CASE WHEN e.upload_sequence = excluded.upload_sequence THEN e.row_number END
 """
 
-_COUNT = """
-    SELECT count(*) FILTER (WHERE replaced_sequence IS NULL),
-           count(*) FILTER (WHERE replaced_sequence <> :sequence)
+# Rows that fail the guard are not returned.
+_FATES = """
+    SELECT coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NULL), '{}') AS new,
+           coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NOT NULL), '{}') AS updated,
+           coalesce(array_agg(replaced_row) FILTER (WHERE replaced_row IS NOT NULL), '{}') AS displaced,
+           count(*) FILTER (WHERE replaced_sequence IS NULL AND replaced_row IS NULL) AS times_inserted,
+           count(*) FILTER (WHERE replaced_sequence IS NOT NULL AND replaced_row IS NULL) AS times_updated
     FROM written
 """
+
+_RETURNING = "RETURNING e.row_number, e.replaced_sequence, e.replaced_row"
 
 _SKIP = text(f"""
     WITH written AS ({_SOURCE} {_REPLACE}
         WHERE e.upload_sequence = excluded.upload_sequence AND excluded.row_number < e.row_number
-        RETURNING e.replaced_sequence)
-    {_COUNT}
+        {_RETURNING})
+    {_FATES}
 """)
 
 _UPDATE = text(f"""
     WITH written AS ({_SOURCE} {_REPLACE}
         WHERE NOT e.by_update
            OR (excluded.upload_sequence, excluded.row_number) > (e.upload_sequence, e.row_number)
-        RETURNING e.replaced_sequence)
-    {_COUNT}
+        {_RETURNING})
+    {_FATES}
 """)
 
 _REJECT = text(f"{_SOURCE} ON CONFLICT (lower(email)) DO NOTHING RETURNING e.row_number")
@@ -129,7 +155,7 @@ async def copy_new_employees(
     and writes it twice. Raises `EmailKnown`; other database errors pass through.
     """
     if not rows:
-        return Written(0, 0, 0, frozenset())
+        return Written(0, 0, 0)
     chosen = rows.one_of_each(on_duplicate)
     copied = _as_copy_text(chosen, sequence, by_update=on_duplicate == "update")
     driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -144,11 +170,10 @@ async def copy_new_employees(
         # Otherwise a server that does not answer would be asked to roll back, and waited for as long again.
         await connection.invalidate(error)
         raise
-    again = len(rows) - len(chosen)
+    again = rows.others_than(chosen.row_numbers)
     if on_duplicate == "reject":
-        refused = frozenset(rows.row_numbers) - frozenset(chosen.row_numbers) if again else frozenset()
-        return Written(len(chosen), 0, 0, refused)
-    return Written(len(chosen), 0, again, frozenset())
+        return Written(len(chosen), 0, 0, again)
+    return Written(len(chosen), 0, len(again), notes=RowNotes(again, (), ()))
 
 
 async def write_employees(
@@ -156,7 +181,7 @@ async def write_employees(
 ) -> Written:
     """Write rows of one upload, whoever is there already, in the caller's transaction. Database errors pass through."""
     if not rows:
-        return Written(0, 0, 0, frozenset())
+        return Written(0, 0, 0)
     arrays = _arrays(rows.one_of_each(on_duplicate), sequence, by_update=on_duplicate == "update")
     match on_duplicate:
         case "skip":
@@ -170,13 +195,15 @@ async def write_employees(
 async def _replace(
     connection: AsyncConnection, statement: TextClause, rows: NumberedEmployees, arrays: dict[str, object]
 ) -> Written:
-    inserted, updated = (await connection.execute(statement, arrays)).one()
-    return Written(inserted, updated, len(rows) - inserted - updated, frozenset())
+    fates = (await connection.execute(statement, arrays)).one()
+    inserted, updated = fates.times_inserted, fates.times_updated
+    notes = RowNotes(rows.others_than([*fates.new, *fates.updated]), fates.updated, fates.displaced)
+    return Written(inserted, updated, len(rows) - inserted - updated, notes=notes)
 
 
 async def _insert_only(connection: AsyncConnection, rows: NumberedEmployees, arrays: dict[str, object]) -> Written:
-    inserted = set((await connection.execute(_REJECT, arrays)).scalars())
-    return Written(len(inserted), 0, 0, frozenset(rows.row_numbers) - inserted)
+    inserted = (await connection.execute(_REJECT, arrays)).scalars().all()
+    return Written(len(inserted), 0, 0, rows.others_than(inserted))
 
 
 def _as_copy_text(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> bytes:

@@ -19,6 +19,7 @@ from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
+from shared.database.row_notes import as_bits
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RowCode
 from shared.service.telemetry import describe_error
@@ -86,14 +87,19 @@ _DEAD_AGAIN = text("""
     SELECT :upload_id, min(row_number), max(row_number), now() FROM dead_again HAVING count(*) > 0
 """)
 
-_CHUNK_CODES = text("""
-    SELECT CAST(rejected_by AS text) FROM upload_chunks WHERE upload_id = :upload_id AND first_row = :first_row
+_CHUNK = text("""
+    SELECT CAST(rejected_by AS text) AS codes, row_count, duplicate_bits, updated_bits
+    FROM upload_chunks WHERE upload_id = :upload_id AND first_row = :first_row
 """)
 
+# Where an older consumer noted nothing, all is known while every row was inserted.
 _MOVE_CHUNK_COUNTS = text("""
     UPDATE upload_chunks
     SET inserted = inserted + :inserted, updated = updated + :updated, duplicates = duplicates + :duplicates,
-        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb)
+        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb),
+        noted_rows = coalesce(noted_rows, CASE WHEN updated = 0 AND duplicates = 0 THEN inserted END) + :left,
+        duplicate_bits = :duplicate_bits, updated_bits = :updated_bits,
+        displaced_rows = NULLIF(coalesce(displaced_rows, '{}') || CAST(:displaced AS bigint[]), '{}')
     WHERE upload_id = :upload_id AND first_row = :first_row
 """)
 
@@ -245,9 +251,14 @@ async def _move_counts(
         "left": len(retried.rows) - len(retried.rejects),
     }
     chunk_key = {"upload_id": upload_id, "first_row": first_row}
-    chunk_codes = (await connection.execute(_CHUNK_CODES, chunk_key)).scalar_one()
+    chunk = (await connection.execute(_CHUNK, chunk_key)).one()
+    notes = {
+        "duplicate_bits": as_bits(written.notes.duplicates, first_row, chunk.row_count, chunk.duplicate_bits),
+        "updated_bits": as_bits(written.notes.updated, first_row, chunk.row_count, chunk.updated_bits),
+        "displaced": written.notes.displaced,
+    }
     await connection.execute(
-        _MOVE_CHUNK_COUNTS, moved | chunk_key | {"rejected_by": _codes_after(chunk_codes, retried)}
+        _MOVE_CHUNK_COUNTS, moved | chunk_key | notes | {"rejected_by": _codes_after(chunk.codes, retried)}
     )
     upload_codes = (await connection.execute(_UPLOAD_CODES, {"upload_id": upload_id})).scalar_one_or_none()
     if upload_codes is not None:

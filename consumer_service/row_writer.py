@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from consumer_service.employee_writer import Written, copy_new_employees, write_employees
+from consumer_service.employee_writer import Written, add_up, copy_new_employees, write_employees
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
 from shared.rows.employee_row import email_key
@@ -77,7 +77,8 @@ async def write_one_by_one(
     The rows lock their employees in the order in which one statement does. Otherwise two chunks with the same emails
     in opposite order would run into deadlocks again and again.
     """
-    inserted = updated = duplicates = failed = 0
+    parts: list[Written] = []
+    failed = 0
     rejects: list[Reject] = []
     for row in sorted(rows.one_by_one(), key=lambda row: _lock_key(row, target.layout)):
         (row_number,) = row.row_numbers
@@ -92,14 +93,12 @@ async def write_one_by_one(
             rejects.append(row.reject(0, RowCode.INTERNAL_ERROR))
             continue
         written, refused = outcome
-        inserted += written.inserted
-        updated += written.updated
-        duplicates += written.duplicates
+        parts.append(written)
         rejects.extend(refused)
     if len(rows) > 1 and failed * 2 > len(rows):
         raise RowErrorsEverywhere(f"{failed} of {len(rows)} rows failed")
     rejects.sort(key=lambda each: each.row_number)
-    return Written(inserted, updated, duplicates, frozenset()), rejects
+    return add_up(parts), rejects
 
 
 async def _write_alone(

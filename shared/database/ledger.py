@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
+from shared.database.row_notes import NO_NOTES, RowNotes, as_bits
 from shared.messages import ChunkCounts
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class LedgerEntry(NamedTuple):
     row_count: int
     byte_count: int
     counts: ChunkCounts
+    # Only written here: who reads chunks for their counts has no use for them.
+    notes: RowNotes = NO_NOTES
 
     @property
     def last_row(self) -> int:
@@ -41,10 +44,11 @@ class LedgerTotals(NamedTuple):
 _INSERT_ENTRY = text("""
     WITH entry AS (
         INSERT INTO upload_chunks
-            (upload_id, first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by)
+            (upload_id, first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by,
+             noted_rows, duplicate_bits, updated_bits, displaced_rows)
         VALUES
             (:upload_id, :first_row, :row_count, :byte_count, :inserted, :updated, :duplicates, :rejected,
-             CAST(:rejected_by AS jsonb))
+             CAST(:rejected_by AS jsonb), :noted_rows, :duplicate_bits, :updated_bits, :displaced_rows)
         ON CONFLICT DO NOTHING
         RETURNING inserted
     ), counted AS (
@@ -99,6 +103,10 @@ async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry:
             "duplicates": entry.counts.duplicates,
             "rejected": entry.counts.rejected,
             "rejected_by": json.dumps(entry.counts.rejected_by),
+            "noted_rows": entry.row_count - entry.counts.rejected,
+            "duplicate_bits": as_bits(entry.notes.duplicates, entry.first_row, entry.row_count),
+            "updated_bits": as_bits(entry.notes.updated, entry.first_row, entry.row_count),
+            "displaced_rows": entry.notes.displaced or None,
             "slot": slot,
         },
     )

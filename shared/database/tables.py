@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -183,6 +184,18 @@ upload_chunks = Table(
     Column("rejected", Integer, nullable=False),
     Column("rejected_by", JSONB, nullable=False, server_default=text("'{}'")),
     _timestamp("committed_at", now=True),
+    # Which rows became what (`row_notes`), and of how many rows this is told: null by a consumer of release 0.2, and
+    # fewer than were not rejected if one redrove some. Null sets are empty.
+    Column("noted_rows", Integer),
+    Column("duplicate_bits", LargeBinary),
+    Column("updated_bits", LargeBinary),
+    Column("displaced_rows", ARRAY(BigInteger)),
+    Index(
+        "upload_chunks_displacing_idx",
+        "upload_id",
+        "first_row",
+        postgresql_where=text("displaced_rows IS NOT NULL"),
+    ),
     CheckConstraint("row_count = inserted + updated + duplicates + rejected", name="accounted_check"),
 )
 
@@ -307,8 +320,10 @@ employees = Table(
     Column("row_number", BigInteger, nullable=False),
     # True when an `update` upload wrote it: then only a later `update` replaces it.
     Column("by_update", Boolean, nullable=False),
-    # The upload whose row this one replaced; null when it was inserted. Only from PostgreSQL 18 on can RETURNING tell.
+    # The upload whose row this one's upload replaced; null when that inserted it. And the row of its own upload that
+    # this one displaced. Only from PostgreSQL 18 on can RETURNING tell without them.
     Column("replaced_sequence", BigInteger),
+    Column("replaced_row", BigInteger),
     _timestamp("created_at", now=True),
     _timestamp("updated_at", now=True),
     Index("employees_email_key", text("lower(email)"), unique=True),

@@ -44,6 +44,30 @@ async def ledger_counts(database: asyncpg.Connection, upload_id: uuid.UUID) -> C
     return Counts(*(int(each or 0) for each in sums))
 
 
+async def fates(database: asyncpg.Connection, upload_id: uuid.UUID) -> dict[int, str]:
+    """What became of each row of the upload's chunks, as the ledger notes it."""
+    found = await database.fetch(
+        """
+        WITH displaced AS (
+            SELECT unnest(displaced_rows) AS row_number FROM upload_chunks WHERE upload_id = $1
+        )
+        SELECT first_row + n AS row_number,
+               CASE WHEN EXISTS (SELECT FROM rejected_rows AS r
+                                 WHERE r.upload_id = $1 AND r.row_number = first_row + n) THEN 'rejected'
+                    WHEN get_bit(duplicate_bits, n) = 1
+                      OR first_row + n IN (SELECT row_number FROM displaced) THEN 'duplicate'
+                    WHEN get_bit(updated_bits, n) = 1 THEN 'updated'
+                    ELSE 'inserted' END AS fate
+        FROM upload_chunks, generate_series(0, row_count - 1) AS n
+        WHERE upload_id = $1 ORDER BY 1
+        """,
+        upload_id,
+    )
+    unknown = "SELECT count(*) FROM upload_chunks WHERE noted_rows IS DISTINCT FROM row_count - rejected"
+    assert await database.fetchval(unknown) == 0, "a chunk with rows that nobody noted"
+    return {each["row_number"]: each["fate"] for each in found}
+
+
 async def counted_employees(database: asyncpg.Connection) -> tuple[int, int]:
     """What the counters say, and what is there."""
     row = await database.fetchrow("SELECT (SELECT sum(total) FROM employee_totals), (SELECT count(*) FROM employees)")

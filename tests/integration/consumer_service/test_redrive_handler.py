@@ -234,16 +234,17 @@ async def test_row_that_was_too_long_never_passes_for_what_is_left_of_it(
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected", "name"),
+    ("mode", "expected", "fates", "name"),
     [
-        ("skip", Counts(2, 0, 0, 2, 0), "Before"),
-        ("update", Counts(2, 0, 1, 1, 0), "Asha Rao"),
-        ("reject", Counts(2, 0, 0, 0, 2), "Before"),
+        ("skip", Counts(2, 0, 0, 2, 0), {1: "duplicate", 2: "duplicate"}, "Before"),
+        ("update", Counts(2, 0, 1, 1, 0), {1: "duplicate", 2: "updated"}, "Asha Rao"),
+        ("reject", Counts(2, 0, 0, 0, 2), {1: "rejected", 2: "rejected"}, "Before"),
     ],
 )
 async def test_redriven_row_with_a_known_email_follows_its_uploads_mode(
     mode: str,
     expected: Counts,
+    fates: dict[int, str],
     name: str,
     make_handler: MakeHandler,
     add_upload: AddUpload,
@@ -259,10 +260,51 @@ async def test_redriven_row_with_a_known_email_follows_its_uploads_mode(
     await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=wanted), careful=False)
 
     assert await effects.ledger_counts(database, upload_id) == expected
+    assert await effects.fates(database, upload_id) == fates
     table = await effects.employees(database)
     assert {key: employee[0] for key, employee in table.items()} == {"known@example.com": name}
     if mode == "update":
         assert table["known@example.com"][3] == "KNOWN@example.com"
+
+
+async def test_redriven_row_displaces_a_later_one_of_its_upload_or_gives_way_to_it_as_its_mode_says(
+    make_handler: MakeHandler, add_upload: AddUpload, make_redrives: MakeRedrives, database: asyncpg.Connection
+) -> None:
+    fates: dict[str, dict[int, str]] = {}
+    for mode in ("skip", "update"):
+        upload_id = await add_upload(on_duplicate=mode)
+        twice = f"twice@{mode}.example"
+        for first_row, cells in ((1, [*rows(1, start=len(fates) + 1), cursed(twice)]), (3, [row(twice)])):
+            await make_handler(RAISES).handle(chunk(upload_id, cells, first_row=first_row), careful=False)
+        await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(2, 1)]), careful=False)
+        fates[mode] = await effects.fates(database, upload_id)
+
+    assert fates == {
+        "skip": {1: "inserted", 2: "inserted", 3: "duplicate"},
+        "update": {1: "inserted", 2: "duplicate", 3: "inserted"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("cells", "are_all_noted"), [(["clean@example.com"], True), (["again@example.com", "again@example.com"], False)]
+)
+async def test_redrive_in_a_chunk_of_an_older_consumer_notes_it_if_nothing_of_it_was_to_be_noted(
+    cells: list[str],
+    are_all_noted: bool,
+    add_finished: AddUpload,
+    make_redrives: MakeRedrives,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await add_finished([*map(row, cells), cursed(cells[0])])
+    await database.execute("UPDATE upload_chunks SET noted_rows = NULL, duplicate_bits = NULL")
+
+    await make_redrives().handle(RedriveRequest(upload_id=upload_id, rows=[(len(cells) + 1, 1)]), careful=False)
+
+    assert await database.fetchval("SELECT noted_rows = row_count - rejected FROM upload_chunks") is (
+        True if are_all_noted else None
+    )
+    if are_all_noted:
+        assert await effects.fates(database, upload_id) == {1: "inserted", 2: "duplicate"}
 
 
 async def test_redrive_on_a_running_upload_changes_the_ledger_alone(

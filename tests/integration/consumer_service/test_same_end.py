@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -80,9 +80,10 @@ async def test_any_order_of_deliveries_ends_as_the_file_read_top_to_bottom(
     deliveries = run.deliveries(_chunks(upload_id, cells, run.chunk_rows))
     await _deliver(deliveries, [make_handler() for _ in range(run.consumers)])
 
-    expected, counts = _top_to_bottom(before, cells, mode)
+    expected, fates = _top_to_bottom(before, cells, mode)
     assert await effects.employees(database, domain) == expected
-    assert await effects.ledger_counts(database, upload_id) == counts
+    assert await effects.ledger_counts(database, upload_id) == _counts(fates)
+    assert await effects.fates(database, upload_id) == fates
     counted, there = await effects.counted_employees(database)
     assert counted == there
 
@@ -102,10 +103,11 @@ async def test_reject_mode_turns_away_every_email_that_stood_in_the_file_or_tabl
     chunks = _chunks(upload_id, cells, run.chunk_rows)
     await _deliver(deque(each for one in chunks for each in (one, one)), [make_handler()])
 
-    expected, counts = _top_to_bottom(before, cells, "skip")
+    expected, as_skipped = _top_to_bottom(before, cells, "skip")
+    fates = {number: "rejected" if fate == "duplicate" else fate for number, fate in as_skipped.items()}
     assert await effects.employees(database, domain) == expected
-    refused = counts.duplicates
-    assert await effects.ledger_counts(database, upload_id) == counts._replace(duplicates=0, rejected=refused)
+    assert await effects.ledger_counts(database, upload_id) == _counts(fates)
+    assert await effects.fates(database, upload_id) == fates
     assert set((await effects.codes(database, upload_id)).values()) <= {"duplicate_email"}
     assert list(await effects.codes(database, upload_id)) == _repeated(before, cells)
 
@@ -129,6 +131,7 @@ async def test_two_uploads_at_once_with_the_same_emails_in_opposite_order_are_bo
     for upload_id in (first, second):
         counts = await effects.ledger_counts(database, upload_id)
         assert counts.rows == len(emails) == counts.inserted + counts.updated + counts.duplicates
+        assert _counts(await effects.fates(database, upload_id)) == counts
     if "update" in modes:
         winner = "Second" if modes[1] == "update" else "First"
         assert {str(employee[0]).split()[0] for employee in table.values()} == {winner}
@@ -137,11 +140,11 @@ async def test_two_uploads_at_once_with_the_same_emails_in_opposite_order_are_bo
 
 
 async def _deliver(deliveries: deque[ChunkRequest], handlers: Sequence[ChunkHandler]) -> None:
-    """Each handler takes the next delivery when it is free, as consumers with prefetch 1 do."""
+    """Each handler takes the next delivery when it is free, as consumers with prefetch 1 do; some of it row by row."""
 
     async def consume(handler: ChunkHandler) -> None:
         while deliveries:
-            await handler.handle(deliveries.popleft(), careful=False)
+            await handler.handle(deliveries.popleft(), careful=len(deliveries) % 3 == 2)
 
     await asyncio.gather(*(consume(handler) for handler in handlers))
 
@@ -163,24 +166,29 @@ def _chunks(upload_id: uuid.UUID, cells: Sequence[list[str]], size: int) -> list
     return [chunk(upload_id, cells[start : start + size], first_row=start + 1) for start in range(0, len(cells), size)]
 
 
-def _top_to_bottom(before: Sequence[list[str]], cells: Sequence[list[str]], mode: Mode) -> tuple[Table, Counts]:
-    """One worker, one row after another."""
+def _top_to_bottom(before: Sequence[list[str]], cells: Sequence[list[str]], mode: Mode) -> tuple[Table, dict[int, str]]:
+    """One worker, one row after another: the table, and what became of each row."""
     table: Table = {}
     for cells_before in before:
         table.setdefault(cells_before[KEY].lower(), tuple(cells_before))
     known = set(table)
-    touched: set[str] = set()
-    inserted = updated = 0
-    for row_cells in cells:
+    stands_as: dict[str, int] = {}
+    fates: dict[int, str] = {}
+    for number, row_cells in enumerate(cells, 1):
         key = row_cells[KEY].lower()
-        if key not in known | touched:
-            inserted += 1
-        elif mode == "update" and key not in touched:
-            updated += 1
+        fates[number] = "duplicate"
         if mode == "update" or key not in table:
+            if key in stands_as:
+                fates[stands_as[key]] = "duplicate"
+            fates[number] = "updated" if key in known else "inserted"
             table[key] = tuple(row_cells)
-        touched.add(key)
-    return table, Counts(len(cells), inserted, updated, len(cells) - inserted - updated, 0)
+            stands_as[key] = number
+    return table, fates
+
+
+def _counts(fates: dict[int, str]) -> Counts:
+    of = Counter(fates.values())
+    return Counts(len(fates), of["inserted"], of["updated"], of["duplicate"], of["rejected"])
 
 
 def _repeated(before: Sequence[list[str]], cells: Sequence[list[str]]) -> list[int]:
