@@ -78,7 +78,8 @@ async def test_store_that_is_full_is_named_before_and_when_somebody_uploads(
     await eventually(says_full)
     assert await services.api.says_not_ready()
     assert await sample(services.api, free) <= left
-    assert [line["reason"].startswith(FULL) for line in logged(services.api, "check failed")] == [True]
+    # Once, however often it is checked; on a busy machine another check may have failed before.
+    assert sum(line["reason"].startswith(FULL) for line in logged(services.api, "check failed")) == 1
     async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as client:
         answer = await send(client, HEADER + b"Asha Rao,Initech,+91 98765 43210,asha@example.com\n" * 4_000)
     assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
