@@ -112,7 +112,7 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
     file_retention_days: float = Field(
         30,
         ge=0,
-        description="How long the file of a finished upload is kept.",
+        description="How long the file of a finished upload is kept, and what it replaced, so that it can be undone.",
     )
     reject_retention_days: float = Field(
         30,

@@ -3,6 +3,8 @@
 `queued → running → succeeded | partially_succeeded | failed | cancelled`, with `cancelling` in between. The producer
 makes all moves but two: the API asks for a cancel, and the consumer turns `partially_succeeded` into `succeeded` with
 the last rejected row that a redrive brings in.
+
+A finished upload can be undone: the API makes it `undoing`, its producer `undone`.
 """
 
 from typing import Final, Literal, get_args
@@ -10,7 +12,8 @@ from typing import Final, Literal, get_args
 Unfinished = Literal["queued", "running", "cancelling"]
 FinishedWell = Literal["succeeded", "partially_succeeded"]
 FinalStatus = Literal[FinishedWell, "failed", "cancelled"]
-UploadStatus = Literal[Unfinished, FinalStatus]
+Undo = Literal["undoing", "undone"]
+UploadStatus = Literal[Unfinished, FinalStatus, Undo]
 
 UPLOAD_STATES: Final[tuple[UploadStatus, ...]] = get_args(UploadStatus)
 FINAL_STATES: Final[tuple[FinalStatus, ...]] = get_args(FinalStatus)
@@ -18,3 +21,8 @@ FINAL_STATES: Final[tuple[FinalStatus, ...]] = get_args(FinalStatus)
 WELL_FINISHED_STATES: Final[tuple[FinishedWell, ...]] = get_args(FinishedWell)
 # In these a cancel makes the upload `cancelling`.
 CANCELLABLE_STATES: Final[tuple[UploadStatus, ...]] = ("queued", "running")
+UNDO_STATES: Final[tuple[Undo, ...]] = get_args(Undo)
+# Nobody works on it, and it may be deleted.
+RESTING_STATES: Final[tuple[UploadStatus, ...]] = (*FINAL_STATES, "undone")
+# Its file was dealt with to its end.
+PROCESSED_STATES: Final[tuple[UploadStatus, ...]] = (*FINAL_STATES, *UNDO_STATES)

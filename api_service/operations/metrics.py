@@ -15,10 +15,10 @@ QUEUE_MESSAGES = Gauge(
     "rollcall_api_broker_queue_messages", "Messages in a queue of RabbitMQ that wait for a consumer", ["queue"]
 )
 QUEUE_CONSUMERS = Gauge("rollcall_api_broker_queue_consumers", "Consumers of a queue of RabbitMQ", ["queue"])
-UNFINISHED_UPLOADS = Gauge("rollcall_api_unfinished_uploads", "Uploads that are queued, running or cancelling")
+UNFINISHED_UPLOADS = Gauge("rollcall_api_unfinished_uploads", "Uploads that are queued, running, cancelling or undoing")
 OLDEST_UPLOAD = Gauge(
     "rollcall_api_oldest_unfinished_upload_age_seconds",
-    "Since the oldest unfinished upload was accepted; 0 without one",
+    "Since the oldest unfinished upload was accepted, or its undo asked for; 0 without one",
 )
 STORE_FREE = Gauge(
     "rollcall_api_upload_store_free_bytes", "Room in the upload store's file system; NaN for a bucket, which says none"

@@ -17,8 +17,12 @@ from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
 
 _UNFINISHED = text("""
-    SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(created_at)), 0) AS oldest_seconds
-    FROM uploads WHERE finished_at IS NULL
+    SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(since)), 0) AS oldest_seconds
+    FROM (
+        SELECT created_at AS since FROM uploads WHERE finished_at IS NULL
+        UNION ALL
+        SELECT undo_requested_at FROM uploads WHERE status = 'undoing'
+    ) AS unfinished
 """)
 
 

@@ -1,4 +1,5 @@
-"""Deletes what is past its time: stored files, rejects with their dead letters, and files that no upload knows."""
+"""Deletes what is past its time: stored files, what uploads replaced, rejects with their dead letters, and files that
+no upload knows."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
 from api_service.uploads.queries import stored_keys
+from api_service.uploads.undo import replaced_employees
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database import advisory_locks
@@ -56,6 +58,7 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
         if not is_mine:
             return None
         rejects = await _purge_rejects(engine, timedelta(days=settings.reject_retention_days))
+        await _purge_replaced(engine, timedelta(days=settings.file_retention_days))
         files, orphans = await _purge_store(engine, store, settings)
         counts = PurgeCounts(files, rejects, orphans)
     if any(counts):
@@ -127,6 +130,25 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
         purged += (await connection.execute(delete(malformed_messages).where(old))).rowcount
         await connection.execute(delete(bulk_jobs).where(bulk_jobs.c.finished_at < _ago(age)))
     return purged
+
+
+async def _purge_replaced(engine: AsyncEngine, age: timedelta) -> None:
+    """What uploads replaced that can be undone no more. They are marked first, so that no undo begins meanwhile."""
+    async with engine.begin() as connection:
+        await replaced_employees.expire_undos(connection, _ago(age))
+        due = await replaced_employees.expired_sequences(connection)
+    purged = 0
+    for sequence in due:
+        while True:
+            async with engine.begin() as connection:
+                count = await replaced_employees.forget(connection, sequence, limit=ROWS_A_BATCH)
+            purged += count
+            if count < ROWS_A_BATCH:
+                break
+    async with engine.begin() as connection:
+        purged += await replaced_employees.drop_forgotten(connection)
+    if purged:
+        log.info("purged what uploads had replaced", employees=purged)
 
 
 async def _purge_left_overs(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> int:

@@ -49,7 +49,9 @@ class Status(JsonModel):
     )
     queues: dict[str, QueueStatus]
     uploads: dict[str, int] = Field(description="How many uploads are in each state.")
-    oldest_unfinished_upload_seconds: float = Field(description="Since it was accepted; 0 if all are finished.")
+    oldest_unfinished_upload_seconds: float = Field(
+        description="Since it was accepted, or its undo asked for; 0 if all are finished."
+    )
     troubles: list[Trouble] = Field(description="What keeps uploads from being taken or finished; empty if nothing.")
     versions: Versions
 

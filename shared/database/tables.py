@@ -133,10 +133,19 @@ uploads = Table(
     _timestamp("started_at"),
     _timestamp("finished_at"),
     _timestamp("file_deleted_at"),
+    # Since when it cannot be undone any more: what it replaced is deleted, or about to be, or was never kept.
+    _timestamp("undo_expired_at"),
+    _timestamp("undo_requested_at"),
+    _timestamp("undone_at"),
+    # What an undo made of the employees that it had inserted or updated.
+    _count("deleted"),
+    _count("restored"),
+    _count("kept"),
     CheckConstraint(_one_of("status", UPLOAD_STATES), name="status_check"),
     CheckConstraint(_one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("uploads_undoing_idx", "sequence", postgresql_where=text("status = 'undoing'")),
 )
 
 # One row at most: the id that the system's upload store holds, too.
@@ -331,6 +340,7 @@ employees = Table(
     Index(
         "employees_upload_idx",
         "upload_sequence",
+        "row_number",
         postgresql_using="brin",
         postgresql_with={"autosummarize": "on", "pages_per_range": "32"},
     ),
@@ -341,6 +351,45 @@ employees = Table(
         postgresql_ops={"search_text": "gin_trgm_ops"},
     ),
     Index("employees_domain_idx", text(EMAIL_DOMAIN)),
+)
+
+# What an employee was before an upload, the replacing one, wrote it, kept by a trigger on `employees`: the rows of one
+# employee are a chain, from what it stands as back to what was inserted (docs/architecture.md, "Undo").
+replaced_employees = Table(
+    "replaced_employees",
+    metadata,
+    Column("upload_sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("employee_id", BigInteger, primary_key=True, autoincrement=False),
+    # The row of which upload it stood as.
+    Column("replaced_sequence", BigInteger, nullable=False),
+    Column("replaced_row", BigInteger, nullable=False),
+    # All its columns; null once the replacing upload was deleted, when only who replaced whom is known.
+    Column("employee", JSONB),
+    Index("replaced_employees_replaced_idx", "replaced_sequence", "replaced_row"),
+    Index("replaced_employees_forgotten_idx", "replaced_sequence", postgresql_where=text("employee IS NULL")),
+)
+
+# The ledger of undos: exactly the ranges of rows with an entry were taken back.
+upload_undos = Table(
+    "upload_undos",
+    metadata,
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_row", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_row", BigInteger, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    Column("restored", Integer, nullable=False),
+    Column("kept", Integer, nullable=False),
+    _timestamp("committed_at", now=True),
+)
+
+# Rows of an undone upload whose employee another upload, of this sequence, had changed since.
+kept_rows = Table(
+    "kept_rows",
+    metadata,
+    Column("upload_id", UUID, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("row_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("employee_id", BigInteger, nullable=False),
+    Column("changed_by", BigInteger, nullable=False),
 )
 
 # The domain of every employee's email, kept by triggers on `employees`. A search finds the domains here, and their

@@ -200,3 +200,37 @@ async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
 
 async def _somebody_waits(database: asyncpg.Connection) -> bool:
     return await count_locks(database, "NOT granted") > 0
+
+
+async def test_what_an_upload_replaced_goes_with_its_file_but_who_replaced_whom_while_that_is_of_use(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
+) -> None:
+    """Each replaced one employee: of an upload as old, of one that can still be undone, and of no upload."""
+    finished = (LONG_AGO, LATELY, LONG_AGO, LATELY)
+    old, late, old_by, late_by = [
+        await database.fetchval("SELECT sequence FROM uploads WHERE id = $1", uuid.UUID(await _undoable(database, at)))
+        for at in finished
+    ]
+    undoing = await _undoable(database, LONG_AGO, status="undoing")
+    undoing_by = await database.fetchval("SELECT sequence FROM uploads WHERE id = $1", uuid.UUID(undoing))
+    for at, (by, replaced) in enumerate(
+        [(old_by, old), (old_by, late), (old_by, 0), (late_by, old), (late_by, late), (undoing_by, old)]
+    ):
+        await database.execute("INSERT INTO replaced_employees VALUES ($1, $2, $3, 1, '{}')", by, at, replaced)
+
+    await purge(engine, store, settings)
+
+    left = await database.fetch(
+        "SELECT employee_id, employee IS NULL AS is_forgotten FROM replaced_employees ORDER BY employee_id"
+    )
+    assert [tuple(each) for each in left] == [(1, True), (3, False), (4, False), (5, False)]
+    expired = await database.fetch("SELECT sequence FROM uploads WHERE undo_expired_at IS NOT NULL ORDER BY sequence")
+    assert [each["sequence"] for each in expired] == [old, old_by]
+
+    await database.execute("UPDATE uploads SET finished_at = $1 WHERE status <> 'undoing'", LONG_AGO)
+    await purge(engine, store, settings)
+    assert await database.fetchval("SELECT array_agg(employee_id) FROM replaced_employees") == [5]
+
+
+async def _undoable(database: asyncpg.Connection, finished_at: datetime, *, status: str = "succeeded") -> str:
+    return str(await insert_upload(database, status=status, finished_at=finished_at))
