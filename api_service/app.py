@@ -28,6 +28,8 @@ from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
+from api_service.uploads.events import routes as event_routes
+from api_service.uploads.events.live_uploads import LiveUploads
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
 from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
@@ -82,6 +84,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     register_problem_handlers(app)
     for routes in (
         upload_routes,
+        event_routes,
         employee_routes,
         dead_letter_routes,
         message_routes,
@@ -117,6 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.upload_store = store = UploadStore(settings.upload_store_url)
     app.state.store_identity = StoreIdentity(engine, store, may_be_first=True)
     app.state.workbooks = Workbooks(settings)
+    app.state.live_uploads = LiveUploads(engine, settings.database_url.get_secret_value())
     app.state.lease_queues = LeaseQueues(settings)
     app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
     try:
@@ -136,6 +140,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         working.cancel()
         await asyncio.wait({retention, completing, sampling, working})
     finally:
+        await app.state.live_uploads.close()
         await app.state.lease_queues.close()
         await app.state.publisher.close()
         await reads.close()

@@ -1,12 +1,10 @@
 """The routes of uploads: take one, follow it, download its rejects and its file, cancel and delete it."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import attachment, csv_attachment, stream_csv, stream_file
 from api_service.http.dependencies import (
@@ -24,6 +22,7 @@ from api_service.uploads import queries
 from api_service.uploads.dependencies import WorkbooksDep
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
 from api_service.uploads.form_description import FILE_REFUSALS, INTAKE_BODY
+from api_service.uploads.found import find_upload, require_known
 from api_service.uploads.intake import Intake, announce
 from api_service.uploads.rejects_csv import rejects_csv
 from api_service.uploads.report_columns import FileColumns
@@ -166,7 +165,7 @@ async def list_uploads(
     responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
 async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
-    return upload_document(await _find_upload(engine, upload_id))
+    return upload_document(await find_upload(engine, upload_id))
 
 
 @router.post(
@@ -181,7 +180,7 @@ async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 )
 async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     async with engine.begin() as connection:
-        upload = _require_known(await queries.cancel_upload(connection, upload_id))
+        upload = require_known(await queries.cancel_upload(connection, upload_id))
     if upload.status in FINAL_STATES:
         raise Problem(ProblemCode.ALREADY_FINISHED, f"The upload is {upload.status}; its rows stay as they are.")
     return upload_document(upload)
@@ -198,7 +197,7 @@ async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 )
 async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> None:
     async with engine.begin() as connection:
-        upload = _require_known(await queries.delete_finished_upload(connection, upload_id))
+        upload = require_known(await queries.delete_finished_upload(connection, upload_id))
     if upload.status not in FINAL_STATES:
         raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
     # After the commit: a file without a row is found by the retention, a row without its file would be a riddle.
@@ -217,7 +216,7 @@ async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDe
 async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) -> Listing[RejectDocument]:
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
-        upload = _require_known(await queries.upload_by_id(connection, upload_id))
+        upload = require_known(await queries.upload_by_id(connection, upload_id))
         found = await queries.list_rejects(
             connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
         )
@@ -251,7 +250,7 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     },
 )
 async def download_rejects(upload_id: UUID, engine: EngineDep, memory: MemoryDep) -> Response:
-    upload = await _find_upload(engine, upload_id)
+    upload = await find_upload(engine, upload_id)
     extension = "" if upload.filename.lower().endswith(".csv") else ".csv"
     report = rejects_csv(engine, upload)
     return await stream_csv(report, f"rejects of {upload.filename}{extension}", memory.downloads)
@@ -278,7 +277,7 @@ async def download_rejects(upload_id: UUID, engine: EngineDep, memory: MemoryDep
 async def download_upload(
     upload_id: UUID, engine: EngineDep, store: UploadStoreDep, store_identity: StoreIdentityDep, memory: MemoryDep
 ) -> Response:
-    upload = await _find_upload(engine, upload_id)
+    upload = await find_upload(engine, upload_id)
     try:
         if upload.original_key is None:
             content = store.stream(upload.object_key)
@@ -293,14 +292,3 @@ async def download_upload(
     except ObjectMissing:
         await store_identity.require()
         raise Problem(ProblemCode.FILE_GONE, "The file is no longer kept; its counts still are.") from None
-
-
-async def _find_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
-    async with engine.connect() as connection:
-        return _require_known(await queries.upload_by_id(connection, upload_id))
-
-
-def _require_known(upload: Row[Any] | None) -> Row[Any]:
-    if upload is None:
-        raise Problem(ProblemCode.UNKNOWN_UPLOAD, "No upload has this id; it may have been deleted.")
-    return upload

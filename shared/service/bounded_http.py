@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.service.problem_document import MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
 
 HEAD_BYTES: Final = 64 * 1024
 HEAD_FIELDS: Final = 100
@@ -35,6 +35,14 @@ TAKING_SECONDS: Final = 1
 LINGER_SECONDS: Final = 2
 # The parser keeps a field until it is whole; so it is fed in pieces where fields can stand, and counted between them.
 _PIECE_BYTES: Final = 16 * 1024
+
+
+_ENDS_WITH_THE_SERVICE: Final = "ends with the service"
+
+
+def end_with_the_service(scope: MutableMapping[str, Any]) -> None:
+    """The answer to this request has no end of its own: a service that ends does not wait for it, as for others."""
+    scope.setdefault("state", {})[_ENDS_WITH_THE_SERVICE] = True
 
 
 class Refusal(NamedTuple):
@@ -185,6 +193,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._close_timer.cancel()
             self._close_timer = None
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.has_request_in_hand and self.cycle.scope["state"].get(_ENDS_WITH_THE_SERVICE):
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         is_of_last_request = not self.pipeline

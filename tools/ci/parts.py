@@ -69,7 +69,7 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _uploads("uploads", "idempotency", "intake", "intake_faults", "rejects_csv", "reports_that_come_back", "routes"),
+    _uploads("uploads", "events", "idempotency", "intake", "intake_faults", "rejects_csv", "reports_that_come_back", "routes"),
     _uploads("kinds of files", "gzip", "header", "refusals", "templates", "workbooks"),
     _integration("consumer", "consumer_service"),
     _integration("producer", "producer_service"),
