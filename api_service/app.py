@@ -31,6 +31,7 @@ from api_service.uploads import routes as upload_routes
 from api_service.uploads.events import routes as event_routes
 from api_service.uploads.events.live_uploads import LiveUploads
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
+from api_service.uploads.undo import routes as undo_routes
 from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
 from shared.amqp.publisher import Publisher
@@ -85,6 +86,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     for routes in (
         upload_routes,
         event_routes,
+        undo_routes,
         employee_routes,
         dead_letter_routes,
         message_routes,

@@ -32,6 +32,7 @@ from consumer_service.dead_letters import publish_letters
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
+from consumer_service.undo_handler import UndoHandler
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.readable_properties import require_readable_properties
@@ -48,6 +49,7 @@ from shared.messages import (
     RequestReply,
     RequestsLost,
     TextRequest,
+    UndoRequest,
     decode_request,
 )
 from shared.service.backoff import Backoff
@@ -97,6 +99,7 @@ class Deliveries:
         self._failpoints = failpoints
         self._begin_life()
         self._singles = SingleHandler(engine, failpoints)
+        self._undos = UndoHandler(engine, failpoints)
         self._holds = Backoff(HOLD_SECONDS)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
@@ -162,6 +165,9 @@ class Deliveries:
                 await self._handle_chunk(request, message, careful=careful)
             case RedriveRequest():
                 await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful, publish=self._publish))
+            case UndoRequest():
+                reply = await _retry_conflicts(lambda: self._undos.handle(request))
+                self._replies.send(message.reply_to, message.correlation_id, reply)
             case TextRequest():
                 self._answer(message, f"Consumer processed {request.text}")
             case EmployeeRequest():

@@ -6,6 +6,7 @@ touched only while it stands at the attempt that the request names, and every ou
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.dead_letters import UnpublishedLetters, faults_json, unpublished_letters_of
+from consumer_service.employee_writer import Written
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
@@ -23,6 +25,7 @@ from shared.database.row_notes import as_bits
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RowCode
 from shared.service.telemetry import describe_error
+from shared.upload_status import UNDO_STATES
 
 if TYPE_CHECKING:
     import uuid
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from consumer_service.dead_letters import Reject
-    from consumer_service.employee_writer import Written
     from consumer_service.row_markers import RowMarkers
     from consumer_service.settings import ConsumerSettings
     from shared.messages import RedriveRequest
@@ -188,7 +190,9 @@ class RedriveHandler:
             rows, codes_before = await _lock_rows(connection, upload_id, wanted)
             if rows:
                 target = Target(upload.sequence, upload.on_duplicate, layout_of(upload).require_known())
-                if one_by_one:
+                if upload.status in UNDO_STATES:
+                    written, rejects = _refuse_all(rows)
+                elif one_by_one:
                     written, rejects = await write_one_by_one(
                         connection,
                         rows,
@@ -204,6 +208,12 @@ class RedriveHandler:
                 await _move_counts(connection, upload_id, first_row, retried)
             # An earlier delivery may have rejected rows and died before it published their letters.
             return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))
+
+
+def _refuse_all(rows: RawRows) -> tuple[Written, list[Reject]]:
+    """What an upload did is taken back, so nothing may join it."""
+    unread = dataclasses.replace(rows, faults={}, fault_messages={})
+    return Written(0, 0, 0, frozenset()), [unread.reject(index, RowCode.UPLOAD_UNDONE) for index in range(len(rows))]
 
 
 async def _lock_rows(

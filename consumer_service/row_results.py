@@ -26,6 +26,7 @@ _REASONS = {
     RowCode.MALFORMED_QUOTES: "A double quote is not closed where its cell ends: close, double or remove it.",
     RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
+    RowCode.UPLOAD_UNDONE: "The upload of this row was undone, so it is not tried again: upload it in another file.",
     RowCode.POISON_ROW: "Consumers died on this row, again and again. The row is kept; redrive it after an update.",
 }
 

@@ -79,11 +79,11 @@ class Requester:
     def forget(self, upload_id: uuid.UUID) -> None:
         self._listeners.pop(upload_id, None)
 
-    async def send(self, body: bytes, *, correlation_id: str) -> None:
+    async def send(self, body: bytes, *, correlation_id: str, queue: str = REQUESTS_QUEUE) -> None:
         """Returns when the broker has confirmed it. Raises `BrokerUnavailable`: to send it again then does no harm."""
         await self._publisher.publish(
             REQUESTS_EXCHANGE,
-            REQUESTS_QUEUE,
+            queue,
             body,
             correlation_id=correlation_id,
             reply_to=self.replies.queue_name,

@@ -33,6 +33,7 @@ class RowCode(StrEnum):
     DUPLICATE_EMAIL = "duplicate_email"
     INTERNAL_ERROR = "internal_error"
     POISON_ROW = "poison_row"
+    UPLOAD_UNDONE = "upload_undone"
 
 
 class FileCode(StrEnum):

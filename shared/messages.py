@@ -15,7 +15,7 @@ from shared.decoded_size import decoded_bytes
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
-NEWEST_VERSION: Final = 2
+NEWEST_VERSION: Final = 3
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
 
@@ -70,6 +70,15 @@ class RedriveRequest(_Message, frozen=True, kw_only=True, tag="redrive", tag_fie
     rows: list[tuple[Position, Attempt]]
 
 
+class UndoRequest(_Message, frozen=True, kw_only=True, tag="undo", tag_field="kind"):
+    """What became of these rows of an upload, whole chunks of its ledger, is to be taken back."""
+
+    version: Version = 3
+    upload_id: uuid.UUID
+    first_row: Position
+    last_row: Position
+
+
 class TextRequest(_Message, frozen=True, kw_only=True, tag="text", tag_field="kind"):
     """A text to be answered. Its reply has the same correlation id."""
 
@@ -106,7 +115,7 @@ class UnnamedEmployeeRequest(_Message, frozen=True, kw_only=True, tag="employee"
         return EmployeeRequest(correlation_id=self.correlation_id, values=values)
 
 
-Request = ChunkRequest | RedriveRequest | TextRequest | EmployeeRequest
+Request = ChunkRequest | RedriveRequest | UndoRequest | TextRequest | EmployeeRequest
 
 
 class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

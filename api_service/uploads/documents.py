@@ -13,7 +13,7 @@ from api_service.uploads.report_columns import FileColumns
 from shared.duplicate_mode import DuplicateMode
 from shared.rows.fields import FIELD_NAMES, FIELDS
 from shared.rows.layout import name_columns
-from shared.upload_status import WELL_FINISHED_STATES, UploadStatus
+from shared.upload_status import FINAL_STATES, UNDO_STATES, WELL_FINISHED_STATES, UploadStatus
 
 
 class FieldSource(JsonModel):
@@ -79,11 +79,23 @@ class UploadDocument(JsonModel):
     rejected: int
     rejected_by: dict[str, int] = Field(description="Rejected rows by code.", examples=[{"invalid_email": 3}])
     unprocessed: int = Field(description="Rows that a cancel or a failure left undone.")
+    undoable: bool = Field(
+        description="Whether `POST /v1/uploads/{id}/undo` takes back what it did: from its end until its file's "
+        "retention is over."
+    )
+    deleted: int = Field(description="Of an undo: employees that stood as this upload had inserted them.")
+    restored: int = Field(description="Of an undo: employees that are again what this upload had replaced.")
+    kept: int = Field(
+        description="Of an undo: employees that were changed or deleted since. When it is `undone`, `deleted` + "
+        "`restored` + `kept` = `inserted` + `updated`."
+    )
     progress: float = Field(ge=0, le=1, description="Bytes of finished chunks / bytes.", examples=[0.5])
     revision: int = Field(description="Grows with each change that can be seen here.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    undo_requested_at: datetime | None
+    undone_at: datetime | None
     problem: dict[str, Any] | None = Field(
         description="Why the upload failed: `code`, `detail` and what belongs to them.",
         examples=[{"code": "unclosed_quote", "detail": "A quote opens on line 17 and is never closed."}],
@@ -106,7 +118,9 @@ class RejectDocument(JsonModel):
 
 def upload_document(row: Row[Any]) -> UploadDocument:
     """From a row of `uploads`."""
-    finished_well = row.status in WELL_FINISHED_STATES
+    finished_well = row.status in WELL_FINISHED_STATES or (
+        row.status in UNDO_STATES and row.problem is None and not row.unprocessed
+    )
     return UploadDocument(
         id=row.id,
         filename=row.filename,
@@ -133,12 +147,18 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         rejected=row.rejected,
         rejected_by=row.rejected_by,
         unprocessed=row.unprocessed,
+        undoable=row.status in FINAL_STATES and row.undo_expired_at is None,
+        deleted=row.deleted,
+        restored=row.restored,
+        kept=row.kept,
         # A file of a header alone has no chunks, and is done all the same.
         progress=1.0 if finished_well else min(1.0, row.bytes_done / row.byte_count),
         revision=row.revision,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        undo_requested_at=row.undo_requested_at,
+        undone_at=row.undone_at,
         problem=row.problem,
     )
 

@@ -11,8 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
+from api_service.uploads.undo import replaced_employees
+from api_service.uploads.undo.queries import loses_undo
 from shared.database.tables import rejected_rows, row_markers, uploads
-from shared.upload_status import CANCELLABLE_STATES, FINAL_STATES
+from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES
 
 # Postgres packs what is larger; and so many packed rows a page at most.
 PACKED_BYTES = 2000
@@ -80,13 +82,21 @@ async def cancel_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Ro
     return cancelled if cancelled is not None else await upload_by_id(connection, upload_id)
 
 
-async def delete_finished_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
-    """Delete it with its ledger, rejects and markers if it is finished. Returns it as it was; None = unknown."""
+async def delete_finished_upload(
+    connection: AsyncConnection, upload_id: uuid.UUID, *, even_if_undoable: bool
+) -> Row[Any] | None:
+    """Delete it with its ledger, rejects, markers and what it replaced, if it is finished and that may be.
+
+    Returns it as it was; None = unknown.
+    """
     found = (await connection.execute(select(uploads).where(uploads.c.id == upload_id).with_for_update())).one_or_none()
-    if found is not None and found.status in FINAL_STATES:
+    if found is None or (loses_undo(found) and not even_if_undoable):
+        return found
+    if found.status in RESTING_STATES:
         await connection.execute(select(func.set_config("statement_timeout", f"{DELETE_TIMEOUT_SECONDS}s", True)))
         await connection.execute(delete(row_markers).where(row_markers.c.upload_id == upload_id))
         await connection.execute(delete(uploads).where(uploads.c.id == upload_id))
+        await replaced_employees.forget(connection, found.sequence)
     return found
 
 

@@ -1,7 +1,7 @@
 """The routes of uploads: take one, follow it, download its rejects and its file, cancel and delete it."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -27,7 +27,8 @@ from api_service.uploads.intake import Intake, announce
 from api_service.uploads.rejects_csv import rejects_csv
 from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.templates import Language, template_csv, template_xlsx
-from shared.upload_status import FINAL_STATES, UploadStatus
+from api_service.uploads.undo.queries import loses_undo
+from shared.upload_status import PROCESSED_STATES, RESTING_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -181,7 +182,7 @@ async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     async with engine.begin() as connection:
         upload = require_known(await queries.cancel_upload(connection, upload_id))
-    if upload.status in FINAL_STATES:
+    if upload.status in PROCESSED_STATES:
         raise Problem(ProblemCode.ALREADY_FINISHED, f"The upload is {upload.status}; its rows stay as they are.")
     return upload_document(upload)
 
@@ -189,17 +190,40 @@ async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 @router.delete(
     "/uploads/{upload_id}",
     summary="Delete a finished upload with its file and rejects; its employees stay",
+    description="With it go its file, its rejects and their dead letters, what an undo kept, and what it replaced: it "
+    "cannot be undone any more. While it could be, `confirm=employees-stay` is needed.",
     operation_id="deleteUpload",
     status_code=204,
     responses=problem_responses(
-        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.NOT_FINISHED, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS
+        ProblemCode.UNKNOWN_UPLOAD,
+        ProblemCode.NOT_FINISHED,
+        ProblemCode.CONFIRMATION_NEEDED,
+        ProblemCode.INVALID_REQUEST,
+        *DATABASE_PROBLEMS,
     ),
 )
-async def delete_upload(upload_id: UUID, engine: EngineDep, store: UploadStoreDep) -> None:
+async def delete_upload(
+    upload_id: UUID,
+    engine: EngineDep,
+    store: UploadStoreDep,
+    confirm: Annotated[
+        Literal["employees-stay"] | None,
+        Query(description="That the employees of an upload which could still be undone are to stay for good."),
+    ] = None,
+) -> None:
     async with engine.begin() as connection:
-        upload = require_known(await queries.delete_finished_upload(connection, upload_id))
-    if upload.status not in FINAL_STATES:
+        upload = require_known(
+            await queries.delete_finished_upload(connection, upload_id, even_if_undoable=confirm is not None)
+        )
+    if upload.status not in RESTING_STATES:
         raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
+    if loses_undo(upload) and confirm is None:
+        raise Problem(
+            ProblemCode.CONFIRMATION_NEEDED,
+            "This deletes the file, the rejects and the possibility to undo the upload: the "
+            f"{upload.inserted} employees that it inserted and the {upload.updated} that it updated stay as they are. "
+            "Undo it first, or delete it with ?confirm=employees-stay.",
+        )
     # After the commit: a file without a row is found by the retention, a row without its file would be a riddle.
     for key in queries.stored_keys(upload):
         await store.delete(key)
@@ -223,7 +247,7 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
         count = await queries.count_rejects(connection, upload_id)
     total = Total(count)
     if count > queries.EXACT_COUNT:
-        total = Total(max(count, upload.rejected), is_estimate=upload.status not in FINAL_STATES)
+        total = Total(max(count, upload.rejected), is_estimate=upload.status not in PROCESSED_STATES)
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     return paging.listing(
         found.rows,

@@ -29,7 +29,7 @@ from shared.amqp.topology import (
 from shared.database import ledger
 from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown
-from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, decode_request
+from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, UndoRequest, decode_request
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 
@@ -47,6 +47,10 @@ NEWER_PAUSE_SECONDS = (0.1, 0.5, 1, 5, 30)
 NEVER_ANSWERED = "a single request that came back too often to be tried again"
 
 _IS_RUNNING = text("SELECT status = 'running' FROM uploads WHERE id = :upload_id")
+_IS_LEFT = text("""
+    SELECT EXISTS (SELECT FROM uploads WHERE id = :upload_id AND status = 'undoing')
+       AND NOT EXISTS (SELECT FROM upload_undos WHERE upload_id = :upload_id AND first_row = :first_row)
+""")
 _STANDS_AT_ATTEMPT = text("""
     SELECT EXISTS (
         SELECT 1 FROM rejected_rows AS r
@@ -124,8 +128,11 @@ class DeadChunks:
             reply_to=message.reply_to,
         )
 
-    async def _is_wanted(self, request: ChunkRequest | RedriveRequest) -> bool:
+    async def _is_wanted(self, request: ChunkRequest | RedriveRequest | UndoRequest) -> bool:
         async with self._engine.connect() as connection:
+            if isinstance(request, UndoRequest):
+                key = {"upload_id": request.upload_id, "first_row": request.first_row}
+                return bool((await connection.execute(_IS_LEFT, key)).scalar_one())
             if isinstance(request, ChunkRequest):
                 if await ledger.entries_among(connection, request.upload_id, [request.first_row]):
                     return False

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from producer_service import metrics
+from producer_service.undos.undo_dispatcher import UndoDispatcher
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_room import ChunkRoom
 from producer_service.uploads.lanes import open_lanes
@@ -69,6 +70,7 @@ class Dispatcher:
         self._chunk_room = ChunkRoom()
         self._turns = ReadingTurns()
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._undos = UndoDispatcher(engine, requester, settings, failpoints, owner=self._owner)
         self.announcements = Subscription(
             settings,
             name="rollcall producer announcements",
@@ -81,6 +83,7 @@ class Dispatcher:
         """Start uploads that are due and not leased, announced or not, until it is cancelled."""
         while True:
             try:
+                await self._undos.start_due()
                 await self._start_due_uploads()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("sweep put off: the database does not answer", **describe_error(error))
@@ -93,11 +96,12 @@ class Dispatcher:
         runners = [runner for lane in self._lanes for runner in lane.running.values()]
         for runner in runners:
             runner.cancel()
-        await asyncio.gather(*runners, return_exceptions=True)
+        await asyncio.gather(*runners, self._undos.stop(), return_exceptions=True)
 
     async def _on_announcement(self, message: AbstractIncomingMessage) -> None:
         try:
             announced = decode_announcement(message.body)
+            await self._undos.start_due()
             await self.store_identity.require()
             await self._start(announced.upload_id)
         except MalformedMessage:

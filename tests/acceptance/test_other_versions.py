@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.messages import NEWEST_VERSION
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.services import KILLED, Services
@@ -19,8 +20,8 @@ def newer_release(folder: Path) -> Path:
     messages = copy_tree(folder) / "shared" / "messages.py"
     text = messages.read_text()
     for old, new in (
-        ("NEWEST_VERSION: Final = 2\n", "NEWEST_VERSION: Final = 3\n"),
-        ("    version: Version = 1\n", "    version: Version = 3\n"),
+        (f"NEWEST_VERSION: Final = {NEWEST_VERSION}\n", f"NEWEST_VERSION: Final = {NEWEST_VERSION + 1}\n"),
+        ("    version: Version = 1\n", f"    version: Version = {NEWEST_VERSION + 1}\n"),
     ):
         assert text.count(old) == 1, f"{old!r} is not in messages.py as this test knows it"
         text = text.replace(old, new)

@@ -69,7 +69,17 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _uploads("uploads", "events", "idempotency", "intake", "intake_faults", "rejects_csv", "reports_that_come_back", "routes"),
+    _uploads(
+        "uploads",
+        "events",
+        "idempotency",
+        "intake",
+        "intake_faults",
+        "rejects_csv",
+        "reports_that_come_back",
+        "routes",
+        "undo",
+    ),
     _uploads("kinds of files", "gzip", "header", "refusals", "templates", "workbooks"),
     _integration("consumer", "consumer_service"),
     _integration("producer", "producer_service"),
@@ -111,7 +121,7 @@ ACCEPTANCE = (
         "attacks",
     ),
     _acceptance("operator", "operator_at_night", "operator_and_store", "operator_restores"),
-    _acceptance("rejects", "too_many_rejects", "full_dead_letters"),
+    _acceptance("rejects and undo", "too_many_rejects", "full_dead_letters", "undo"),
     _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
 )
 # Their tests are `long`: nothing of them is left for `make test`.

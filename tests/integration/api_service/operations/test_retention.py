@@ -202,6 +202,7 @@ async def _somebody_waits(database: asyncpg.Connection) -> bool:
     return await count_locks(database, "NOT granted") > 0
 
 
+@pytest.mark.fault(42)
 async def test_what_an_upload_replaced_goes_with_its_file_but_who_replaced_whom_while_that_is_of_use(
     engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
 ) -> None:

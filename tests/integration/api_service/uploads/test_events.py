@@ -59,7 +59,7 @@ class Stream:
 
 @contextlib.asynccontextmanager
 async def follow(api: httpx2.AsyncClient, upload_id: object, last: object = None) -> AsyncIterator[Stream]:
-    headers = {} if last is None else {"Last-Event-ID": str(last).encode()}
+    headers = {} if last is None else {b"Last-Event-ID": str(last).encode()}
     async with api.stream("GET", f"/v1/uploads/{upload_id}/events", headers=headers) as answer:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
