@@ -28,6 +28,7 @@ from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
+from api_service.uploads.drafts import routes as draft_routes
 from api_service.uploads.events import routes as event_routes
 from api_service.uploads.events.live_uploads import LiveUploads
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
@@ -87,6 +88,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         upload_routes,
         event_routes,
         undo_routes,
+        draft_routes,
         employee_routes,
         dead_letter_routes,
         message_routes,

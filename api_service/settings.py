@@ -114,6 +114,12 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
         ge=0,
         description="How long the file of a finished upload is kept, and what it replaced, so that it can be undone.",
     )
+    draft_retention_hours: float = Field(
+        72,
+        ge=0,
+        validation_alias="ROLLCALL_DRAFT_RETENTION_HOURS",
+        description="How long a draft waits for its start before it is ended, and its file deleted.",
+    )
     reject_retention_days: float = Field(
         30,
         ge=0,
@@ -154,6 +160,11 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )
+
+    @property
+    def most_rejects(self) -> int:
+        """The largest `maxRejects` that may be said."""
+        return max(self.max_rejects, self.max_rejects_ceiling)
 
     @classmethod
     def from_environment(cls) -> ApiSettings:

@@ -11,6 +11,7 @@ from consumer_service.employee_writer import NumberedEmployees
 from shared.errors import RowCode
 from shared.messages import ChunkCounts
 from shared.rows.fields import KEY_NAME
+from shared.rows.record import READER_FAULT_MESSAGES
 from shared.rows.rules.rule import RowFault
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from shared.rows.layout import Layout
 
 _REASONS = {
-    RowCode.ROW_TOO_LONG: "A record may be 256 KiB long; is a quote or a line break missing?",
-    RowCode.MALFORMED_QUOTES: "A double quote is not closed where its cell ends: close, double or remove it.",
+    **READER_FAULT_MESSAGES,
     RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
     RowCode.UPLOAD_UNDONE: "The upload of this row was undone, so it is not tried again: upload it in another file.",

@@ -61,6 +61,7 @@ class FileCode(StrEnum):
     TOO_MANY_REJECTS = "too_many_rejects"
     NO_PROGRESS = "no_progress"
     LEDGER_MISMATCH = "ledger_mismatch"
+    DRAFT_EXPIRED = "draft_expired"
 
 
 class RollcallError(Exception):

@@ -33,6 +33,14 @@ class ProblemCode(StatusCode):
     UNKNOWN_QUEUE = "unknown_queue", 404, "No queue has this name yet"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This address does not take this method"
     ALREADY_FINISHED = "already_finished", 409, "It is finished and cannot be cancelled"
+    NOT_A_DRAFT = "not_a_draft", 409, "The upload was started, cancelled or is over: it cannot be changed or started"
+    DRAFT_HAS_PROBLEM = (
+        "draft_has_problem",
+        409,
+        "The draft's `problem` has to be mended by options before it can start",
+    )
+    REVISION_CHANGED = "revision_changed", 412, "The upload has another revision than `If-Match` says"
+    REVISION_NEEDED = "revision_needed", 428, "The header `If-Match` with the upload's `revision` is missing"
     NOT_FINISHED = "not_finished", 409, "The upload is not finished: cancel it first, or wait"
     ALREADY_UNDONE = "already_undone", 409, "The upload was undone already"
     UNDO_EXPIRED = "undo_expired", 409, "What the upload replaced is not kept any more, so it cannot be undone"
@@ -79,6 +87,7 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.TOO_MANY_REJECTS: "More rows were rejected than the upload allows",
     FileCode.NO_PROGRESS: "Processing was given up after repeated failures",
     FileCode.LEDGER_MISMATCH: "What is on record as done does not fit the file",
+    FileCode.DRAFT_EXPIRED: "Nobody started the draft while it was kept",
 }
 
 

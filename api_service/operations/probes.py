@@ -14,12 +14,14 @@ from shared.amqp.queue_depths import BrokerState, read_broker_state
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.schema_check import require_database
 from shared.store_identity import StoreIdentity
+from shared.upload_status import HELD_STATES
 from shared.upload_store import UploadStore
 
 _UNFINISHED = text("""
     SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(since)), 0) AS oldest_seconds
     FROM (
-        SELECT created_at AS since FROM uploads WHERE finished_at IS NULL
+        SELECT coalesce(accepted_at, created_at) AS since FROM uploads
+        WHERE finished_at IS NULL AND status <> ALL(CAST(:held AS text[]))
         UNION ALL
         SELECT undo_requested_at FROM uploads WHERE status = 'undoing'
     ) AS unfinished
@@ -27,7 +29,7 @@ _UNFINISHED = text("""
 
 
 class UnfinishedUploads(NamedTuple):
-    """How many, and for how long the oldest has been there; 0 if there is none."""
+    """How many that were started, and since when the oldest was; 0 if there is none."""
 
     number: int
     oldest_seconds: float
@@ -45,7 +47,7 @@ async def check_database(engine: AsyncEngine) -> None:
 
 async def read_unfinished_uploads(engine: AsyncEngine) -> UnfinishedUploads:
     async with engine.connect() as connection:
-        row = (await connection.execute(_UNFINISHED)).one()
+        row = (await connection.execute(_UNFINISHED, {"held": list(HELD_STATES)})).one()
     unfinished = UnfinishedUploads(row.number, float(row.oldest_seconds))
     metrics.set_uploads(unfinished.number, unfinished.oldest_seconds)
     return unfinished

@@ -10,27 +10,34 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, Interval, delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Interval, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
-from api_service.uploads.queries import stored_keys
+from api_service.uploads.queries import expire_draft, stored_keys
 from api_service.uploads.undo import replaced_employees
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.tables import bulk_jobs, malformed_messages, rejected_rows, uploads
+from shared.errors import FileCode
 from shared.service.telemetry import describe_error
 from shared.store_identity import StoreIdentity, WrongStore
+from shared.upload_status import HELD_STATES
 from shared.upload_store import StoreFull, StoreUnavailable, UploadStore
 
 log = structlog.get_logger(__name__)
 
 FILES_A_BATCH = 100
 ROWS_A_BATCH = 5000
+_EXPIRED = {
+    "code": FileCode.DRAFT_EXPIRED.value,
+    "detail": "Nobody started the draft while it was kept, so its file was deleted: upload it again.",
+    "errors": [],
+}
 
 
 class PurgeCounts(NamedTuple):
@@ -57,6 +64,7 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
     async with _retention_locked(engine) as is_mine:
         if not is_mine:
             return None
+        await _expire_drafts(engine, timedelta(hours=settings.draft_retention_hours))
         rejects = await _purge_rejects(engine, timedelta(days=settings.reject_retention_days))
         await _purge_replaced(engine, timedelta(days=settings.file_retention_days))
         files, orphans = await _purge_store(engine, store, settings)
@@ -80,6 +88,19 @@ async def _retention_locked(engine: AsyncEngine) -> AsyncIterator[bool]:
                 await connection.invalidate()
 
 
+async def _expire_drafts(engine: AsyncEngine, age: timedelta) -> None:
+    """End those that nobody started, and say why. Their files go with the others that are past their time."""
+    due = select(uploads.c.id).where(
+        uploads.c.finished_at.is_(None), uploads.c.status.in_(HELD_STATES), uploads.c.created_at < _ago(age)
+    )
+    async with engine.connect() as connection:
+        ids = (await connection.execute(due)).scalars().all()
+    for upload_id in ids:
+        async with engine.begin() as connection:
+            if await expire_draft(connection, upload_id, _EXPIRED) is not None:
+                log.info("draft expired", upload_id=str(upload_id))
+
+
 async def _purge_store(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> tuple[int, int]:
     """Files past their time and left-overs. In a store of another identity neither could be told."""
     try:
@@ -95,8 +116,11 @@ async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) 
     purged = 0
     while True:
         async with engine.connect() as connection:
+            is_expired = uploads.c.problem["code"].astext == FileCode.DRAFT_EXPIRED.value
             due = select(uploads.c.id, uploads.c.object_key, uploads.c.original_key).where(
-                uploads.c.finished_at < _ago(age), uploads.c.file_deleted_at.is_(None)
+                uploads.c.finished_at.is_not(None),
+                or_(uploads.c.finished_at < _ago(age), is_expired),
+                uploads.c.file_deleted_at.is_(None),
             )
             batch = (await connection.execute(due.order_by(uploads.c.finished_at).limit(FILES_A_BATCH))).all()
         if not batch:

@@ -32,6 +32,7 @@ class _OldFile(NamedTuple):
     key: str
     upload_id: uuid.UUID
     is_mark: bool
+    is_another_sheet: bool
 
 
 async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: timedelta, *, limit: int) -> int:
@@ -70,8 +71,9 @@ async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[_Ol
     async for name in store.list_older_than(age):
         key = name.removesuffix(MARK_SUFFIX)
         try:
-            # An upload can have two files: what was sent, and the text that was made of it.
-            batch.append(_OldFile(key, uuid.UUID(key.removesuffix(TWIN_SUFFIX)), is_mark=key != name))
+            # An upload can have two files: what was sent, and the text that was made of it, or of another sheet of it.
+            upload_id, _, sheet = key.removesuffix(TWIN_SUFFIX).partition(".")
+            batch.append(_OldFile(key, uuid.UUID(upload_id), is_mark=key != name, is_another_sheet=bool(sheet)))
         except ValueError:
             continue
         if len(batch) == KEYS_A_QUERY:
@@ -82,9 +84,15 @@ async def _batches(store: UploadStore, age: timedelta) -> AsyncIterator[list[_Ol
 
 async def _unknown_among(engine: AsyncEngine, files: Sequence[_OldFile]) -> list[str]:
     ids = {file.upload_id for file in files}
+    query = select(uploads.c.id, uploads.c.object_key).where(uploads.c.id.in_(ids))
     async with engine.connect() as connection:
-        known = set((await connection.execute(select(uploads.c.id).where(uploads.c.id.in_(ids)))).scalars())
-    return [file.key for file in files if file.upload_id not in known]
+        known = {upload.id: upload.object_key for upload in await connection.execute(query)}
+    # Of the texts of sheets that a draft was tried with, its upload needs the one that it reads.
+    return [
+        file.key
+        for file in files
+        if file.upload_id not in known or (file.is_another_sheet and file.key != known[file.upload_id])
+    ]
 
 
 def _mark(key: str) -> str:

@@ -1,6 +1,7 @@
 """Uploads and rejects as the API shows them."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,12 +49,19 @@ class UploadDocument(JsonModel):
         examples=["xlsx"],
     )
     sheet: str | None = Field(description="The sheet of a workbook that was read.", examples=["Staff"])
-    encoding: str = Field(examples=["utf-8"])
+    options: dict[str, Any] | None = Field(
+        description="What was said of the file, by the names of the form, as it was sent or in changes of the draft; "
+        "null for an upload of before it was kept.",
+        examples=[{"encoding": "cp1250", "mapping": {"mobile_no": "Cell"}}],
+    )
+    encoding: str | None = Field(
+        description="Null for a draft whose `problem` leaves it unknown, as `delimiter` is.", examples=["utf-8"]
+    )
     encoding_guessed: bool = Field(
         description="Whether the file did not say, and neither did the sender: it is plainly cp1252, or `encoding` was "
         "`guess`."
     )
-    delimiter: str = Field(examples=[","])
+    delimiter: str | None = Field(examples=[","])
     columns: list[str] = Field(
         description="Without those that a report of rejects had added.", examples=[list(FIELD_NAMES)]
     )
@@ -97,7 +105,8 @@ class UploadDocument(JsonModel):
     undo_requested_at: datetime | None
     undone_at: datetime | None
     problem: dict[str, Any] | None = Field(
-        description="Why the upload failed: `code`, `detail` and what belongs to them.",
+        description="Why the upload failed, or what keeps a draft from its start: `code`, `detail` and what belongs to "
+        "them, such as the `candidates` of `encoding_unclear`.",
         examples=[{"code": "unclosed_quote", "detail": "A quote opens on line 17 and is never closed."}],
     )
 
@@ -131,13 +140,17 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         sha256=row.original_sha256 or row.sha256,
         converted_from=row.original_kind,
         sheet=row.sheet,
+        options=row.options,
         encoding=row.encoding,
         encoding_guessed=row.encoding_guessed,
         delimiter=row.delimiter,
         columns=FileColumns.of(row.columns).names,
         header_line=row.header_line,
         preamble=row.preamble,
-        fields={name: _field_source(row, name, places) for name, places in _places(row).items()},
+        fields={
+            name: field_source(row.columns, places, row.column_sources.get(name, {}))
+            for name, places in _places(row).items()
+        },
         rows_read=row.rows_read,
         blank_rows=row.blank_rows,
         rows_done=row.rows_done,
@@ -169,13 +182,12 @@ def _places(row: Row[Any]) -> dict[str, list[int]]:
     return stored if isinstance(stored, dict) else {name: list(at) for name, at in name_columns(stored).items()}
 
 
-def _field_source(row: Row[Any], name: str, places: list[int]) -> FieldSource:
-    """Uploads of before there was a choice do not know why."""
-    stored = row.column_sources.get(name, {})
+def field_source(columns: Sequence[str], places: Sequence[int], stored: Mapping[str, Any]) -> FieldSource:
+    """From a value of `column_sources`; uploads of before there was a choice do not know why."""
     return FieldSource(
-        columns=[row.columns[place] for place in places],
+        columns=[columns[place] for place in places],
         why=stored.get("why"),
-        passed_over=[row.columns[place] for place in stored.get("passed_over", ())],
+        passed_over=[columns[place] for place in stored.get("passed_over", ())],
     )
 
 

@@ -92,6 +92,13 @@ INTAKE_BODY = {
                         "enum": ["backslash"],
                         "description": "How the file writes a quote inside a quoted cell, if it does not double it.",
                     },
+                    "start": {
+                        "type": "string",
+                        "enum": ["now", "draft"],
+                        "default": "now",
+                        "description": "`draft`: the file is stored and judged, and nothing is done with it before it "
+                        "is started.",
+                    },
                     "maxRejects": {
                         "type": "integer",
                         "minimum": 0,

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import structlog
 from fastapi import Request
@@ -19,8 +19,9 @@ from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.patient_budget import PRESSED_BYTES_PER_SECOND, PRESSED_PAUSE_SECONDS, PatientBudget, UploadRoom
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
+from api_service.uploads.judgement import BLOCK_BYTES, FormatJudge, Judged, format_values, storable_json
 from api_service.uploads.multipart_form import FormReader
-from api_service.uploads.options import FIELD_NAMES, UploadOptions, parse_options
+from api_service.uploads.options import FIELD_NAMES, UploadOptions, given_options, parse_options
 from api_service.uploads.queries import insert_upload, upload_with_key
 from api_service.uploads.unpacking.file_kinds import Packing, packing_of
 from api_service.uploads.unpacking.unpacker import Unpacked, Unpacker, format_options, refuse_needless, twin_key
@@ -29,11 +30,8 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
 from shared.database.engine import DATABASE_ERRORS
-from shared.database.upload_layout import stored_columns, stored_sources
 from shared.messages import UploadAnnounced, encode
-from shared.rows.csv_format import CsvFormat
-from shared.rows.employee_row import storable
-from shared.rows.format_judge import ByteCheck, decode_check, judge_format, needs_decode_check
+from shared.rows.format_judge import ByteCheck
 from shared.service.telemetry import describe_error
 from shared.store_identity import StoreIdentity
 from shared.upload_store import ObjectWriter, StoreFull, StoreUnavailable, UploadStore
@@ -41,14 +39,10 @@ from shared.upload_store import ObjectWriter, StoreFull, StoreUnavailable, Uploa
 log = structlog.get_logger(__name__)
 
 FILE_FIELD = "employee_data"
-# Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
-BLOCK_BYTES = 128 * 1024
 # A body may be so much larger than its file, for the boundaries and the other fields.
 FORM_BYTES = 256 * 1024
 # A client that is refused in the middle still sends; closing at once would reset its connection before it has read why.
 LINGER_SECONDS = 2
-# What is made of each byte of a file's first part while it is judged: text, lines, cells.
-JUDGED_WEIGHT = 16
 LINGER_BYTES = 64 * 1024 * 1024
 
 
@@ -57,6 +51,7 @@ class ReceivedFile(NamedTuple):
     sha256: str
     check: ByteCheck
     options: UploadOptions
+    fields: dict[str, str]
 
 
 class ReadableFile(NamedTuple):
@@ -65,7 +60,7 @@ class ReadableFile(NamedTuple):
     key: str
     sha256: str
     check: ByteCheck
-    csv_format: CsvFormat
+    judged: Judged
     unpacked: Unpacked | None = None
 
 
@@ -87,6 +82,7 @@ class Intake:
         self._unpacker = Unpacker(store, workbooks, settings)
         self._settings = settings
         self._room = room
+        self._judge = FormatJudge(store, room)
 
     async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
         """The upload, and whether it is new: not when the same request with this key came before.
@@ -147,13 +143,9 @@ class Intake:
             # It may take a minute, which is not spent for a client that has gone.
             unpacked = await cancel_on_disconnect(request, unpacking)
             file_key, check, sha256 = unpacked.key, unpacked.check, unpacked.sha256
-        told = format_options(options.format, unpacked)
-        # What encoding it may be takes longer to find out than others should wait.
-        async with self._room.of(check.size).holding(JUDGED_WEIGHT * len(check.head)):
-            csv_format = await asyncio.to_thread(judge_format, check, told)
-        if needs_decode_check(check, told):
-            await asyncio.to_thread(self._check_decodes, file_key, csv_format.encoding)
-        return ReadableFile(file_key, sha256, check, csv_format, unpacked)
+        told = format_options(options.format, is_sheet=unpacked is not None and unpacked.sheet is not None)
+        judged = await self._judge.judge(file_key, check, told, is_draft=options.is_draft)
+        return ReadableFile(file_key, sha256, check, judged, unpacked)
 
     def _refuse_by_length(self, content_length: str | None) -> int:
         """How long the body may become."""
@@ -209,9 +201,8 @@ class Intake:
         if reader.file_bytes:
             await absorb()
         check.finish()
-        most_rejects = max(self._settings.max_rejects, self._settings.max_rejects_ceiling)
-        options = parse_options(fields, most_rejects=most_rejects)
-        return ReceivedFile(reader.filename or "", digest.hexdigest(), check, options)
+        options = parse_options(fields, most_rejects=self._settings.most_rejects)
+        return ReceivedFile(reader.filename or "", digest.hexdigest(), check, options, fields)
 
     async def _first_with_key(self, connection: AsyncConnection, values: dict[str, Any]) -> Row[Any]:
         first = await upload_with_key(connection, values["idempotency_key"])
@@ -229,30 +220,21 @@ class Intake:
     def _row_values(
         self, upload_id: uuid.UUID, received: ReceivedFile, file: ReadableFile, idempotency_key: str | None
     ) -> dict[str, Any]:
-        csv_format, options = file.csv_format, received.options
+        options = received.options
         fingerprint = options.fingerprint(received.sha256) if idempotency_key is not None else None
         return {
             "id": upload_id,
+            "status": "draft" if options.is_draft else "queued",
             "on_duplicate": options.on_duplicate,
             "filename": received.filename,
             "object_key": file.key,
             "byte_count": file.check.size,
             "sha256": file.sha256,
             **_original(upload_id, received, file.unpacked),
-            "encoding": csv_format.encoding,
-            "encoding_guessed": csv_format.encoding_guessed,
-            "delimiter": csv_format.delimiter,
-            "has_header": csv_format.has_header,
-            "columns": storable(csv_format.columns),
-            "field_columns": stored_columns(csv_format.layout),
+            **format_values(file.judged),
             "chunk_rows": self._settings.chunk_rows,
-            "reader_version": csv_format.reader_version,
-            "backslash_escapes": csv_format.backslash_escapes,
-            "header_line": csv_format.header_line,
-            "first_row_line": csv_format.first_row_line,
-            "preamble": storable(csv_format.preamble),
-            "column_sources": stored_sources(csv_format),
             "max_rejects": self._settings.max_rejects if options.max_rejects is None else options.max_rejects,
+            "options": storable_json(given_options(received.fields)),
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
         }
@@ -263,10 +245,6 @@ class Intake:
             await self._store.delete(twin_key(key))
         except StoreUnavailable as error:
             log.warning("stored file left to the retention", upload_id=key, **describe_error(error))
-
-    def _check_decodes(self, key: str, encoding: str) -> None:
-        with self._store.open_blocking(key) as file:
-            decode_check(_blocks(file), encoding)
 
     def _too_large(self) -> Problem:
         return Problem(
@@ -318,8 +296,3 @@ def _original(upload_id: uuid.UUID, received: ReceivedFile, unpacked: Unpacked |
 def _held_bytes(length: int) -> int:
     """What an upload holds besides its writer: a block as it comes, as it fills, and on its way; and a small rest."""
     return 3 * min(length, BLOCK_BYTES) + FORM_BYTES // 2
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(BLOCK_BYTES):
-        yield block

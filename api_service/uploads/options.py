@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, NoReturn, cast
+from typing import Any, Final, Literal, NoReturn, cast
 
 from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
@@ -25,11 +25,15 @@ FIELD_NAMES: Final = frozenset(
         "escape",
         "sheet",
         "maxRejects",
+        "start",
     }
 )
+# What can be said anew of a draft: all that says how its file is read and what its rows do.
+OPTION_NAMES: Final = FIELD_NAMES - {"start"}
 
 _HEADER: Final = ("auto", "present", "absent")
 _ESCAPE: Final = ("backslash",)
+_START: Final = ("now", "draft")
 _LAST_HEADER_LINE: Final = 10_000
 # Releases up to 0.2.0 did not know these, and a request that one of them took may be sent again.
 _NEW_OPTIONS: Final = ("escape", "header_line", "columns")
@@ -43,6 +47,7 @@ class UploadOptions:
     format: FormatOptions
     sheet: str | None = None
     max_rejects: int | None = None
+    is_draft: bool = False
 
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
@@ -54,6 +59,8 @@ class UploadOptions:
             del options["sheet"]
         if self.max_rejects is None:
             del options["max_rejects"]
+        if not self.is_draft:
+            del options["is_draft"]
         canonical = json.dumps([sha256, options], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -78,7 +85,35 @@ def parse_options(fields: Mapping[str, str], *, most_rejects: int) -> UploadOpti
         ),
         fields.get("sheet"),
         _number("maxRejects", fields, most_rejects),
+        is_draft=_choose("start", fields, _START, "now") == "draft",
     )
+
+
+def given_options(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The options among the fields of a form that `parse_options` took, each in its own JSON type."""
+    given: dict[str, Any] = {name: value for name, value in fields.items() if name in OPTION_NAMES}
+    for name in ("headerLine", "maxRejects"):
+        if name in given:
+            given[name] = int(given[name])
+    if "mapping" in given:
+        given["mapping"] = json.loads(given["mapping"])
+    return given
+
+
+def form_fields(given: Mapping[str, Any]) -> dict[str, str]:
+    """Options in their JSON types as `parse_options` takes them; null and an empty text are no option."""
+    fields = {}
+    for name, value in given.items():
+        match value:
+            case None | "":
+                continue
+            case dict():
+                fields[name] = json.dumps(value)
+            case list() | tuple():
+                fields[name] = ",".join(value)
+            case _:
+                fields[name] = str(value)
+    return fields
 
 
 def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str | None) -> str | None:

@@ -6,15 +6,16 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, Text, case, cast, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, Text, case, cast, delete, exists, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from api_service.uploads.undo import replaced_employees
 from api_service.uploads.undo.queries import loses_undo
-from shared.database.tables import rejected_rows, row_markers, uploads
-from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES
+from api_service.uploads.unpacking.unpacker import twin_key
+from shared.database.tables import rejected_rows, row_markers, upload_leases, uploads
+from shared.upload_status import CANCELLABLE_STATES, HELD_STATES, RESTING_STATES
 
 # Postgres packs what is larger; and so many packed rows a page at most.
 PACKED_BYTES = 2000
@@ -28,7 +29,12 @@ DELETE_TIMEOUT_SECONDS = 300
 async def insert_upload(connection: AsyncConnection, values: dict[str, Any]) -> Row[Any] | None:
     """None when another upload has the idempotency key; waits for one that is about to commit with it."""
     statement = insert(uploads).values(values).on_conflict_do_nothing(index_elements=["idempotency_key"])
-    return (await connection.execute(statement.returning(*uploads.c))).one_or_none()
+    inserted = (await connection.execute(statement.returning(*uploads.c))).one_or_none()
+    if inserted is not None and inserted.status in HELD_STATES:
+        # A lease that never runs out keeps producers off, those too that know no drafts and look for leases alone.
+        lease = insert(upload_leases).values(upload_id=inserted.id, owner="", fence=1, expires_at=text("'infinity'"))
+        await connection.execute(lease)
+    return inserted
 
 
 async def upload_with_key(connection: AsyncConnection, idempotency_key: str) -> Row[Any] | None:
@@ -37,7 +43,10 @@ async def upload_with_key(connection: AsyncConnection, idempotency_key: str) -> 
 
 def stored_keys(upload: Row[Any] | Row[Any, Any, Any]) -> list[str]:
     """The keys of its objects in the store: what is read, and what was sent if that is another."""
-    return [key for key in (upload.object_key, upload.original_key) if key is not None]
+    if upload.original_key is None:
+        return [upload.object_key]
+    # A draft that has taken another sheet since may have died before it deleted the text of the first.
+    return list(dict.fromkeys([upload.object_key, upload.original_key, twin_key(upload.original_key)]))
 
 
 async def upload_by_id(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
@@ -70,6 +79,30 @@ async def count_uploads(connection: AsyncConnection, *, status: str | None) -> i
     return (await connection.execute(query)).scalar_one()
 
 
+async def cancel_draft(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
+    """The upload as it has ended; None if it is no draft. What its problem quoted of the file is kept no longer."""
+    return await _end_draft(connection, upload_id, problem=null())
+
+
+async def expire_draft(connection: AsyncConnection, upload_id: uuid.UUID, problem: dict[str, Any]) -> Row[Any] | None:
+    """As `cancel_draft`, and the upload says why."""
+    return await _end_draft(connection, upload_id, problem=problem)
+
+
+async def _end_draft(connection: AsyncConnection, upload_id: uuid.UUID, *, problem: Any) -> Row[Any] | None:
+    """Nothing of it was read, so there is nothing that a producer would have to end."""
+    statement = (
+        update(uploads)
+        .where(uploads.c.id == upload_id, uploads.c.status.in_(HELD_STATES))
+        .values(status="cancelled", finished_at=func.now(), revision=uploads.c.revision + 1, problem=problem)
+        .returning(*uploads.c)
+    )
+    ended = (await connection.execute(statement)).one_or_none()
+    if ended is not None:
+        await connection.execute(delete(upload_leases).where(upload_leases.c.upload_id == upload_id))
+    return ended
+
+
 async def cancel_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
     """Ask its producer to end it. Returns the upload as it is now, asked before or finished too; None = unknown."""
     statement = (
@@ -85,7 +118,7 @@ async def cancel_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Ro
 async def delete_finished_upload(
     connection: AsyncConnection, upload_id: uuid.UUID, *, even_if_undoable: bool
 ) -> Row[Any] | None:
-    """Delete it with its ledger, rejects, markers and what it replaced, if it is finished and that may be.
+    """Delete it with its ledger, rejects, markers and what it replaced, if nobody works on it and that may be.
 
     Returns it as it was; None = unknown.
     """

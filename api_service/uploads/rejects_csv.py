@@ -24,19 +24,21 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
     Memory is that of one batch; no connection is held while the client reads.
     """
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
+    # What a draft's problem leaves unknown: it has no rejects.
+    delimiter = upload.delimiter or ","
     async with engine.connect() as connection:
         has_surplus = await has_rejects_wider_than(connection, upload.id, columns.width)
         batch = await list_rejects(connection, upload.id, limit=BATCH_ROWS)
     adds_surplus = has_surplus and SURPLUS_COLUMN not in columns.names
     header = [*columns.names, *([SURPLUS_COLUMN] if adds_surplus else []), *REPORT_COLUMNS]
-    yield EXCEL_MARK + csv_lines([header], upload.delimiter)
+    yield EXCEL_MARK + csv_lines([header], delimiter)
     while batch.rows:
         lines = csv_lines(
             (
-                [*_cells(reject.cells, columns, upload.delimiter, adds_surplus=adds_surplus), *_reason(reject)]
+                [*_cells(reject.cells, columns, delimiter, adds_surplus=adds_surplus), *_reason(reject)]
                 for reject in batch.rows
             ),
-            upload.delimiter,
+            delimiter,
         )
         last_row = batch.rows[-1].row_number
         # Not held while the client reads.

@@ -21,6 +21,7 @@ from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, p
 from api_service.uploads import queries
 from api_service.uploads.dependencies import WorkbooksDep
 from api_service.uploads.documents import RejectDocument, UploadDocument, reject_document, upload_document
+from api_service.uploads.drafts.revision import etag
 from api_service.uploads.form_description import FILE_REFUSALS, INTAKE_BODY
 from api_service.uploads.found import find_upload, require_known
 from api_service.uploads.intake import Intake, announce
@@ -28,7 +29,7 @@ from api_service.uploads.rejects_csv import rejects_csv
 from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.templates import Language, template_csv, template_xlsx
 from api_service.uploads.undo.queries import loses_undo
-from shared.upload_status import PROCESSED_STATES, RESTING_STATES, UploadStatus
+from shared.upload_status import HELD_STATES, PROCESSED_STATES, RESTING_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -55,7 +56,8 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
     "/employee-data-upload",
     summary="Take a CSV of employees",
     description="The rows are processed after the answer: follow the address in `Location`. A request that is refused "
-    "leaves nothing behind.",
+    "leaves nothing behind. With `start=draft` the file is stored and judged, and nothing is done with it before "
+    "`POST /v1/uploads/{id}/start`; what options can mend is then the draft's `problem` and no refusal.",
     operation_id="createUpload",
     status_code=202,
     responses={
@@ -102,12 +104,13 @@ async def create_upload(
 ) -> UploadDocument:
     intake = Intake(engine, store, store_identity, workbooks, settings, memory.uploads)
     upload, is_new = await intake.take(request, idempotency_key)
-    if is_new:
+    if not is_new:
+        response.status_code = 200
+    elif upload.status not in HELD_STATES:
         failpoints.hit("api.before_announce")
         await announce(publisher, upload.id, settings.announce_timeout_seconds)
-    else:
-        response.status_code = 200
     response.headers["Location"] = f"/v1/uploads/{upload.id}"
+    response.headers["ETag"] = etag(upload)
     return upload_document(upload)
 
 
@@ -165,14 +168,17 @@ async def list_uploads(
     operation_id="getUpload",
     responses=problem_responses(ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
 )
-async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
-    return upload_document(await find_upload(engine, upload_id))
+async def get_upload(upload_id: UUID, engine: EngineDep, response: Response) -> UploadDocument:
+    upload = await find_upload(engine, upload_id)
+    response.headers["ETag"] = etag(upload)
+    return upload_document(upload)
 
 
 @router.post(
     "/uploads/{upload_id}/cancel",
     summary="Stop an upload",
-    description="Rows that are committed stay; the others count as `unprocessed`. Safe to repeat until it is finished.",
+    description="Rows that are committed stay; the others count as `unprocessed`. Safe to repeat until it is finished. "
+    "A draft is `cancelled` at once.",
     operation_id="cancelUpload",
     status_code=202,
     responses=problem_responses(
@@ -181,6 +187,9 @@ async def get_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 )
 async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
     async with engine.begin() as connection:
+        draft = await queries.cancel_draft(connection, upload_id)
+        if draft is not None:
+            return upload_document(draft)
         upload = require_known(await queries.cancel_upload(connection, upload_id))
     if upload.status in PROCESSED_STATES:
         raise Problem(ProblemCode.ALREADY_FINISHED, f"The upload is {upload.status}; its rows stay as they are.")
@@ -189,7 +198,7 @@ async def cancel_upload(upload_id: UUID, engine: EngineDep) -> UploadDocument:
 
 @router.delete(
     "/uploads/{upload_id}",
-    summary="Delete a finished upload with its file and rejects; its employees stay",
+    summary="Delete a draft, or a finished upload with its file and rejects; its employees stay",
     description="With it go its file, its rejects and their dead letters, what an undo kept, and what it replaced: it "
     "cannot be undone any more. While it could be, `confirm=employees-stay` is needed.",
     operation_id="deleteUpload",

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from shared.errors import RollcallError
 from shared.rows.csv_format import NEWEST_READER_VERSION
+from shared.upload_status import HELD_STATES
 
 if TYPE_CHECKING:
     import uuid
@@ -41,7 +42,10 @@ class Lease(NamedTuple):
 _ACQUIRE = text("""
     INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at)
     SELECT id, :owner, 1, now() + make_interval(secs => :seconds)
-    FROM uploads WHERE id = :upload_id AND finished_at IS NULL AND reader_version <= :newest_reader FOR KEY SHARE
+    FROM uploads
+    WHERE id = :upload_id AND finished_at IS NULL AND status <> ALL(CAST(:held AS text[]))
+      AND reader_version <= :newest_reader
+    FOR KEY SHARE
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
         fence = l.fence + 1,
@@ -94,7 +98,7 @@ _PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR 
 
 _DUE = text("""
     SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
-    WHERE u.finished_at IS NULL AND u.reader_version <= :newest_reader
+    WHERE u.finished_at IS NULL AND u.status <> ALL(CAST(:held AS text[])) AND u.reader_version <= :newest_reader
       AND u.byte_count > :over_bytes AND u.byte_count <= :up_to_bytes
       AND (l.upload_id IS NULL OR l.expires_at < now())
     ORDER BY coalesce(cardinality(l.trial_producers), 0), u.sequence LIMIT :limit
@@ -102,12 +106,13 @@ _DUE = text("""
 
 
 async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: str, seconds: float) -> Lease | None:
-    """None when the upload is finished, unknown, leased to another producer, or begun by a newer reader's rules."""
+    """None when the upload is finished, held, unknown, another producer's, or begun by a newer reader's rules."""
     parameters = {
         "upload_id": upload_id,
         "owner": owner,
         "seconds": seconds,
         "newest_reader": NEWEST_READER_VERSION,
+        "held": list(HELD_STATES),
     }
     row = (await connection.execute(_ACQUIRE, parameters)).one_or_none()
     return None if row is None else Lease(upload_id, owner, **row._mapping)
@@ -175,6 +180,7 @@ async def due_uploads(connection: AsyncConnection, *, over_bytes: int, up_to_byt
             "up_to_bytes": up_to_bytes,
             "limit": limit,
             "newest_reader": NEWEST_READER_VERSION,
+            "held": list(HELD_STATES),
         },
     )
     return list(due.scalars())

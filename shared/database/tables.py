@@ -93,9 +93,12 @@ uploads = Table(
     Column("original_kind", Text),
     # Of a workbook, the one that was read.
     Column("sheet", Text),
-    Column("encoding", Text, nullable=False),
+    # What the sender said of the file, by the names of the form; null for uploads of before it was kept.
+    Column("options", JSONB),
+    # Null, both of them, as long as a draft's `problem` leaves them unknown.
+    Column("encoding", Text),
     Column("encoding_guessed", Boolean, nullable=False),
-    Column("delimiter", Text, nullable=False),
+    Column("delimiter", Text),
     Column("has_header", Boolean, nullable=False),
     Column("columns", ARRAY(Text), nullable=False),
     # By the name of each field that the file has, the indices of the columns that it is joined from (`upload_layout`).
@@ -130,6 +133,8 @@ uploads = Table(
     Column("revision", BigInteger, nullable=False, server_default=text("1")),
     Column("problem", JSONB),
     _timestamp("created_at", now=True),
+    # When what was a draft first was started; null for all others, which were accepted when they were made.
+    _timestamp("accepted_at"),
     _timestamp("started_at"),
     _timestamp("finished_at"),
     _timestamp("file_deleted_at"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from shared.errors import FileCode, FileProblem
@@ -28,21 +29,29 @@ from shared.rows.file_encoding import (
 )
 from shared.rows.format_options import FormatOptions
 from shared.rows.head_text import HeadText
+from shared.rows.layout import Layout
+from shared.rows.record_parser import Dialect
 
 __all__ = [
     "ByteCheck",
     "CsvFormat",
+    "FileEncoding",
     "FormatOptions",
     "decode_check",
+    "judge_columns_of",
     "judge_format",
+    "known_encoding",
     "needs_decode_check",
     "parse_columns",
     "parse_mapping",
+    "undecided_format",
 ]
 
 _MOST_CANDIDATES: Final = 5
 _MOST_SAMPLES: Final = 3
 _SAMPLE_CHARACTERS: Final = 60
+# By so many it is seen which delimiter cuts a file into most cells.
+_RECORDS_WEIGHED: Final = 20
 # Of a file whose encoding is asked for so much is read under each.
 _UNCLEAR_BYTES: Final = 64 * 1024
 
@@ -59,6 +68,15 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
         encoding = choose_encoding(check, options.encoding)
     except UnclearEncoding as unclear:
         raise _encoding_unclear(check, options, unclear.ranked) from None
+    return judge_columns_of(check, options, encoding)
+
+
+def judge_columns_of(check: ByteCheck, options: FormatOptions, encoding: FileEncoding) -> CsvFormat:
+    """The rest of the judgement, once the encoding is known; then a `check` that saw the first part alone will do.
+
+    Raises FileProblem as `judge_format`.
+    """
+    _require_delimiter(options)
     text = _decoded_head(check, encoding)
     if not text.strip():
         raise empty_file() if check.head_is_whole else _no_line()
@@ -78,6 +96,36 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
         preamble=found.preamble,
         sources=found.sources,
     )
+
+
+def undecided_format(check: ByteCheck, options: FormatOptions, encoding: FileEncoding) -> CsvFormat:
+    """How the rows of a file look whose columns are in doubt: from the top, by the delimiter that gives most cells."""
+    text = check.head.decode(encoding.codec, "replace")
+    head = HeadText(text, is_whole=check.head_is_whole)
+
+    def most_cells(delimiter: str) -> int:
+        dialect = Dialect(delimiter, options.backslash_escapes, 0, ())
+        records = islice(head.records(dialect, head.first_line), _RECORDS_WEIGHED)
+        return max((len(record.cells) for record in records), default=0)
+
+    return CsvFormat(
+        encoding.codec,
+        encoding.guessed,
+        max(_delimiters(options, head), key=most_cells),
+        has_header=False,
+        columns=(),
+        layout=Layout(0, {}),
+        reader_version=NEWEST_READER_VERSION,
+        first_row_line=head.first_line,
+        backslash_escapes=options.backslash_escapes,
+    )
+
+
+def known_encoding(check: ByteCheck, options: FormatOptions, problem: FileProblem) -> FileEncoding | None:
+    """What `judge_format` had found of a file before it raised this; None if it was about the encoding."""
+    if problem.code in (FileCode.ENCODING_UNCLEAR, FileCode.WRONG_ENCODING):
+        return None
+    return choose_encoding(check, options.encoding)
 
 
 def needs_decode_check(check: ByteCheck, options: FormatOptions) -> bool:

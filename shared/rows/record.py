@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from shared.errors import RowCode
 
 # What a reader itself refuses a row with; everything else is found in its cells.
 ReaderFault = Literal[RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES]
+
+
+# What is said of such a row where the reader has no more to say of it.
+READER_FAULT_MESSAGES: Final[Mapping[RowCode, str]] = {
+    RowCode.ROW_TOO_LONG: "A record may be 256 KiB long; is a quote or a line break missing?",
+    RowCode.MALFORMED_QUOTES: "A double quote is not closed where its cell ends: close, double or remove it.",
+}
 
 
 class Record(NamedTuple):

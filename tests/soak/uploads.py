@@ -42,6 +42,10 @@ class Plan(NamedTuple):
     duplicate_share: float
     mode: Mode
 
+    @property
+    def is_draft_first(self) -> bool:
+        return self.seed % 3 == 0
+
     def write(self, path: Path) -> None:
         write_mixed_file(
             path,
@@ -129,15 +133,34 @@ class Uploads:
         return True
 
     async def _upload(self, plan: Plan, content: bytes) -> str:
-        """However often the API has to be asked: with its key it is one upload."""
+        """However often the API has to be asked: with its key it is one upload. Some are drafts first."""
         key = f"{plan.first_person}-{plan.seed}"
+        form = {"start": "draft"} if plan.is_draft_first else {"onDuplicate": plan.mode}
 
         async def attempt() -> str:
-            answer = await send(next(self._apis), content, key=key, onDuplicate=plan.mode)
+            answer = await send(next(self._apis), content, key=key, **form)
             assert not answer.is_client_error, answer.text
             return str(answer.raise_for_status().json()["id"])
 
-        return await patiently(attempt, seconds=ANSWER_SECONDS)
+        upload_id = await patiently(attempt, seconds=ANSWER_SECONDS)
+        if plan.is_draft_first:
+            await patiently(lambda: self._change(upload_id, plan.mode), seconds=ANSWER_SECONDS)
+            await patiently(lambda: self._start(upload_id), seconds=ANSWER_SECONDS)
+        return upload_id
+
+    async def _change(self, upload_id: str, mode: Mode) -> None:
+        answer = await next(self._apis).patch(
+            f"/v1/uploads/{upload_id}", json={"onDuplicate": mode}, headers={"If-Match": "*"}
+        )
+        assert not answer.is_client_error, answer.text
+        answer.raise_for_status()
+
+    async def _start(self, upload_id: str) -> None:
+        answer = await next(self._apis).post(f"/v1/uploads/{upload_id}/start")
+        # An answer that was lost was that it is started.
+        if answer.status_code != 409:
+            assert not answer.is_client_error, answer.text
+            answer.raise_for_status()
 
     async def _until_finished(self, upload_id: str) -> dict[str, Any]:
         last_progress = time.monotonic()

@@ -26,7 +26,7 @@ from api_service.uploads import queries
 from api_service.uploads.documents import upload_document
 from shared.database.engine import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS
 from shared.service.telemetry import describe_error
-from shared.upload_status import RESTING_STATES
+from shared.upload_status import SETTLED_STATES
 
 log = structlog.get_logger(__name__)
 
@@ -194,4 +194,4 @@ async def _read(engine: AsyncEngine, upload_id: uuid.UUID) -> Snapshot | None:
     if row is None:
         return None
     document = upload_document(row).model_dump_json(by_alias=True)
-    return Snapshot(row.revision, row.status in RESTING_STATES, document)
+    return Snapshot(row.revision, row.status in SETTLED_STATES, document)

@@ -13,7 +13,7 @@ from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_re
 from api_service.uploads.events.live_uploads import LiveUploads, Snapshot
 from api_service.uploads.found import find_upload
 from shared.service.bounded_http import end_with_the_service
-from shared.upload_status import RESTING_STATES
+from shared.upload_status import SETTLED_STATES
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
@@ -58,7 +58,7 @@ async def follow_upload(
 ) -> Response:
     upload = await find_upload(engine, upload_id)
     known = _revision(last_event_id)
-    if known is not None and known >= upload.revision and upload.status in RESTING_STATES:
+    if known is not None and known >= upload.revision and upload.status in SETTLED_STATES:
         return Response(status_code=204)
     live_uploads.require_room()
     end_with_the_service(request.scope)

@@ -48,11 +48,29 @@ class Unpacker:
         size: int,
         options: FormatOptions,
         sheet: str | None,
+        twin: str | None = None,
     ) -> Unpacked:
-        """From the object with this key, of so many bytes, to its twin at `twin_key`, of which a failure leaves a part.
+        """From the object with this key, of so many bytes, to its `twin`, at `twin_key` if not said.
 
         `room` is the writer's memory, and taken when there is something to write: a workbook is read for long before.
         Raises FileProblem, `Problem`, `BudgetSpent` and the store's errors.
+        """
+        twin = twin or twin_key(key)
+        async with contextlib.AsyncExitStack() as stack:
+            reading = self.reading(key, packing, size=size, options=options, sheet=sheet)
+            kind, name, blocks = await stack.enter_async_context(reading)
+            await stack.enter_async_context(room)
+            writer = await stack.enter_async_context(self._store.writing(twin))
+            check, sha256 = await self._store_text(blocks, writer)
+        return Unpacked(twin, check, sha256, kind, name)
+
+    @contextlib.asynccontextmanager
+    async def reading(
+        self, key: str, packing: Packing, *, size: int, options: FormatOptions, sheet: str | None
+    ) -> AsyncIterator[tuple[str, str | None, AsyncIterator[bytes]]]:
+        """What the object was made of, the name of the sheet if it is a workbook, and the text in it.
+
+        The block has to read all of it, or to end with an exception. Raises as `unpack`.
         """
         kind: str = packing.value
         name: str | None = None
@@ -66,10 +84,7 @@ class Unpacker:
             refuse_needless(options, sheet, is_workbook=inside is Packing.WORKBOOK)
             if inside is Packing.WORKBOOK:
                 kind, name, blocks = await stack.enter_async_context(self._workbooks.reading(blocks, sheet=sheet))
-            await stack.enter_async_context(room)
-            writer = await stack.enter_async_context(self._store.writing(twin_key(key)))
-            check, sha256 = await self._store_text(blocks, writer)
-        return Unpacked(twin_key(key), check, sha256, kind, name)
+            yield kind, name, blocks
 
     async def _store_text(self, blocks: AsyncIterator[bytes], writer: ObjectWriter) -> tuple[ByteCheck, str]:
         check = ByteCheck()
@@ -96,9 +111,8 @@ def twin_key(key: str) -> str:
     return key + TWIN_SUFFIX
 
 
-def format_options(options: FormatOptions, unpacked: Unpacked | None) -> FormatOptions:
+def format_options(options: FormatOptions, *, is_sheet: bool) -> FormatOptions:
     """How the text is to be judged: that of a sheet is of our own making."""
-    is_sheet = unpacked is not None and unpacked.sheet is not None
     return replace(options, delimiter=",", encoding="utf-8") if is_sheet else options
 
 

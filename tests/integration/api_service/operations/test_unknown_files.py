@@ -171,3 +171,18 @@ async def test_nothing_is_marked_or_deleted_in_a_store_of_another_identity(
 
     assert names(folder) == before
     assert part.exists()
+
+
+async def test_text_of_a_sheet_stays_only_while_its_upload_reads_it(
+    engine: AsyncEngine, sweep_settings: ApiSettings, database: asyncpg.Connection, folder: Path
+) -> None:
+    known, lost = await insert_upload(database, status="draft"), uuid.uuid4()
+    read, superseded, of_nobody = (f"{known}.0a1b2c3d.csv", f"{known}.ffffffff.csv", f"{lost}.0a1b2c3d.csv")
+    await database.execute("UPDATE uploads SET object_key = $1, original_key = id::text", read)
+    for name in (str(known), read, superseded, of_nobody):
+        store_file(folder, name)
+    store = UploadStore(folder.as_uri())
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    make_old(*(folder / f"{name}.unknown" for name in (superseded, of_nobody)))
+    assert await purge(engine, store, sweep_settings) == (0, 0, 2)
+    assert names(folder) == {str(known), read}

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from api_service.settings import ApiSettings
-from api_service.uploads import intake
+from api_service.uploads import judgement
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.messages import decode_announcement
 from shared.rows import format_judge
@@ -36,6 +36,7 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
         "blankRows": 0,
         "convertedFrom": None,
         "sheet": None,
+        "options": {"onDuplicate": "update"},
         "maxRejects": 100_000,
         "bytes": len(SMALL_CSV),
         "sha256": hashlib.sha256(SMALL_CSV).hexdigest(),
@@ -190,7 +191,7 @@ async def test_file_is_judged_beside_the_event_loop(api: httpx2.AsyncClient, mon
         threads.append(threading.current_thread())
         return format_judge.judge_format(check, options)
 
-    monkeypatch.setattr(intake, "judge_format", judge)
+    monkeypatch.setattr(judgement, "judge_format", judge)
     assert (await send(api)).status_code == 202
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
