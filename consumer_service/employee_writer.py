@@ -21,6 +21,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from consumer_service import provenance
 from shared.database.row_notes import NO_NOTES, RowNotes, join_notes
 from shared.errors import RollcallError
 from shared.rows.employee_row import email_key
@@ -46,6 +47,10 @@ class NumberedEmployees:
     def __len__(self) -> int:
         return len(self.employees)
 
+    @property
+    def columns(self) -> tuple[Sequence[int], Sequence[EmployeeValues]]:
+        return self.row_numbers, self.employees
+
     def others_than(self, row_numbers: Sequence[int]) -> frozenset[int]:
         """The numbers of all rows but these."""
         if len(row_numbers) == len(self):
@@ -68,13 +73,16 @@ class NumberedEmployees:
 
 
 class Written(NamedTuple):
-    """The outcome of valid rows. `refused` are the row numbers that `reject` turned away."""
+    """The outcome of valid rows. `refused` are the row numbers that `reject` turned away, `unknown` those of rows that
+    would have inserted somebody without a name.
+    """
 
     inserted: int
     updated: int
     duplicates: int
     refused: frozenset[int] = frozenset()
     notes: RowNotes = NO_NOTES
+    unknown: frozenset[int] = frozenset()
 
 
 def add_up(parts: Sequence[Written]) -> Written:
@@ -84,6 +92,7 @@ def add_up(parts: Sequence[Written]) -> Written:
         duplicates=sum(part.duplicates for part in parts),
         refused=frozenset().union(*(part.refused for part in parts)),
         notes=join_notes(part.notes for part in parts),
+        unknown=frozenset().union(*(part.unknown for part in parts)),
     )
 
 
@@ -94,9 +103,8 @@ class EmailKnown(RollcallError):
 # A value that may be empty is null in the table; every other one that is empty was refused.
 _NULL = ""
 _NAMES = ", ".join(FIELD_NAMES)
-_VALUES = ", ".join(f"NULLIF({field.name}, '')" if field.may_be_empty else field.name for field in FIELDS)
+_VALUES = ", ".join(f"NULLIF({field.name}, '')" if field.is_nullable else field.name for field in FIELDS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS text[])" for name in FIELD_NAMES)
-_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in FIELD_NAMES)
 
 _SOURCE = f"""
     INSERT INTO employees AS e ({_NAMES}, row_number, upload_sequence, by_update)
@@ -104,46 +112,42 @@ _SOURCE = f"""
     FROM unnest({_ARRAYS}, CAST(:row_numbers AS bigint[])) AS source ({_NAMES}, row_number)
 """  # noqa: S608 - put together of the declared names
 
-# A row that displaces one of its own upload takes its place: it is inserted or updated as that one was.
-_REPLACE = f"""
-    ON CONFLICT (lower(email)) DO UPDATE SET
-        {_REPLACED}, upload_sequence = excluded.upload_sequence, row_number = excluded.row_number,
-        by_update = excluded.by_update, updated_at = now(),
-        replaced_sequence = CASE WHEN e.upload_sequence = excluded.upload_sequence
-                                 THEN e.replaced_sequence ELSE e.upload_sequence END,
-        replaced_row = CASE WHEN e.upload_sequence = excluded.upload_sequence THEN e.row_number END
-"""
+_SOURCE_OF_CLAIMS = f"""
+    INSERT INTO employees AS e ({_NAMES}, row_number, upload_sequence, by_update, field_provenance)
+    SELECT {_VALUES}, row_number, CAST(:sequence AS bigint), CAST(:by_update AS boolean),
+           CAST(field_provenance AS jsonb)
+    FROM unnest({_ARRAYS}, CAST(:row_numbers AS bigint[]), CAST(:field_provenances AS text[]))
+         AS source ({_NAMES}, row_number, field_provenance)
+"""  # noqa: S608 - put together of the declared names
 
-# Rows that fail the guard are not returned.
-_FATES = """
-    SELECT coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NULL), '{}') AS new,
-           coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NOT NULL), '{}') AS updated,
-           coalesce(array_agg(replaced_row) FILTER (WHERE replaced_row IS NOT NULL), '{}') AS displaced,
-           count(*) FILTER (WHERE replaced_sequence IS NULL AND replaced_row IS NULL) AS times_inserted,
-           count(*) FILTER (WHERE replaced_sequence IS NOT NULL AND replaced_row IS NULL) AS times_updated
-    FROM written
-"""
 
-_RETURNING = "RETURNING e.row_number, e.replaced_sequence, e.replaced_row"
+def _merging(source: str, on_conflict: str, *, is_ours: str) -> TextClause:
+    """Rows that fail the guard are not returned. Of those that are, an employee may stand as another's row, and have
+    taken fields from ours alone.
+    """
+    return text(f"""
+        WITH written AS (
+            {source} {on_conflict}
+            RETURNING e.upload_sequence, e.row_number, e.replaced_sequence, e.replaced_row)
+        SELECT coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NULL), '{{}}') AS new,
+               coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NOT NULL), '{{}}') AS updated,
+               coalesce(array_agg(replaced_row) FILTER (WHERE replaced_row IS NOT NULL), '{{}}') AS displaced,
+               count(*) FILTER (WHERE replaced_sequence IS NULL AND replaced_row IS NULL) AS times_inserted,
+               count(*) FILTER (WHERE replaced_sequence IS NOT NULL AND replaced_row IS NULL) AS times_updated
+        FROM written WHERE upload_sequence = :sequence AND {is_ours}
+    """)  # noqa: S608 - put together of constants
 
-_SKIP = text(f"""
-    WITH written AS ({_SOURCE} {_REPLACE}
-        WHERE e.upload_sequence = excluded.upload_sequence AND excluded.row_number < e.row_number
-        {_RETURNING})
-    {_FATES}
-""")
 
-_UPDATE = text(f"""
-    WITH written AS ({_SOURCE} {_REPLACE}
-        WHERE NOT e.by_update
-           OR (excluded.upload_sequence, excluded.row_number) > (e.upload_sequence, e.row_number)
-        {_RETURNING})
-    {_FATES}
-""")
+# A row that says all fields leaves none to a later row of its own upload.
+_SKIP = _merging(_SOURCE, provenance.SKIP, is_ours="true")
+_UPDATE = _merging(_SOURCE, provenance.UPDATE, is_ours="true")
+_UPDATE_BY_CLAIMS = _merging(
+    _SOURCE_OF_CLAIMS, provenance.UPDATE, is_ours="row_number IN (SELECT unnest(CAST(:row_numbers AS bigint[])))"
+)
 
 _REJECT = text(f"{_SOURCE} ON CONFLICT (lower(email)) DO NOTHING RETURNING e.row_number")
 
-_COPIED = (*FIELD_NAMES, "row_number", "upload_sequence", "by_update")
+COPIED = (*FIELD_NAMES, "row_number", "upload_sequence", "by_update")
 
 
 async def copy_new_employees(
@@ -158,9 +162,18 @@ async def copy_new_employees(
         return Written(0, 0, 0)
     chosen = rows.one_of_each(on_duplicate)
     copied = _as_copy_text(chosen, sequence, by_update=on_duplicate == "update")
+    await copy_lines(connection, copied, COPIED)
+    again = rows.others_than(chosen.row_numbers)
+    if on_duplicate == "reject":
+        return Written(len(chosen), 0, 0, again)
+    return Written(len(chosen), 0, len(again), notes=RowNotes(again, (), ()))
+
+
+async def copy_lines(connection: AsyncConnection, copied: bytes, columns: Sequence[str]) -> None:
+    """Into `employees`, as COPY's text. Raises `EmailKnown`; other database errors pass through."""
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
-        await driver.copy_to_table("employees", source=memoryview(copied), columns=_COPIED, null=_NULL)
+        await driver.copy_to_table("employees", source=memoryview(copied), columns=columns, null=_NULL)
     except asyncpg.UniqueViolationError:
         raise EmailKnown from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -170,10 +183,6 @@ async def copy_new_employees(
         # Otherwise a server that does not answer would be asked to roll back, and waited for as long again.
         await connection.invalidate(error)
         raise
-    again = rows.others_than(chosen.row_numbers)
-    if on_duplicate == "reject":
-        return Written(len(chosen), 0, 0, again)
-    return Written(len(chosen), 0, len(again), notes=RowNotes(again, (), ()))
 
 
 async def write_employees(
@@ -190,6 +199,23 @@ async def write_employees(
             return await _replace(connection, _UPDATE, rows, arrays)
         case "reject":
             return await _insert_only(connection, rows, arrays)
+
+
+async def merge_claims(
+    connection: AsyncConnection,
+    rows: NumberedEmployees,
+    claims: NumberedEmployees,
+    field_provenances: Sequence[str | None],
+    *,
+    sequence: int,
+) -> Written:
+    """Write what these rows of an `update` claim, in one claim of each email: each field is merged by its provenance
+    with whoever is there already.
+    """
+    if not claims:
+        return Written(0, 0, 0)
+    arrays = _arrays(claims, sequence, by_update=True) | {"field_provenances": field_provenances}
+    return await _replace(connection, _UPDATE_BY_CLAIMS, rows, arrays)
 
 
 async def _replace(

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 _REASONS = {
     **READER_FAULT_MESSAGES,
     RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
+    RowCode.UNKNOWN_EMAIL: "No employee has this email, and nobody is inserted without a name: correct the email, fill "
+    "in employee_name, or redrive the row once the employee is there.",
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
     RowCode.UPLOAD_UNDONE: "The upload of this row was undone, so it is not tried again: upload it in another file.",
     RowCode.POISON_ROW: "Consumers died on this row, again and again. The row is kept; redrive it after an update.",
 }
+_OF_THE_EMAIL = (RowCode.DUPLICATE_EMAIL, RowCode.UNKNOWN_EMAIL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class RawRows:
 
     def reject(self, index: int, code: RowCode) -> Reject:
         """A reject for what validation does not see."""
-        column = KEY_NAME if code is RowCode.DUPLICATE_EMAIL else None
+        column = KEY_NAME if code in _OF_THE_EMAIL else None
         return self._refuse(index, [RowFault(code, column, self.fault_messages.get(index, _REASONS[code]))])
 
     def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:
@@ -74,16 +77,16 @@ class RawRows:
         row_numbers = [self.row_numbers[index] for index in checked.indices]
         return NumberedEmployees(row_numbers, checked.employees), rejects
 
-    def refuse_duplicates(self, rejects: list[Reject], written: Written) -> list[Reject]:
-        """The rejects in file order, together with what `reject` mode turned away."""
-        if not written.refused:
+    def refuse_by_email(self, rejects: list[Reject], written: Written) -> list[Reject]:
+        """The rejects in file order, together with what was turned away for who is there already, or is not."""
+        if not written.refused and not written.unknown:
             return rejects
-        duplicates = [
-            self.reject(index, RowCode.DUPLICATE_EMAIL)
+        turned_away = [
+            self.reject(index, RowCode.DUPLICATE_EMAIL if row_number in written.refused else RowCode.UNKNOWN_EMAIL)
             for index, row_number in enumerate(self.row_numbers)
-            if row_number in written.refused
+            if row_number in written.refused or row_number in written.unknown
         ]
-        return sorted([*rejects, *duplicates], key=lambda one: one.row_number)
+        return sorted([*rejects, *turned_away], key=lambda one: one.row_number)
 
     def _refuse(self, index: int, faults: RowFaults) -> Reject:
         first, *others = faults

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from consumer_service.employee_writer import Written, add_up, copy_new_employees, write_employees
+from consumer_service.optional_writer import copy_new_claims, merge_employees
 from shared.database.engine import is_row_fault
 from shared.errors import RowCode, TryAgainLater
 from shared.rows.employee_row import email_key
-from shared.rows.fields import KEY
+from shared.rows.fields import FIELDS, KEY
 from shared.service.telemetry import sqlstate
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from shared.rows.layout import Layout
 
 
+_MAY_BE_EMPTY = any(field.may_be_empty for field in FIELDS)
+
+
 class RowErrorsEverywhere(TryAgainLater):
     """More than half of the rows failed: then this service or the database is to blame, not the rows (P5)."""
 
@@ -41,14 +45,24 @@ class Target(NamedTuple):
     on_duplicate: DuplicateMode
     layout: Layout
 
+    @property
+    def keeps_what_is_stored(self) -> bool:
+        """Whether an empty cell of its rows leaves a field as it is."""
+        return self.on_duplicate == "update" and (_MAY_BE_EMPTY or bool(self.layout.optional))
+
 
 async def write_as_new(
     connection: AsyncConnection, rows: RawRows, target: Target, check_rows: CheckRows
 ) -> tuple[Written, list[Reject]]:
     """Write rows of which no email is known. Raises `EmailKnown`: roll back and use `write_at_once`."""
     valid, rejects = rows.check(target.layout, check_rows)
-    written = await copy_new_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
-    return written, rows.refuse_duplicates(rejects, written)
+    if target.keeps_what_is_stored:
+        written = await copy_new_claims(connection, valid, sequence=target.sequence)
+    else:
+        written = await copy_new_employees(
+            connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate
+        )
+    return written, rows.refuse_by_email(rejects, written)
 
 
 async def write_at_once(
@@ -56,8 +70,11 @@ async def write_at_once(
 ) -> tuple[Written, list[Reject]]:
     """Write all rows with one statement. After an error that `blames_a_row`: roll back and use `write_one_by_one`."""
     valid, rejects = rows.check(target.layout, check_rows)
-    written = await write_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
-    return written, rows.refuse_duplicates(rejects, written)
+    if target.keeps_what_is_stored:
+        written = await merge_employees(connection, valid, sequence=target.sequence)
+    else:
+        written = await write_employees(connection, valid, sequence=target.sequence, on_duplicate=target.on_duplicate)
+    return written, rows.refuse_by_email(rejects, written)
 
 
 async def write_one_by_one(

@@ -31,6 +31,7 @@ class RowCode(StrEnum):
     SPREADSHEET_DAMAGE = "spreadsheet_damage"
     INVALID_EMAIL = "invalid_email"
     DUPLICATE_EMAIL = "duplicate_email"
+    UNKNOWN_EMAIL = "unknown_email"
     INTERNAL_ERROR = "internal_error"
     POISON_ROW = "poison_row"
     UPLOAD_UNDONE = "upload_undone"

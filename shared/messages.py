@@ -16,6 +16,8 @@ from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 NEWEST_VERSION: Final = 3
+# That of a chunk whose layout has optional fields.
+OPTIONAL_VERSION: Final = 3
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
 

@@ -19,7 +19,7 @@ from shared.rows.fields import FIELDS
 
 def _values() -> Iterator[tuple[str, Any]]:
     for field in FIELDS:
-        kind = str | None if field.may_be_empty else str
+        kind = str | None if field.is_nullable else str
         yield field.name, (kind, Field(alias=field.name, examples=[field.stored_example]))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from api_service.http.json_model import JsonModel
 from api_service.http.row_faults import RowFaultDocument, row_faults
 from api_service.uploads.report_columns import FileColumns
+from shared.database.upload_layout import optional_fields
 from shared.duplicate_mode import DuplicateMode
 from shared.rows.fields import FIELD_NAMES, FIELDS
 from shared.rows.layout import name_columns
@@ -71,6 +72,9 @@ class UploadDocument(JsonModel):
     preamble: list[str] = Field(
         description="The lines above the header, of which no row was made; the first hundred.",
         examples=[["Staff list, November"]],
+    )
+    optional: list[str] = Field(
+        description="Fields that the file may lack and whose cells may be empty.", examples=[["mobile_no"]]
     )
     fields: dict[str, FieldSource] = Field(
         description="For each field the columns that it is joined from, in this order, and why these.",
@@ -147,6 +151,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         columns=FileColumns.of(row.columns).names,
         header_line=row.header_line,
         preamble=row.preamble,
+        optional=list(optional_fields(row.field_columns)),
         fields={
             name: field_source(row.columns, places, row.column_sources.get(name, {}))
             for name, places in _places(row).items()
@@ -179,7 +184,8 @@ def upload_document(row: Row[Any]) -> UploadDocument:
 def _places(row: Row[Any]) -> dict[str, list[int]]:
     """Releases before 0.2.0 stored lists without names."""
     stored = row.field_columns
-    return stored if isinstance(stored, dict) else {name: list(at) for name, at in name_columns(stored).items()}
+    named = stored if isinstance(stored, dict) else {name: list(at) for name, at in name_columns(stored).items()}
+    return {name: places for name, places in named.items() if places}
 
 
 def field_source(columns: Sequence[str], places: Sequence[int], stored: Mapping[str, Any]) -> FieldSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api_service.uploads.intake import FILE_FIELD
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
-from shared.rows.fields import FIELD_NAMES
+from shared.rows.fields import FIELD_NAMES, FIELDS
 
 FILE_REFUSALS = (
     FileCode.EMPTY_FILE,
@@ -26,6 +26,7 @@ FILE_REFUSALS = (
     FileCode.HEADER_TOO_LONG,
     FileCode.UNCLOSED_QUOTE,
 )
+_CAN_BE_OPTIONAL = [field.name for field in FIELDS if field.optional_in]
 INTAKE_BODY = {
     "required": True,
     "content": {
@@ -86,6 +87,14 @@ INTAKE_BODY = {
                         "description": "Of a file without a header: the fields in its order, or the parts of a name, "
                         "with - for a column that is none of them.",
                         "examples": ["-,email,first name,last name,mobile_no,company_name"],
+                    },
+                    "optional": {
+                        "type": "string",
+                        "description": "Fields that the file may lack and whose cells may be empty, separated by "
+                        f"commas: {', '.join(_CAN_BE_OPTIONAL)}. Nobody is inserted without a name, so "
+                        "`employee_name` can be optional with `onDuplicate=update` alone. There an empty cell keeps "
+                        "what is stored.",
+                        "examples": ["mobile_no,company_name"],
                     },
                     "escape": {
                         "type": "string",

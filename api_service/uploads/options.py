@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NoReturn, cast
 
 from api_service.http.problems import Problem, ProblemCode
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
+from shared.rows.fields import FIELDS
 from shared.rows.format_judge import FormatOptions, parse_columns, parse_mapping
 
 FIELD_NAMES: Final = frozenset(
@@ -22,6 +23,7 @@ FIELD_NAMES: Final = frozenset(
         "headerLine",
         "mapping",
         "columns",
+        "optional",
         "escape",
         "sheet",
         "maxRejects",
@@ -36,7 +38,7 @@ _ESCAPE: Final = ("backslash",)
 _START: Final = ("now", "draft")
 _LAST_HEADER_LINE: Final = 10_000
 # Releases up to 0.2.0 did not know these, and a request that one of them took may be sent again.
-_NEW_OPTIONS: Final = ("escape", "header_line", "columns")
+_NEW_OPTIONS: Final = ("escape", "header_line", "columns", "optional")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class UploadOptions:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
         options = asdict(self)
         for name in _NEW_OPTIONS:
-            if options["format"][name] is None:
+            if not options["format"][name]:
                 del options["format"][name]
         if self.sheet is None:
             del options["sheet"]
@@ -72,8 +74,9 @@ def parse_options(fields: Mapping[str, str], *, most_rejects: int) -> UploadOpti
     """
     mapping, columns = fields.get("mapping"), fields.get("columns")
     _refuse_contradictions(fields)
+    on_duplicate = cast("DuplicateMode", _choose("onDuplicate", fields, DUPLICATE_MODES, DEFAULT_DUPLICATE_MODE))
     return UploadOptions(
-        cast("DuplicateMode", _choose("onDuplicate", fields, DUPLICATE_MODES, DEFAULT_DUPLICATE_MODE)),
+        on_duplicate,
         FormatOptions(
             delimiter=fields.get("delimiter"),
             encoding=fields.get("encoding"),
@@ -82,6 +85,7 @@ def parse_options(fields: Mapping[str, str], *, most_rejects: int) -> UploadOpti
             escape=cast("Literal['backslash'] | None", _choose("escape", fields, _ESCAPE, None)),
             header_line=_header_line(fields),
             columns=parse_columns(columns) if columns else None,
+            optional=_optional(fields, on_duplicate),
         ),
         fields.get("sheet"),
         _number("maxRejects", fields, most_rejects),
@@ -142,6 +146,23 @@ def _header_line(fields: Mapping[str, str]) -> int | None:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= _LAST_HEADER_LINE):
         _refuse("headerLine", f"must be the number of a line from 1 to {_LAST_HEADER_LINE}")
     return int(value)
+
+
+def _optional(fields: Mapping[str, str], on_duplicate: DuplicateMode) -> tuple[str, ...]:
+    value = fields.get("optional", "")
+    names = {name.strip() for name in value.split(",")} if value.strip() else set()
+    may_be = [field.name for field in FIELDS if field.may_be_empty or on_duplicate in field.optional_in]
+    for field in FIELDS:
+        if field.name in names and field.name not in may_be:
+            also = f", except with onDuplicate={' or '.join(field.optional_in)}" if field.optional_in else ""
+            _refuse("optional", f"cannot name {field.name}: every row needs one{also}")
+    if not names.issubset(may_be):
+        _refuse(
+            "optional",
+            f"must name fields, separated by commas. With onDuplicate={on_duplicate} these can be "
+            f"optional: {', '.join(may_be)}",
+        )
+    return tuple(name for name in may_be if name in names)
 
 
 def _refuse_contradictions(fields: Mapping[str, str]) -> None:

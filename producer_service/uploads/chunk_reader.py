@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.messages import ChunkRequest, ReaderFault, encode, encode_cells
+from shared.messages import OPTIONAL_VERSION, ChunkRequest, ReaderFault, encode, encode_cells
 from shared.rows.reader_versions import read_records
 from shared.rows.record import Skipped
 
@@ -159,10 +159,12 @@ class ChunkReader:
         # A reading that passed over rows may stand a block behind the one that counted their bytes.
         byte_count = max(0, self._stream.bytes_read - self._bytes_counted)
         self._bytes_counted += byte_count
+        layout = self._upload.csv_format.layout
         request = ChunkRequest(
+            version=OPTIONAL_VERSION if layout.optional else 1,
             upload_id=self._upload.id,
             first_row=first_row,
-            layout=self._upload.csv_format.layout,
+            layout=layout,
             reader_version=self._upload.csv_format.reader_version,
             byte_count=byte_count,
             line_numbers=rows.line_numbers,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
+from shared.database.upload_layout import MAY_LACK_NAMES
 from shared.errors import RollcallError
 from shared.rows.csv_format import NEWEST_READER_VERSION
 from shared.upload_status import HELD_STATES
@@ -36,15 +37,24 @@ class Lease(NamedTuple):
     file_was_missing: bool = False
 
 
+# Of a row without a name it decides who is there, and earlier uploads may bring somebody yet. One that has begun goes
+# on.
+_WAITS_FOR_EARLIER_ONES = f"""
+    u.status = 'queued' AND jsonb_exists_any(u.field_columns, {MAY_LACK_NAMES}) AND EXISTS (
+        SELECT 1 FROM uploads AS earlier
+        WHERE earlier.finished_at IS NULL AND earlier.sequence < u.sequence
+          AND earlier.status IN ('queued', 'running', 'cancelling'))
+"""  # noqa: S608 - constants
+
 # `FOR KEY SHARE` waits for a producer that is finishing the upload (`upload_state.finish` holds the row `FOR UPDATE`).
 # A holder that released its lease, or that comes back to its own upload, did not die. Producers up to release 0.2 count
 # deaths in `fruitless`, of whatever they died; none that this one has seen is theirs to count.
-_ACQUIRE = text("""
+_ACQUIRE = text(f"""
     INSERT INTO upload_leases AS l (upload_id, owner, fence, expires_at)
-    SELECT id, :owner, 1, now() + make_interval(secs => :seconds)
-    FROM uploads
-    WHERE id = :upload_id AND finished_at IS NULL AND status <> ALL(CAST(:held AS text[]))
-      AND reader_version <= :newest_reader
+    SELECT u.id, :owner, 1, now() + make_interval(secs => :seconds)
+    FROM uploads AS u
+    WHERE u.id = :upload_id AND u.finished_at IS NULL AND u.status <> ALL(CAST(:held AS text[]))
+      AND u.reader_version <= :newest_reader AND NOT ({_WAITS_FOR_EARLIER_ONES})
     FOR KEY SHARE
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
@@ -55,7 +65,7 @@ _ACQUIRE = text("""
     WHERE l.expires_at < now()
     RETURNING fence, suspected AS is_suspected, cardinality(array_remove(trial_producers, owner)) AS deaths,
               file_missing_since IS NOT NULL AS file_was_missing
-""")
+""")  # noqa: S608 - constants
 
 _RENEW = text("""
     UPDATE upload_leases SET expires_at = now() + make_interval(secs => :seconds)
@@ -96,17 +106,19 @@ _NOTE_FOUND_FILE = text("""
 
 _PROVE = text("SELECT fence FROM upload_leases WHERE upload_id = :upload_id FOR UPDATE")
 
-_DUE = text("""
+_DUE = text(f"""
     SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
     WHERE u.finished_at IS NULL AND u.status <> ALL(CAST(:held AS text[])) AND u.reader_version <= :newest_reader
       AND u.byte_count > :over_bytes AND u.byte_count <= :up_to_bytes
       AND (l.upload_id IS NULL OR l.expires_at < now())
+      AND NOT ({_WAITS_FOR_EARLIER_ONES})
     ORDER BY coalesce(cardinality(l.trial_producers), 0), u.sequence LIMIT :limit
-""")
+""")  # noqa: S608 - constants
 
 
 async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: str, seconds: float) -> Lease | None:
-    """None when the upload is finished, held, unknown, another producer's, or begun by a newer reader's rules."""
+    """None when the upload is finished, held, unknown, another producer's, begun by a newer reader's rules, or waits
+    for those that were accepted before it."""
     parameters = {
         "upload_id": upload_id,
         "owner": owner,

@@ -90,8 +90,8 @@ class UploadRunner:
         self._failpoints = failpoints
         self._upload = upload
         self._lease = lease
-        # In `reject` mode the order of the chunks decides who is the duplicate: one is sent, and the next one read.
-        self._one_at_a_time = upload.on_duplicate == "reject"
+        # Where the order of the chunks decides what becomes of a row, one is sent, and the next one read.
+        self._one_at_a_time = upload.order_decides
         self._share = send_window.share(at_most=2 if self._one_at_a_time else None)
         self._pending = PendingChunks(
             self._share, room.of_file(upload.byte_count), republish_seconds=settings.republish_seconds

@@ -13,6 +13,7 @@ from shared.database import ledger
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.csv_format import CsvFormat
+from shared.rows.fields import NEVER_NULL
 
 if TYPE_CHECKING:
     import uuid
@@ -38,6 +39,11 @@ class Upload(NamedTuple):
     # None: it has no such end.
     max_rejects: int | None
     csv_format: CsvFormat
+
+    @property
+    def order_decides(self) -> bool:
+        """Whether a row is refused for who is there when it comes: known already, or unknown and without a name."""
+        return self.on_duplicate == "reject" or not NEVER_NULL.isdisjoint(self.csv_format.layout.optional)
 
 
 class Progress(NamedTuple):

@@ -329,7 +329,7 @@ employees = Table(
     "employees",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    *(Column(field.name, Text, nullable=field.may_be_empty) for field in FIELDS),
+    *(Column(field.name, Text, nullable=field.is_nullable) for field in FIELDS),
     Column("upload_sequence", BigInteger, nullable=False),
     Column("row_number", BigInteger, nullable=False),
     # True when an `update` upload wrote it: then only a later `update` replaces it.
@@ -338,6 +338,9 @@ employees = Table(
     # this one displaced. Only from PostgreSQL 18 on can RETURNING tell without them.
     Column("replaced_sequence", BigInteger),
     Column("replaced_row", BigInteger),
+    # By the name of each field that another row said than the one it stands as, that row's provenance:
+    # [by_update, upload_sequence, row_number]. Null where there is none, as after files without optional fields.
+    Column("field_provenance", JSONB),
     _timestamp("created_at", now=True),
     _timestamp("updated_at", now=True),
     Index("employees_email_key", text("lower(email)"), unique=True),

@@ -6,15 +6,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from shared.rows.fields import FIELD_NAMES, NEVER_NULL
 from shared.rows.layout import Layout, name_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Row
 
     from shared.rows.csv_format import CsvFormat
 
 # A statement selects these columns of `uploads` for `layout_of`.
 LAYOUT_COLUMNS: Final = "cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns"
+
+# Behind the name of a field that the sender called optional. Releases that do not know what that means do not know
+# such a name either, and leave the rows to a newer one.
+_OPTIONAL_MARK: Final = "?"
+
+# The array of names in `field_columns`, as SQL, of which an upload has one if its rows may lack what nobody is inserted
+# without.
+MAY_LACK_NAMES: Final = f"ARRAY[{', '.join(repr(name + _OPTIONAL_MARK) for name in sorted(NEVER_NULL))}]"
 
 _Stored = dict[str, tuple[int, ...]] | list[tuple[int, ...]]
 _decoder: msgspec.json.Decoder[_Stored] = msgspec.json.Decoder(_Stored)
@@ -23,12 +34,24 @@ _decoder: msgspec.json.Decoder[_Stored] = msgspec.json.Decoder(_Stored)
 def layout_of(row: Row[Any]) -> Layout:
     """Fields that this version does not know are kept: who reads rows with it has to refuse them."""
     stored = _decoder.decode(row.field_columns)
-    return Layout(row.width, stored if isinstance(stored, dict) else name_columns(stored))
+    if not isinstance(stored, dict):
+        return Layout(row.width, name_columns(stored))
+    columns = {name: at for name, at in stored.items() if not name.endswith(_OPTIONAL_MARK)}
+    return Layout(row.width, columns, optional_fields(stored))
+
+
+def optional_fields(stored: Collection[Any]) -> tuple[str, ...]:
+    """The fields that the sender called optional, from `field_columns`."""
+    names = stored if isinstance(stored, dict) else ()
+    optional = {name.removesuffix(_OPTIONAL_MARK) for name in names if name.endswith(_OPTIONAL_MARK)}
+    # JSON of Postgres has an order of its own.
+    return (*(name for name in FIELD_NAMES if name in optional), *sorted(optional.difference(FIELD_NAMES)))
 
 
 def stored_columns(layout: Layout) -> dict[str, list[int]]:
     """The value of `field_columns`."""
-    return {name: list(indices) for name, indices in layout.columns.items()}
+    columns = {name: list(indices) for name, indices in layout.columns.items()}
+    return columns | {name + _OPTIONAL_MARK: [] for name in layout.optional}
 
 
 def stored_sources(csv_format: CsvFormat) -> dict[str, dict[str, Any]]:

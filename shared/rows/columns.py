@@ -25,7 +25,8 @@ def find_columns(
 ) -> Sources:
     """Find each field's columns. The mapping comes first; `line_number` is the header's, for whoever is refused.
 
-    Raises FileProblem: unknown_column (mapped but not there), ambiguous_columns, missing_columns (of needed fields).
+    Raises FileProblem: unknown_column (mapped but not there), ambiguous_columns, missing_columns (of needed fields, and
+    of one of which only a part is there, which would be dropped silently).
     """
     columns = ColumnNames(names)
     sample = sample or Sample()
@@ -36,14 +37,18 @@ def find_columns(
             found[field.name] = ColumnSource(places, Why.MAPPING)
         elif (source := _named_columns(field, columns, sample)) is not None:
             found[field.name] = source
-    missing = [name for name in needed if name not in found]
+    missing = [
+        field.name
+        for field in FIELDS
+        if field.name not in found and (field.name in needed or _has_a_part(field, columns))
+    ]
     if missing:
         raise missing_columns(missing, names, line_number)
     return found
 
 
-def layout_of_sources(names: Sequence[str], sources: Sources) -> Layout:
-    return Layout(len(names), {field: source.columns for field, source in sources.items()})
+def layout_of_sources(names: Sequence[str], sources: Sources, optional: tuple[str, ...] = ()) -> Layout:
+    return Layout(len(names), {field: source.columns for field, source in sources.items()}, optional)
 
 
 def count_found(
@@ -71,6 +76,10 @@ def _named_columns(field: Field, columns: ColumnNames, sample: Sample) -> Column
 
 def _has_parts(field: Field, columns: ColumnNames) -> bool:
     return bool(field.parts) and all(columns.of_kinds(part.kinds) for part in field.parts if part.is_needed)
+
+
+def _has_a_part(field: Field, columns: ColumnNames) -> bool:
+    return any(columns.of_kinds(part.kinds) for part in field.parts if part.is_needed)
 
 
 def _mapped_place(field: str, name: str, columns: ColumnNames) -> int:

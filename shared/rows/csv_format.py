@@ -12,7 +12,10 @@ from shared.rows.layout import Layout
 # What a version fixes is all that moves a row or the border of a chunk: the rules of `csv_reader`, its longest record,
 # and the weights and sizes in the producer's `chunk_reader` by which it cuts chunks: characters in version 1, bytes of
 # the message and its cells in version 2. A change of any is a new version beside the old one, for a release at least.
-NEWEST_READER_VERSION: Final = 2
+# Version 3 is version 2 of a file with optional fields: whoever reads it knows what they mean for its chunks' order.
+PLAIN_READER_VERSION: Final = 2
+OPTIONAL_READER_VERSION: Final = 3
+NEWEST_READER_VERSION: Final = OPTIONAL_READER_VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def check_row(cells: Sequence[str], layout: Layout) -> EmployeeValues | RowFault
             return faults
     cleaned = []
     for field, columns in zip(FIELDS, layout.in_order, strict=True):
-        value = clean_value(field, _joined(cells, columns))
+        value = clean_value(field, _joined(cells, columns), is_optional=field.name in layout.optional)
         if isinstance(value, RowFault):
             faults.append(value)
         else:
@@ -51,11 +51,13 @@ def storable(cells: Sequence[str]) -> list[str]:
     return [_unstorable.sub("\ufffd", cell) for cell in cells]
 
 
-def clean_value(field: Field, value: str) -> str | RowFault:
-    """A cell, or several joined, as it is stored, or why it is refused."""
+def clean_value(field: Field, value: str, *, is_optional: bool = False) -> str | RowFault:
+    """A cell, or several joined, as it is stored, or why it is refused. `is_optional`: the sender said so."""
     text = bare(value)
+    if is_optional and text.casefold() in field.words_for_none:
+        return ""
     if not text:
-        if field.may_be_empty:
+        if field.may_be_empty or is_optional:
             return ""
         return RowFault(RowCode.MISSING_VALUE, field.name, f"{field.name} is empty: fill it in.")
     if found := _refused.search(text):

@@ -7,6 +7,7 @@ is taken here may be narrower than the rules and never wider; a property test ho
 
 from __future__ import annotations
 
+import functools
 import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -35,11 +36,17 @@ _ODD_PAIRS_JOINED: Final = (
     *_ODD_PAIRS, " '", *(pair for joiner in JOINERS for pair in (f"{joiner} ", f" {joiner}"))
 )  # fmt: skip
 
-_CLEAN_LINE: Final = _BETWEEN.join(
-    f"(?:{field.rule.pattern})?" if field.may_be_empty else field.rule.pattern for field in FIELDS
-)
-# One match a line, whose group is empty unless the line is clean: what is clean is taken from the row itself, as it is.
-_verdicts = re.compile(rf"(?:{_CLEAN_LINE}({_END})|[^{_END}]*{_END})")
+
+@functools.lru_cache(maxsize=32)
+def _verdicts(optional: tuple[str, ...]) -> re.Pattern[str]:
+    """One match a line, whose group is empty unless the line is clean: what is clean is taken from the row itself."""
+    clean_line = _BETWEEN.join(
+        f"(?:{field.rule.pattern})?" if field.may_be_empty or field.name in optional else field.rule.pattern
+        for field in FIELDS
+    )
+    return re.compile(rf"(?:{clean_line}({_END})|[^{_END}]*{_END})")
+
+
 # The fields that are not stored as they are written.
 _COLUMN_CLEANERS: Final = tuple(
     (at, field.rule.clean_column) for at, field in enumerate(FIELDS) if field.rule.clean_column is not None
@@ -81,7 +88,7 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[Emp
     if odd or text.count(_END) != len(lines) or max(map(len, lines)) > _LINE_LIMIT:
         lines = ["" if _is_odd(line, odd) else line for line in lines]
         text = _END.join(lines) + _END
-    verdicts = _verdicts.findall(text)
+    verdicts = _verdicts(layout.optional).findall(text)
     uncertain = []
     if "" in verdicts:
         uncertain = [index for index, verdict in enumerate(verdicts) if not verdict]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from shared.duplicate_mode import DUPLICATE_MODES, DuplicateMode
 from shared.rows.rules import EMAIL, MOBILE, RowFault, Rule, text_rule
 
 
@@ -32,7 +33,9 @@ class Field:
     `never_a_code`.
 
     A cell of a field that `may_be_empty` is stored as null when it is. A header may lack a field that `is_optional`,
-    which is then empty in every row. The search looks into a field that `is_searched`.
+    which is then empty in every row. In the duplicate modes of `optional_in` the sender may say the same of any other;
+    then a cell with one of the `words_for_none`, whatever their case, is empty too. The search looks into a field that
+    `is_searched`.
     """
 
     name: str
@@ -45,12 +48,19 @@ class Field:
     never_a_code: bool = False
     may_be_empty: bool = False
     is_optional: bool = False
+    optional_in: tuple[DuplicateMode, ...] = ()
+    words_for_none: frozenset[str] = frozenset()
     is_searched: bool = False
 
     def __post_init__(self) -> None:
         if self.is_optional and not self.may_be_empty:
             raise ValueError(f"{self.name} is optional, so it must be allowed to be empty")
         _ = self.stored_example
+
+    @property
+    def is_nullable(self) -> bool:
+        """True when somebody may be inserted without it."""
+        return self.may_be_empty or self.optional_in == DUPLICATE_MODES
 
     @property
     def stored_example(self) -> str:
@@ -78,6 +88,8 @@ FIELDS: Final = (
             Part("second last name", ("second_family_name",)),
         ),
         never_a_code=True,
+        # Nobody is inserted without a name.
+        optional_in=("update",),
         is_searched=True,
     ),
     Field(
@@ -86,12 +98,15 @@ FIELDS: Final = (
         example="Initech",
         kinds=("other_company", "legal_entity"),
         never_a_code=True,
+        optional_in=DUPLICATE_MODES,
     ),
     Field(
         name="mobile_no",
         rule=MOBILE,
         example="+91 98765 43210",
         kinds=("mobile", "private_mobile", "phone", "work_phone"),
+        optional_in=DUPLICATE_MODES,
+        words_for_none=frozenset({"-", "–", "—", "n/a", "none", "null", "unknown"}),
     ),
     Field(
         name="email",
@@ -104,6 +119,8 @@ FIELDS: Final = (
 
 FIELD_NAMES: Final = tuple(field.name for field in FIELDS)
 REQUIRED_NAMES: Final = tuple(field.name for field in FIELDS if not field.is_optional)
+# Nobody is inserted without these.
+NEVER_NULL: Final = frozenset(field.name for field in FIELDS if not field.is_nullable)
 # It tells two employees apart.
 KEY_NAME: Final = "email"
 KEY: Final = FIELD_NAMES.index(KEY_NAME)

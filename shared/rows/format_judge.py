@@ -13,7 +13,7 @@ from shared.rows.byte_check import HEAD_BYTES, ByteCheck
 from shared.rows.column_options import parse_columns, parse_mapping
 from shared.rows.column_problems import empty_file
 from shared.rows.columns import layout_of_sources
-from shared.rows.csv_format import NEWEST_READER_VERSION, CsvFormat
+from shared.rows.csv_format import OPTIONAL_READER_VERSION, PLAIN_READER_VERSION, CsvFormat
 from shared.rows.delimiters import DELIMITERS, parse_delimiter
 from shared.rows.encoding_guess import Reading
 from shared.rows.file_columns import judge_columns
@@ -88,8 +88,8 @@ def judge_columns_of(check: ByteCheck, options: FormatOptions, encoding: FileEnc
         found.delimiter,
         found.header_line is not None,
         found.names,
-        layout_of_sources(found.names, found.sources),
-        reader_version=NEWEST_READER_VERSION,
+        layout_of_sources(found.names, found.sources, options.optional),
+        reader_version=_reader_version(options),
         first_row_line=found.first_row_line,
         backslash_escapes=options.backslash_escapes,
         header_line=found.header_line,
@@ -115,10 +115,14 @@ def undecided_format(check: ByteCheck, options: FormatOptions, encoding: FileEnc
         has_header=False,
         columns=(),
         layout=Layout(0, {}),
-        reader_version=NEWEST_READER_VERSION,
+        reader_version=_reader_version(options),
         first_row_line=head.first_line,
         backslash_escapes=options.backslash_escapes,
     )
+
+
+def _reader_version(options: FormatOptions) -> int:
+    return OPTIONAL_READER_VERSION if options.optional else PLAIN_READER_VERSION
 
 
 def known_encoding(check: ByteCheck, options: FormatOptions, problem: FileProblem) -> FileEncoding | None:

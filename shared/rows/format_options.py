@@ -14,6 +14,7 @@ class FormatOptions:
     """What the sender says about the file; None and `auto` leave it to the file.
 
     `header_line` is the physical line of the header. `columns` are the names of the columns of a file without one.
+    `optional` are fields that the file may lack and its cells may leave empty, in their declared order.
     """
 
     delimiter: str | None = None
@@ -23,11 +24,12 @@ class FormatOptions:
     escape: Literal["backslash"] | None = None
     header_line: int | None = None
     columns: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The fields that a header must have columns for."""
-        return REQUIRED_NAMES
+        return tuple(name for name in REQUIRED_NAMES if name not in self.optional)
 
     @property
     def backslash_escapes(self) -> bool:

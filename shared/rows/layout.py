@@ -19,15 +19,17 @@ class NewerLayout(NewerThanKnown):
     """A layout has fields that a newer version declares. Read without them, their cells would be dropped silently."""
 
 
-class Layout(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
+class Layout(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True, omit_defaults=True):
     """The number of a file's columns, and which of them are which field.
 
     A field in several columns is their cells joined with one space. A field that has none here, because the file lacks
-    it or because it was declared after the layout was written, is empty in every row.
+    it or because it was declared after the layout was written, is empty in every row. The sender said which fields are
+    `optional`; it is left out where there are none, so that a reader which does not know it can read the others.
     """
 
     width: int
     columns: Mapping[str, tuple[int, ...]]
+    optional: tuple[str, ...] = ()
 
     @cached_property
     def in_order(self) -> tuple[tuple[int, ...], ...]:
@@ -46,7 +48,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True)
 
     def require_known(self) -> Layout:
         """Itself. Raises `NewerLayout`."""
-        if not self.columns.keys() <= set(FIELD_NAMES):
+        if not set(FIELD_NAMES).issuperset((*self.columns, *self.optional)):
             raise NewerLayout("a layout names a field that this version does not know: update this service")
         return self
 

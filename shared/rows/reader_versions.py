@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from shared.rows import csv_reader as version_2
+from shared.rows import csv_reader as version_2_and_3
 from shared.rows.csv_format import CsvFormat
 from shared.rows.record import Record, Skipped
 from shared.rows.version_1 import csv_reader as version_1
@@ -21,6 +21,6 @@ def read_records(stream: BinaryIO, csv_format: CsvFormat, skipped: Skipped | Non
     """
     if csv_format.reader_version == 1:
         return version_1.read_records(stream, csv_format)
-    if csv_format.reader_version == 2:
-        return version_2.read_records(stream, csv_format, skipped)
+    if csv_format.reader_version in (2, 3):
+        return version_2_and_3.read_records(stream, csv_format, skipped)
     raise ValueError(f"reader version {csv_format.reader_version} is not known here")

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 ASSETS: Final = "/docs/assets"
@@ -22,8 +23,16 @@ def add_docs_pages(app: FastAPI) -> None:
     """To an application that was made with `docs_url=None` and `redoc_url=None`."""
     # The package brings Swagger UI and ReDoc. Its own pages are not used, for they say no policy.
     app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs assets")
+    _put_under_dependencies(app, app.openapi_url)
     app.add_api_route("/docs", _swagger_ui, include_in_schema=False)
     app.add_api_route("/redoc", _redoc, include_in_schema=False)
+
+
+def _put_under_dependencies(app: FastAPI, path: str | None) -> None:
+    """FastAPI adds the description as a plain route, which the application's dependencies do not apply to."""
+    [plain] = [route for route in app.routes if isinstance(route, Route) and route.path == path]
+    app.router.routes.remove(plain)
+    app.add_api_route(plain.path, plain.endpoint, include_in_schema=False, response_model=None)
 
 
 async def _swagger_ui(request: Request) -> HTMLResponse:

@@ -36,6 +36,40 @@ async def test_table_counts_report_and_dead_letters_are_those_of_one_reader_from
     assert await system.differences(upload, expected) == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "optional"),
+    [
+        ("skip", ("company_name", "mobile_no")),
+        ("update", ("company_name", "mobile_no")),
+        ("update", ("employee_name", "company_name", "mobile_no")),
+    ],
+)
+async def test_file_that_leaves_optional_cells_empty_ends_as_read_from_top_to_bottom_behind_one_that_is_under_way(
+    mode: Mode, optional: tuple[str, ...], services: Services, system: System, tmp_path: Path
+) -> None:
+    """The file before brings half of its people, and whoever lacks a name needs one of them."""
+    before, file = tmp_path / "before.csv", tmp_path / "mixed.csv"
+    write_mixed_file(before, 4_000, bad_share=0, duplicate_share=0.02, seed=3)
+    write_mixed_file(file, 8_000, bad_share=0.01, duplicate_share=0.1, seed=5, lacking=optional)
+    known = read_top_to_bottom(before)
+    expected = read_top_to_bottom(file, mode, known.employees, optional=optional)
+    for _ in range(3):
+        services.launch("consumer_service")
+    services.launch("producer_service")
+    await services.start("api_service", {"ROLLCALL_API_CHUNK_ROWS": "250"})
+
+    first_id = await system.upload(before)
+    waits = "employee_name" in optional
+    if not waits:
+        # Who inserts and who updates shows in the counts, if both are under way at once.
+        await system.until_finished(first_id)
+    upload = await system.until_finished(await system.upload(file, mode, optional=",".join(optional)))
+
+    assert upload["optional"] == list(optional)
+    assert await system.differences(upload, expected) == []
+    assert ("unknown_email" in upload["rejectedBy"]) == waits
+
+
 @pytest.mark.skipif(not ORIGINAL_EXAMPLE.exists(), reason="the original example is not part of the checkout")
 async def test_original_example_is_inserted_whole_and_is_all_duplicates_the_second_time(
     services: Services, system: System

@@ -6,7 +6,7 @@ The same seed gives the same file. What is to become of it is for `tests.support
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -61,6 +61,10 @@ def person(number: int) -> Person:
         f"{_LAST[number // 11 % 8].encode('ascii', 'ignore').decode()}.{number}@firm{number % 97}.example",
         f"B{number}",
     )
+
+
+_PERSON_FIELD: Final = {"employee_name": "name", "company_name": "company", "mobile_no": "mobile"}
+_NO_NUMBER: Final = ("", "-", "n/a", "None", "NULL", "unknown", "\u2013")
 
 
 def _line(person: Person) -> str:
@@ -151,19 +155,24 @@ def write_mixed_file(
     duplicate_share: float = 0.05,
     seed: int = 1,
     first_person: int = 1,
+    lacking: Sequence[str] = (),
 ) -> None:
     """Write so many rows; about these shares of them are bad or have an earlier row's email. A million take seconds.
 
-    Files of other people, counted from `first_person`, have no email in common.
+    Files of other people, counted from `first_person`, have no email in common. A third of the rows that are as plain
+    as the rest leave out some of the `lacking` fields.
     """
-    lines = _lines(range(first_person, first_person + rows), bad_share, duplicate_share, random.Random(seed))
+    people = range(first_person, first_person + rows)
+    lines = _lines(people, bad_share, duplicate_share, lacking, random.Random(seed))
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(HEADER)
         while batch := "".join(islice(lines, LINES_A_WRITE)):
             file.write(batch)
 
 
-def _lines(people: range, bad_share: float, duplicate_share: float, chance: random.Random) -> Iterator[str]:
+def _lines(
+    people: range, bad_share: float, duplicate_share: float, lacking: Sequence[str], chance: random.Random
+) -> Iterator[str]:
     bad = _bad_kinds()
     odd = cycle(_ODD)
     for number in people:
@@ -172,7 +181,7 @@ def _lines(people: range, bad_share: float, duplicate_share: float, chance: rand
         if draw < bad_share:
             yield start + next(bad)(person(number))
         elif draw < bad_share + duplicate_share and number > people.start:
-            yield start + _line(_repeated(number, people.start, chance))
+            yield start + _line(_without_some(_repeated(number, people.start, chance), number, lacking))
         elif draw > 1 - ODD_SHARE:
             yield start + next(odd)(person(number))
         elif draw > 1 - ODD_SHARE - BLANK_SHARE:
@@ -180,7 +189,17 @@ def _lines(people: range, bad_share: float, duplicate_share: float, chance: rand
                 chance.choice(("\n", " \t \n", "\r\n\n", BLANK_ROW, '"",' + BLANK_ROW)) + start + _line(person(number))
             )
         else:
-            yield start + _line(person(number))
+            yield start + _line(_without_some(person(number), number, lacking))
+
+
+def _without_some(whole: Person, number: int, lacking: Sequence[str]) -> Person:
+    """By the number alone, so that the chances of the rest are those of a file in which nothing lacks."""
+    if not lacking or number % 3:
+        return whole
+    left_out = [name for bit, name in enumerate(lacking) if number // 3 >> bit & 1]
+    ways = {"employee_name": "", "company_name": ("", " ")[number % 2], "mobile_no": _NO_NUMBER[number % 7]}
+    cells = {_PERSON_FIELD[name]: ways[name] for name in left_out}
+    return whole._replace(**cells)
 
 
 def _bad_kinds() -> Iterator[Callable[[Person], str]]:

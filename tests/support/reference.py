@@ -21,6 +21,7 @@ from tests.support.reference_header import FoundHeader, find_header
 from tests.support.reference_reading import FileShape, ReadRecord, looks_like_an_email, read_text
 
 KEY: Final = FIELD_NAMES.index("email")
+NAME: Final = FIELD_NAMES.index("employee_name")
 
 Mode = Literal["skip", "update", "reject"]
 
@@ -73,10 +74,11 @@ def read_top_to_bottom(
     mode: Mode = "skip",
     before: Mapping[str, ExpectedEmployee] | None = None,
     failing_rows: Mapping[int, str] | None = None,
+    optional: Sequence[str] = (),
 ) -> Expected:
     """`before` is the table as an earlier file left it; `failing_rows` are rejected with their code for a reason that
-    the file does not show."""
-    header, records = read_records(path)
+    the file does not show; `optional` are the fields that the sender called so."""
+    header, records = read_records(path, optional)
     columns = header.columns
     places = [header.places.get(name, ()) for name in FIELD_NAMES]
     table = {key: employee._replace(row_number=0) for key, employee in (before or {}).items()}
@@ -91,32 +93,34 @@ def read_top_to_bottom(
         expected.rows_read = row_number
         cells = [drop_apostrophe(cell) for cell in raw_cells]
         known = failing.get(row_number) or code
-        outcome: Values | list[str] = [known] if known else _judge(cells, len(columns), places)
-        if not isinstance(outcome, list) and not _write(expected, mode, row_number, outcome):
-            outcome = ["duplicate_email"]
+        outcome: Values | list[str] = [known] if known else _judge(cells, len(columns), places, optional)
+        if not isinstance(outcome, list) and (code := _write(expected, mode, row_number, outcome)):
+            outcome = [code]
         if isinstance(outcome, list):
             expected.rejects.append(Rejected(row_number, line_number, tuple(outcome), tuple(cells)))
     return expected
 
 
-def read_records(path: Path) -> tuple[FoundHeader, Iterator[ReadRecord]]:
+def read_records(path: Path, optional: Sequence[str] = ()) -> tuple[FoundHeader, Iterator[ReadRecord]]:
     """The header, and the records below, whose width and place for the email tell what a row looks like."""
     text = path.read_bytes().decode("utf-8-sig", "replace")
-    header = find_header(text)
+    header = find_header(text, optional)
     shape = FileShape(header.delimiter, len(header.columns), header.places["email"][0])
     return header, read_text(text, shape, header.below)
 
 
-def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> bool:
-    """False: this mode rejects it."""
+def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> str | None:
+    """The code with which this mode rejects it."""
     key = _key(outcome)
     known = expected.employees.get(key)
+    if known is None and outcome[NAME] is None:
+        return "unknown_email"
     employee = ExpectedEmployee(row_number, outcome)
     if known is None:
         expected.employees[key] = employee
         expected.inserted += 1
     elif mode == "reject":
-        return False
+        return "duplicate_email"
     elif mode == "skip":
         expected.duplicates += 1
     else:
@@ -125,8 +129,10 @@ def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> 
             expected.duplicates += 1
         else:
             expected.updated += 1
-        expected.employees[key] = employee
-    return True
+        # What a row does not say stays.
+        values = tuple(before if said is None else said for said, before in zip(outcome, known.values, strict=True))
+        expected.employees[key] = ExpectedEmployee(row_number, values)
+    return None
 
 
 def _key(values: Values) -> str:
@@ -138,7 +144,9 @@ def drop_apostrophe(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
-def _judge(cells: list[str], width: int, places: Sequence[tuple[int, ...]]) -> Values | list[str]:
+def _judge(
+    cells: list[str], width: int, places: Sequence[tuple[int, ...]], optional: Sequence[str]
+) -> Values | list[str]:
     """The clean values, or the codes of all that is wrong: the width first, then the fields in order."""
     codes = []
     if any(cell.strip() for cell in cells[width:]):
@@ -148,7 +156,8 @@ def _judge(cells: list[str], width: int, places: Sequence[tuple[int, ...]]) -> V
             return codes
     clean: list[str | None] = []
     for declared, columns in zip(FIELDS, places, strict=True):
-        value = judged(declared, [cells[at] for at in columns if at < len(cells)])
+        there = [cells[at] for at in columns if at < len(cells)]
+        value = judged(declared, there, is_optional=declared.name in optional)
         if isinstance(value, Fault):
             codes.append(value.code)
         else:

@@ -33,6 +33,7 @@ DATES: Final = (
     "%d-%b-%y",
     "%d-%b-%Y",
 )
+NO_NUMBER: Final = ("-", "–", "—", "n/a", "none", "null", "unknown")
 ZERO_IS_DIALLED: Final = ("39", "378", "379", "225", "229", "241", "242")
 
 
@@ -56,11 +57,13 @@ def plain(cell: str) -> str:
     return unicodedata.normalize("NFC", cell)
 
 
-def judged(field: Field, cells: list[str]) -> str | Fault:
+def judged(field: Field, cells: list[str], *, is_optional: bool = False) -> str | Fault:
     """What is stored of a field that stands in these cells, or the code that refuses its row."""
     value = plain(" ".join(map(plain, cells)) if len(cells) > 1 else "".join(cells))
+    if is_optional and field.name == "mobile_no" and value.lower() in NO_NUMBER:
+        return ""
     if not value:
-        return "" if field.may_be_empty else Fault("missing_value")
+        return "" if field.may_be_empty or is_optional else Fault("missing_value")
     if code := _character_fault(value):
         return Fault(code)
     if "#" in value and any(error in value.upper() for error in ERRORS):

@@ -34,8 +34,8 @@ class Unclear(Exception):
     """The file is to be refused with a question."""
 
 
-def find_header(text: str) -> FoundHeader:
-    """Raises Unclear for a file that lacks columns, or has several for a field."""
+def find_header(text: str, optional: Sequence[str] = ()) -> FoundHeader:
+    """Raises Unclear for a file that lacks columns, or has several for a field, or a part of one."""
     first_line, delimiters = 0, [",", ";", "\t", "|"]
     if hint := re.match('"?sep=([,;\t|^])', text, re.IGNORECASE):
         first_line, delimiters = 1, [hint[1], *(other for other in delimiters if other != hint[1])]
@@ -44,7 +44,8 @@ def find_header(text: str) -> FoundHeader:
             columns = [cell.strip() for cell in record.cells]
             if record.code or any(looks_like_an_email(name) for name in columns):
                 continue
-            if all(_could_be_there(field, columns) for field in FIELDS if not field.is_optional):
+            needed = [field for field in FIELDS if not field.is_optional and field.name not in optional]
+            if all(_could_be_there(field, columns) for field in needed):
                 below = record.line_number + sum(cell.count("\n") for cell in record.cells)
                 rows = _sampled(read_text(text, FileShape(delimiter, 0, 0), below))
                 places = {field.name: _places(field, columns, rows) for field in FIELDS}
@@ -165,6 +166,8 @@ def _places(field: Field, columns: Sequence[str], rows: Sequence[Sequence[str]])
         parts = [chosen if place is None and part.is_needed else place for part, place in named]
         chosen = None
     elif chosen is None and not both:
+        if lone is not None:
+            raise Unclear(field.name)
         return ()
     return tuple(place for place in parts if place is not None) if chosen is None else (chosen,)
 

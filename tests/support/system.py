@@ -58,11 +58,11 @@ class System:
         """The test's own connection to the database, anew: the server was restarted."""
         self.database = await asyncpg.connect(self._database_url)
 
-    async def upload(self, file: Path, mode: Mode = "skip") -> str:
+    async def upload(self, file: Path, mode: Mode = "skip", **options: str) -> str:
         """Its id; the answer was a 202."""
         with file.open("rb") as content:
             answer = await self.client.post(
-                UPLOAD, files={"employee_data": (file.name, content)}, data={"onDuplicate": mode}
+                UPLOAD, files={"employee_data": (file.name, content)}, data={"onDuplicate": mode, **options}
             )
         assert answer.status_code == 202, answer.text
         upload_id: str = answer.json()["id"]

@@ -23,6 +23,7 @@ class ChangedOptions(JsonModel):
     header_line: int | None = Field(None, examples=[4])
     mapping: dict[str, str | list[str]] | None = Field(None, examples=[{"mobile_no": "Cell"}])
     columns: str | list[str] | None = Field(None, examples=["-,email,first name,last name,mobile_no,company_name"])
+    optional: str | list[str] | None = Field(None, examples=["mobile_no,company_name"])
     escape: Literal["backslash"] | None = None
     sheet: str | int | None = Field(None, examples=["Staff"])
     max_rejects: int | None = Field(None, examples=[100])
@@ -43,6 +44,7 @@ async def _tried_options(
     header_line: Annotated[_Option, Query(alias="headerLine")] = None,
     mapping: _Option = None,
     columns: _Option = None,
+    optional: _Option = None,
     escape: _Option = None,
     sheet: _Option = None,
     max_rejects: Annotated[_Option, Query(alias="maxRejects")] = None,
@@ -55,6 +57,7 @@ async def _tried_options(
         "headerLine": header_line,
         "mapping": mapping,
         "columns": columns,
+        "optional": optional,
         "escape": escape,
         "sheet": sheet,
         "maxRejects": max_rejects,

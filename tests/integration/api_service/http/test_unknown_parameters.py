@@ -33,7 +33,7 @@ async def test_every_address_refuses_a_parameter_that_it_does_not_know_and_names
     assert await database.fetchval("SELECT count(*) FROM queues") == 0
 
 
-@pytest.mark.parametrize("address", ["/docs", "/redoc"])
+@pytest.mark.parametrize("address", ["/docs", "/redoc", "/openapi.json"])
 async def test_pages_of_the_description_do_too(api: httpx2.AsyncClient, address: str) -> None:
     assert (await api.get(address)).status_code == 200
     assert (await api.get(f"{address}?theme=dark")).status_code == 422

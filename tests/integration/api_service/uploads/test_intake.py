@@ -85,7 +85,7 @@ async def test_the_upload_is_announced_to_the_producers(api: httpx2.AsyncClient,
 async def test_upload_is_stored_with_the_newest_readers_version(
     api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(format_judge, "NEWEST_READER_VERSION", 7)
+    monkeypatch.setattr(format_judge, "PLAIN_READER_VERSION", 7)
     upload = (await send(api)).json()
     assert await database.fetchval("SELECT reader_version FROM uploads WHERE id = $1", upload["id"]) == 7
 

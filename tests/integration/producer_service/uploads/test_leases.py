@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 
 import asyncpg
@@ -21,6 +22,30 @@ async def test_upload_that_is_leased_is_nobody_elses(engine: AsyncEngine, add_up
     assert await _acquire(engine, upload_id, "one") == Lease(upload_id, "one", fence=1)
     assert await _acquire(engine, upload_id, "two") is None
     assert await _due(engine) == []
+
+
+async def test_upload_that_may_lack_names_waits_for_those_accepted_before_it(
+    engine: AsyncEngine, add_upload: AddUpload, database: asyncpg.Connection
+) -> None:
+    earlier, finished = await add_upload(), await add_upload()
+    columns = {"employee_name?": [], "email": [0]}
+    waiting = await add_upload(field_columns=json.dumps(columns), on_duplicate="update")
+    others = [
+        await add_upload(field_columns=json.dumps({"mobile_no?": [], "email": [0]}), on_duplicate="update"),
+        await add_upload(field_columns=json.dumps(columns), on_duplicate="update", status="running"),
+    ]
+    await database.execute("UPDATE uploads SET status = 'succeeded', finished_at = now() WHERE id = $1", finished)
+
+    assert await _due(engine) == [earlier, *others]
+    assert await _acquire(engine, waiting, "one") is None
+    assert await _acquire(engine, earlier, "one") is not None
+    assert await _acquire(engine, waiting, "one") is None
+    # Whoever cancels it does not wait.
+    await database.execute("UPDATE uploads SET status = 'cancelling' WHERE id = $1", waiting)
+    assert waiting in await _due(engine)
+    await database.execute("UPDATE uploads SET status = 'queued' WHERE id = $1", waiting)
+    await database.execute("UPDATE uploads SET status = 'succeeded', finished_at = now() WHERE id = $1", earlier)
+    assert await _acquire(engine, waiting, "one") is not None
 
 
 async def test_of_many_that_want_an_upload_at_once_one_gets_it(engine: AsyncEngine, add_upload: AddUpload) -> None:

@@ -12,7 +12,10 @@ from prometheus_client import REGISTRY
 
 from producer_service.uploads import dispatcher
 from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
+from shared.database.upload_layout import stored_columns
 from shared.messages import ChunkReply, ChunkRequest, UploadAnnounced, encode
+from shared.rows.fields import FIELD_NAMES
+from shared.rows.layout import Layout, layout_of_names
 from tests.integration.producer_service.conftest import UploadRuns, file_of, stored_file
 from tests.support.uploads import HEADER
 from tests.support.waiting import eventually
@@ -245,8 +248,13 @@ async def test_window_bounds_what_waits_and_a_small_upload_does_not_wait_behind_
     assert consumer.first_rows(large) == list(range(1, 60, 2))
 
 
-async def test_reject_mode_sends_one_chunk_at_a_time_in_file_order(runs: UploadRuns) -> None:
-    upload_id = await runs.store(file_of(9), on_duplicate="reject")
+@pytest.mark.parametrize(("mode", "optional"), [("reject", ()), ("update", ("employee_name",))])
+async def test_one_chunk_at_a_time_is_sent_where_the_order_decides_whom_a_row_meets(
+    mode: str, optional: tuple[str, ...], runs: UploadRuns
+) -> None:
+    layout = Layout(len(FIELD_NAMES), layout_of_names(FIELD_NAMES).columns, optional)
+    columns = {"on_duplicate": mode, "field_columns": json.dumps(stored_columns(layout))}
+    upload_id = await runs.store(file_of(9), **columns)
     consumer = runs.consumer()
     async with runs.producer():
         await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 1))
@@ -257,6 +265,8 @@ async def test_reject_mode_sends_one_chunk_at_a_time_in_file_order(runs: UploadR
             await runs.end_as(upload_id, "succeeded")
 
     assert consumer.first_rows(upload_id) == [1, 3, 5, 7, 9]
+    assert all(each.layout == layout for each in consumer.chunks)
+    assert {each.version for each in consumer.chunks} == {3 if optional else 1}
 
 
 async def test_producer_whose_lease_went_to_another_stops_and_finishes_nothing(runs: UploadRuns) -> None:
