@@ -80,7 +80,7 @@ INTEGRATION = (
         "routes",
         "undo",
     ),
-    _uploads("kinds of files", "gzip", "header", "refusals", "templates", "workbooks"),
+    _uploads("kinds of files", "gzip", "header", "optional", "refusals", "templates", "workbooks"),
     _integration("drafts", "api_service/uploads/drafts"),
     _integration("consumer", "consumer_service"),
     _integration("producer", "producer_service"),
