@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from shared.duplicate_mode import DUPLICATE_MODES
 from shared.errors import FileCode, FileProblem
 from shared.rows.fields import FIELD_NAMES, FIELDS, REQUIRED_NAMES
 
@@ -34,7 +35,7 @@ def missing_columns(missing: Sequence[str], names: Sequence[str], line_number: i
         FileCode.MISSING_COLUMNS,
         f"The file has no column for {', '.join(missing)}. {_where(line_number)} has: {quoted(names)}. Rename the "
         "columns, say what is what with `mapping`, where the header is with `headerLine`, or give `delimiter` if the "
-        "line is cut in the wrong places.",
+        f"line is cut in the wrong places.{_may_lack(missing)}",
         tuple({"field": name, "detail": _hint(name)} for name in missing),
     )
 
@@ -90,6 +91,13 @@ def _where(line_number: int | None) -> str:
     if line_number is None:
         return "`columns`"
     return "The first line" if line_number == 1 else f"Line {line_number}"
+
+
+def _may_lack(missing: Sequence[str]) -> str:
+    """What the sender can say if the file is to lack them; the same in every duplicate mode."""
+    if any(field.optional_in != DUPLICATE_MODES for field in FIELDS if field.name in missing):
+        return ""
+    return f" If it is to lack them, send `optional={','.join(missing)}`."
 
 
 def _hint(name: str) -> str:

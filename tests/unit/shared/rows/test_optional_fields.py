@@ -99,6 +99,23 @@ def test_half_of_an_optional_name_is_asked_about_and_not_dropped(header: bytes) 
     assert "employee_name" in raised.value.detail
 
 
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        (b"name,email\n", "`optional=company_name,mobile_no`"),
+        (b"name,company,email\n", "`optional=mobile_no`"),
+        (b"company,email\n", None),
+    ],
+)
+def test_refusal_says_which_columns_may_be_lacking_if_all_of_them_may(header: bytes, hint: str | None) -> None:
+    with pytest.raises(FileProblem) as raised:
+        judge(header)
+    if hint is None:
+        assert "optional" not in raised.value.detail
+    else:
+        assert hint in raised.value.detail
+
+
 def test_mapped_column_must_be_there_even_if_its_field_is_optional() -> None:
     options = FormatOptions(optional=MOST, mapping={"mobile_no": ["Cell"]})
     with pytest.raises(FileProblem) as raised:
