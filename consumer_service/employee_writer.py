@@ -28,7 +28,7 @@ from shared.rows.employee_row import email_key
 from shared.rows.fields import FIELD_NAMES, FIELDS, KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -56,6 +56,12 @@ class NumberedEmployees:
         if len(row_numbers) == len(self):
             return frozenset()
         return frozenset(self.row_numbers).difference(row_numbers)
+
+    def only(self, row_numbers: Collection[int]) -> NumberedEmployees:
+        """Those of these numbers."""
+        pairs = zip(*self.columns, strict=True) if row_numbers else ()
+        left = [(number, values) for number, values in pairs if number in row_numbers]
+        return NumberedEmployees([number for number, _ in left], [values for _, values in left])
 
     def one_of_each(self, on_duplicate: DuplicateMode) -> NumberedEmployees:
         """Of rows with one email the one that stands: in `update` mode the last, else the first.
@@ -140,7 +146,7 @@ def _merging(source: str, on_conflict: str, *, is_ours: str) -> TextClause:
 
 # A row that says all fields leaves none to a later row of its own upload.
 _SKIP = _merging(_SOURCE, provenance.SKIP, is_ours="true")
-_UPDATE = _merging(_SOURCE, provenance.UPDATE, is_ours="true")
+_UPDATE = _merging(_SOURCE, provenance.UPDATE_WHOLE, is_ours="true")
 _UPDATE_BY_CLAIMS = _merging(
     _SOURCE_OF_CLAIMS, provenance.UPDATE, is_ours="row_number IN (SELECT unnest(CAST(:row_numbers AS bigint[])))"
 )
@@ -191,12 +197,17 @@ async def write_employees(
     """Write rows of one upload, whoever is there already, in the caller's transaction. Database errors pass through."""
     if not rows:
         return Written(0, 0, 0)
-    arrays = _arrays(rows.one_of_each(on_duplicate), sequence, by_update=on_duplicate == "update")
+    chosen = rows.one_of_each(on_duplicate)
+    arrays = _arrays(chosen, sequence, by_update=on_duplicate == "update")
     match on_duplicate:
         case "skip":
             return await _replace(connection, _SKIP, rows, arrays)
         case "update":
-            return await _replace(connection, _UPDATE, rows, arrays)
+            written = await _replace(connection, _UPDATE, rows, arrays)
+            # Who came too late, of uploads at once. They count as duplicates whatever they give.
+            late = chosen.only(written.notes.duplicates)
+            await merge_claims(connection, late, late, [None] * len(late), sequence=sequence)
+            return written
         case "reject":
             return await _insert_only(connection, rows, arrays)
 

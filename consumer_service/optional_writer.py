@@ -118,15 +118,9 @@ async def _claims_of(connection: AsyncConnection, rows: NumberedEmployees, seque
     ordered = [claims[key] for key in sorted(claims)]
     chosen = NumberedEmployees([claim.row_number for claim in ordered], [claim.values for claim in ordered])
     provenances = [claim.field_provenance(sequence) for claim in ordered]
-    return _Claims(_without(rows, unknown), chosen, provenances, known, frozenset(unknown))
-
-
-def _without(rows: NumberedEmployees, row_numbers: Sequence[int]) -> NumberedEmployees:
-    if not row_numbers:
-        return rows
-    out = frozenset(row_numbers)
-    left = [(number, values) for number, values in zip(*rows.columns, strict=True) if number not in out]
-    return NumberedEmployees([number for number, _ in left], [values for _, values in left])
+    return _Claims(
+        rows.only(rows.others_than(unknown)) if unknown else rows, chosen, provenances, known, frozenset(unknown)
+    )
 
 
 def _lacks_a_value(values: EmployeeValues) -> bool:

@@ -80,6 +80,18 @@ UPDATE: Final = f"""
     WHERE {_WINS} OR (NOT ({_BOTH_PLAIN}) AND ({" OR ".join(_LATER.values())}))
 """
 
+# The same for rows that say all fields, as nearly all do: one that wins takes everything. One that loses may have
+# fields to give to an employee with `field_provenance` all the same; those few go through the statement above.
+UPDATE_WHOLE: Final = f"""
+    ON CONFLICT (lower(email)) DO UPDATE SET
+        {", ".join(f"{name} = excluded.{name}" for name in (*FIELD_NAMES, *_PROVENANCE_COLUMNS))},
+        replaced_sequence = CASE WHEN e.upload_sequence = excluded.upload_sequence
+                                 THEN e.replaced_sequence ELSE e.upload_sequence END,
+        replaced_row = CASE WHEN e.upload_sequence = excluded.upload_sequence THEN e.row_number END,
+        field_provenance = NULL, updated_at = now()
+    WHERE {_WINS}
+"""
+
 _DISPLACED: Final = {name: _is_displaced(name) for name in FIELD_NAMES}
 _AFTER_DISPLACEMENT: Final = {
     name: f"CASE WHEN {displaced} THEN {_of_row('excluded')} ELSE e.field_provenance -> '{name}' END"
