@@ -45,7 +45,7 @@ async def undo_upload(
     if upload.status == "undone":
         raise Problem(ProblemCode.ALREADY_UNDONE, "It was undone already; its kept rows say what was not.")
     if upload.finished_at is None:
-        raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: cancel it first, or wait for its end.")
+        raise Problem(ProblemCode.NOT_FINISHED, f"The upload is {upload.status}: it can be undone once it is finished.")
     raise Problem(
         ProblemCode.UNDO_EXPIRED,
         "What it replaced is kept no longer, or was not kept when it ran. Upload a file with the right values, with "
