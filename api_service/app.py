@@ -32,6 +32,7 @@ from api_service.uploads.drafts import routes as draft_routes
 from api_service.uploads.events import routes as event_routes
 from api_service.uploads.events.live_uploads import LiveUploads
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
+from api_service.uploads.results import routes as result_routes
 from api_service.uploads.undo import routes as undo_routes
 from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
@@ -89,6 +90,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         event_routes,
         undo_routes,
         draft_routes,
+        result_routes,
         employee_routes,
         dead_letter_routes,
         message_routes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -12,6 +12,7 @@ from api_service.http.csv_download import EXCEL_MARK, csv_lines
 from api_service.http.row_faults import row_faults
 from api_service.uploads.queries import has_rejects_wider_than, list_rejects
 from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
+from api_service.uploads.report_rows import report_cells
 
 FAULT_SEPARATOR: Final = " | "
 BATCH_ROWS: Final = 200
@@ -35,7 +36,7 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
     while batch.rows:
         lines = csv_lines(
             (
-                [*_cells(reject.cells, columns, delimiter, adds_surplus=adds_surplus), *_reason(reject)]
+                [*report_cells(reject.cells, columns, delimiter, adds_surplus=adds_surplus), *_reason(reject)]
                 for reject in batch.rows
             ),
             delimiter,
@@ -46,23 +47,6 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
         yield lines
         async with engine.connect() as connection:
             batch = await list_rejects(connection, upload.id, after_row=last_row, limit=BATCH_ROWS)
-
-
-def _cells(cells: Sequence[str], columns: FileColumns, delimiter: str, *, adds_surplus: bool) -> list[str]:
-    """The row under the report's columns. Cells beyond the last would shift the reason, so they share one."""
-    own = columns.own_cells([*cells, *[""] * (columns.width - len(cells))])
-    surplus = _joined(own[len(columns.names) :], delimiter)
-    del own[len(columns.names) :]
-    if adds_surplus:
-        own.append(surplus)
-    elif surplus:
-        at = columns.names.index(SURPLUS_COLUMN)
-        own[at] = delimiter.join(filter(None, [own[at], surplus]))
-    return own
-
-
-def _joined(cells: Sequence[str], delimiter: str) -> str:
-    return csv_lines([cells], delimiter).decode().rstrip("\r\n") if cells else ""
 
 
 def _reason(reject: Row[Any]) -> list[str]:

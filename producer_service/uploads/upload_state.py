@@ -10,9 +10,8 @@ from sqlalchemy import text
 from producer_service.uploads import leases
 from producer_service.uploads.finished_chunks import ledger_mismatch
 from shared.database import ledger
-from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
+from shared.database.upload_layout import FORMAT_COLUMNS, format_of
 from shared.errors import FileCode, FileProblem, RollcallError
-from shared.rows.csv_format import CsvFormat
 from shared.rows.fields import NEVER_NULL
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from producer_service.uploads.leases import Lease
     from shared.duplicate_mode import DuplicateMode
     from shared.messages import ChunkCounts
+    from shared.rows.csv_format import CsvFormat
     from shared.upload_status import FinalStatus, UploadStatus
 
 
@@ -58,9 +58,7 @@ class LedgerIncomplete(RollcallError):
 
 
 _LOAD = text(f"""
-    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects, reader_version,
-           encoding, encoding_guessed, delimiter, has_header, backslash_escapes, first_row_line, columns,
-           {LAYOUT_COLUMNS}
+    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
 
@@ -103,17 +101,6 @@ _FORGET_MARKERS = text("DELETE FROM row_markers WHERE upload_id = :upload_id")
 
 async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
     row: Any = (await connection.execute(_LOAD, {"upload_id": upload_id})).one()
-    csv_format = CsvFormat(
-        encoding=row.encoding,
-        encoding_guessed=row.encoding_guessed,
-        delimiter=row.delimiter,
-        has_header=row.has_header,
-        columns=tuple(row.columns),
-        layout=layout_of(row),
-        reader_version=row.reader_version,
-        backslash_escapes=row.backslash_escapes,
-        first_row_line=row.first_row_line,
-    )
     return Upload(
         row.id,
         row.status,
@@ -123,7 +110,7 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         row.sha256,
         row.chunk_rows,
         row.max_rejects,
-        csv_format,
+        format_of(row),
     )
 
 

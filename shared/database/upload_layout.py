@@ -1,4 +1,4 @@
-"""An upload's layout and where it comes from, as its row in `uploads` holds them."""
+"""An upload's layout and format and where they come from, as its row in `uploads` holds them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from shared.rows.csv_format import CsvFormat
 from shared.rows.fields import FIELD_NAMES, NEVER_NULL
 from shared.rows.layout import Layout, name_columns
 
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from shared.rows.csv_format import CsvFormat
-
 # A statement selects these columns of `uploads` for `layout_of`.
 LAYOUT_COLUMNS: Final = "cardinality(columns) AS width, CAST(field_columns AS text) AS field_columns"
+# And these for `format_of`.
+FORMAT_COLUMNS: Final = f"""
+    reader_version, encoding, encoding_guessed, delimiter, has_header, backslash_escapes, first_row_line, columns,
+    {LAYOUT_COLUMNS}
+"""
 
 # Behind the name of a field that the sender called optional. Releases that do not know what that means do not know
 # such a name either, and leave the rows to a newer one.
@@ -46,6 +50,21 @@ def optional_fields(stored: Collection[Any]) -> tuple[str, ...]:
     optional = {name.removesuffix(_OPTIONAL_MARK) for name in names if name.endswith(_OPTIONAL_MARK)}
     # JSON of Postgres has an order of its own.
     return (*(name for name in FIELD_NAMES if name in optional), *sorted(optional.difference(FIELD_NAMES)))
+
+
+def format_of(row: Row[Any]) -> CsvFormat:
+    """All that a reader needs of it."""
+    return CsvFormat(
+        encoding=row.encoding,
+        encoding_guessed=row.encoding_guessed,
+        delimiter=row.delimiter,
+        has_header=row.has_header,
+        columns=tuple(row.columns),
+        layout=layout_of(row),
+        reader_version=row.reader_version,
+        backslash_escapes=row.backslash_escapes,
+        first_row_line=row.first_row_line,
+    )
 
 
 def stored_columns(layout: Layout) -> dict[str, list[int]]:

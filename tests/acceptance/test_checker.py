@@ -19,7 +19,14 @@ from shared.errors import RowCode
 from shared.rows.fields import FIELD_NAMES
 from tests.support import leaks
 from tests.support.broker import open_broker
-from tests.support.checker import letter_differences, report_differences, share_differences, table_differences
+from tests.support.checker import (
+    RESULT_COLUMNS,
+    letter_differences,
+    report_differences,
+    result_differences,
+    share_differences,
+    table_differences,
+)
 from tests.support.leaks import Connections
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, read_top_to_bottom
@@ -113,6 +120,33 @@ def test_rejects_that_are_lost_added_altered_or_moved_in_the_report_are_named(ex
     assert report_differences(header + right.replace(",3,", ",4,"), expected) == [
         "in the report row 2, line 4, missing_value instead of row 2, line 3, missing_value"
     ]
+
+
+def test_rows_that_are_lost_added_or_of_another_outcome_in_the_results_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "twice.csv"
+    file.write_text(
+        "employee_name,company_name,mobile_no,email\n"
+        "Ada,Engines,1234567,ada@byron.example\nBo,Engines,,bo@byron.example\nAda,Mills,1234567,ADA@byron.example\n"
+    )
+    expected = read_top_to_bottom(file, "update")
+    cells = ["a", "b", "c", "d"]
+    header = [*FIELD_NAMES, *RESULT_COLUMNS]
+    first = [*cells, "1", "2", "duplicate", "", "", "", "row 3: Ada"]
+    second = [*cells, "2", "3", "rejected", "missing_value", "mobile_no", "why", ""]
+    third = [*cells, "3", "4", "inserted", "", "", "", ""]
+
+    def found(*lines: list[str]) -> list[str]:
+        return result_differences(iter(lines), expected)
+
+    expected.columns[:] = FIELD_NAMES
+    assert found(header, first, second, third) == []
+    assert found(header, first, second) == ["lost from the results: row 3"]
+    assert found(header, first, second, third, third) == ["unexpected in the results: row 3"]
+    assert len(found(header, third, second, first)) == 2
+    assert found(header, [*first[:-1], "row 2: Bo"], second, third) == [
+        "in the results row 1 is not the same as row 3: "
+    ]
+    assert len(found([*FIELD_NAMES], first, second, third)) == 1
 
 
 def test_letters_that_are_lost_added_altered_or_doubled_are_named(expected: Expected) -> None:

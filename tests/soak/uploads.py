@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import itertools
 import random
 import time
@@ -18,7 +20,13 @@ from tests.soak.letters import Letters
 from tests.soak.patience import PASSING, patiently
 from tests.soak.stage import Stage
 from tests.soak.verdict import Verdict
-from tests.support.checker import count_differences, domain_differences, report_differences, share_differences
+from tests.support.checker import (
+    count_differences,
+    domain_differences,
+    report_differences,
+    result_differences,
+    share_differences,
+)
 from tests.support.mixed_file import write_mixed_file
 from tests.support.reference import Expected, ExpectedEmployee, Mode, read_top_to_bottom
 from tests.support.uploads import send
@@ -183,10 +191,18 @@ class Uploads:
         async def report() -> str:
             return (await next(self._apis).get(f"/v1/uploads/{upload['id']}/rejects.csv")).raise_for_status().text
 
+        async def results() -> str:
+            return (await next(self._apis).get(f"/v1/uploads/{upload['id']}/results.csv")).raise_for_status().text
+
+        lines = csv.reader(
+            io.StringIO((await patiently(results, seconds=ANSWER_SECONDS))[1:], newline=""),
+            delimiter=upload["delimiter"],
+        )
         return [
             *count_differences(upload, expected),
             *await self._share_differences(upload["id"], expected),
             *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected, upload["delimiter"]),
+            *result_differences(lines, expected),
             *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
         ]
 

@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -23,6 +23,7 @@ Json = dict[str, Any]
 
 SHOWN: Final = 20
 REPORT_COLUMNS: Final = ["row_number", "line_number", "error_code", "error_field", "error_message"]
+RESULT_COLUMNS: Final = [*REPORT_COLUMNS[:2], "outcome", *REPORT_COLUMNS[2:], "same_as"]
 PLAIN_PHONE: Final = re.compile(r"\+[0-9(][0-9 ().-]*")
 
 
@@ -123,6 +124,34 @@ def report_differences(report: str, expected: Expected, delimiter: str = ",") ->
             differences.append(f"unexplained or unsafe in the report: row {wanted.row_number}")
         elif not _are_cells_of(wanted, _cells_of(line, width, delimiter, bool(surplus)), width):
             differences.append(f"altered in the report: row {wanted.row_number}")
+    return _shortened(differences)
+
+
+def result_differences(lines: Iterator[list[str]], expected: Expected) -> list[str]:
+    """`results.csv`, parsed: every row once and in file order, with what became of it and what stands instead (P11)."""
+    header = next(lines, [])
+    if header[: len(expected.columns)] != expected.columns or header[-len(RESULT_COLUMNS) :] != RESULT_COLUMNS:
+        return [f"columns of the results: {header}"]
+    differences = []
+    rejects = {reject.row_number: " | ".join(reject.codes) for reject in expected.rejects}
+    wanted_rows = zip(itertools.count(1), expected.line_numbers, expected.fates, strict=False)
+    for line, wanted in itertools.zip_longest(lines, wanted_rows):
+        if wanted is None:
+            differences.append(f"unexpected in the results: row {line[-7]}")
+            continue
+        row_number, line_number, fate = wanted
+        if line is None:
+            differences.append(f"lost from the results: row {row_number}")
+            continue
+        told = (line[-7], line[-6], line[-5], line[-4])
+        ought = (str(row_number), str(line_number), fate, rejects.get(row_number, ""))
+        if told != ought:
+            differences.append(f"in the results {told} instead of {ought}")
+        elif row_number in expected.repeated:
+            stands_as = expected.employees[expected.repeated[row_number]].row_number
+            instead = f"row {stands_as}: " if stands_as else "employee "
+            if not line[-1].startswith(instead):
+                differences.append(f"in the results row {row_number} is not the same as {instead}")
     return _shortened(differences)
 
 

@@ -9,6 +9,7 @@ text may be. What a name, a mobile and an email must be it says again, in its ow
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ KEY: Final = FIELD_NAMES.index("email")
 NAME: Final = FIELD_NAMES.index("employee_name")
 
 Mode = Literal["skip", "update", "reject"]
+Fate = Literal["inserted", "updated", "duplicate", "rejected"]
 
 
 Values = tuple[str | None, ...]
@@ -63,6 +65,11 @@ class Expected:
     updated: int = 0
     duplicates: int = 0
     rejects: list[Rejected] = field(default_factory=list)
+    # Of each row, in file order: the line it begins on, and what becomes of it.
+    line_numbers: array[int] = field(default_factory=lambda: array("q"))
+    fates: list[Fate] = field(default_factory=list)
+    # The keys of the emails of rows that are duplicates.
+    repeated: dict[int, str] = field(default_factory=dict)
 
     @property
     def rejected_by(self) -> dict[str, int]:
@@ -91,6 +98,8 @@ def read_top_to_bottom(
             continue
         row_number += 1
         expected.rows_read = row_number
+        expected.line_numbers.append(line_number)
+        expected.fates.append("rejected")
         cells = [drop_apostrophe(cell) for cell in raw_cells]
         known = failing.get(row_number) or code
         outcome: Values | list[str] = [known] if known else _judge(cells, len(columns), places, optional)
@@ -116,19 +125,26 @@ def _write(expected: Expected, mode: Mode, row_number: int, outcome: Values) -> 
     if known is None and outcome[NAME] is None:
         return "unknown_email"
     employee = ExpectedEmployee(row_number, outcome)
+    fates = expected.fates
     if known is None:
         expected.employees[key] = employee
         expected.inserted += 1
+        fates[-1] = "inserted"
     elif mode == "reject":
         return "duplicate_email"
     elif mode == "skip":
         expected.duplicates += 1
+        fates[-1] = "duplicate"
+        expected.repeated[row_number] = key
     else:
         # Of the rows with one email the last is the one that counts, so the others are its duplicates.
         if known.row_number:
             expected.duplicates += 1
+            fates[-1], fates[known.row_number - 1] = fates[known.row_number - 1], "duplicate"
+            expected.repeated[known.row_number] = key
         else:
             expected.updated += 1
+            fates[-1] = "updated"
         # What a row does not say stays.
         values = tuple(before if said is None else said for said, before in zip(outcome, known.values, strict=True))
         expected.employees[key] = ExpectedEmployee(row_number, values)

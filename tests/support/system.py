@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
+import tempfile
 from collections import defaultdict
 from copy import deepcopy
 from pathlib import Path
@@ -24,7 +27,13 @@ from shared.amqp.topology import (
 from shared.upload_status import FINAL_STATES
 from tests.support import effects
 from tests.support.broker import Broker
-from tests.support.checker import count_differences, letter_differences, report_differences, table_differences
+from tests.support.checker import (
+    count_differences,
+    letter_differences,
+    report_differences,
+    result_differences,
+    table_differences,
+)
 from tests.support.leaks import after_the_end, lasting, of_processes
 from tests.support.patience import patience
 from tests.support.reference import Expected, Mode
@@ -125,7 +134,7 @@ class System:
     async def differences(
         self, upload: Json, expected: Expected, *, after_crash: bool = False, keep_letters: bool = False
     ) -> list[str]:
-        """Counts, table, report and dead letters against the reference. The letters leave the queue, unless kept."""
+        """Counts, table, reports and dead letters against the reference. The letters leave the queue, unless kept."""
         await self.until_drained()
         await self.until_letters_are_out()
         report = await self.client.get(f"/v1/uploads/{upload['id']}/rejects.csv")
@@ -133,8 +142,19 @@ class System:
             *count_differences(upload, expected),
             *await table_differences(self.database, expected),
             *report_differences(report.raise_for_status().text, expected, upload["delimiter"]),
+            *await self.result_differences(upload, expected),
             *letter_differences(await self.letters(upload["id"], keep=keep_letters), expected, may_repeat=after_crash),
         ]
+
+    async def result_differences(self, upload: Json, expected: Expected) -> list[str]:
+        """What became of each row against the reference."""
+        with tempfile.TemporaryFile() as file:
+            async with self.client.stream("GET", f"/v1/uploads/{upload['id']}/results.csv") as answer:
+                async for block in answer.raise_for_status().aiter_bytes():
+                    file.write(block)
+            file.seek(0)
+            with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+                return result_differences(csv.reader(text, delimiter=upload["delimiter"]), expected)
 
     async def leftovers(self) -> list[str]:
         """End the services. Returns what they leaked while they idled, and what they left behind."""

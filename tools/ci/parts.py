@@ -69,17 +69,8 @@ FAST = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
 )
 INTEGRATION = (
-    _uploads(
-        "uploads",
-        "events",
-        "idempotency",
-        "intake",
-        "intake_faults",
-        "rejects_csv",
-        "reports_that_come_back",
-        "routes",
-        "undo",
-    ),
+    _uploads("uploads", "events", "idempotency", "intake", "intake_faults", "routes", "undo"),
+    _uploads("reports", "rejects_csv", "reports_that_come_back", "results"),
     _uploads("kinds of files", "gzip", "header", "optional", "refusals", "templates", "workbooks"),
     _integration("drafts", "api_service/uploads/drafts"),
     _integration("consumer", "consumer_service"),
