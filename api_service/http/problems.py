@@ -47,7 +47,7 @@ class ProblemCode(StatusCode):
     CONFIRMATION_NEEDED = "confirmation_needed", 409, "This takes away more than it seems: say that you mean it"
     DEAD_LETTERS_BUSY = "dead_letters_busy", 409, "Another redrive or deletion is at work"
     LEASE_LOST = "lease_lost", 409, "The lease ran out or was given up; the message may be another's by now"
-    RESULTS_UNKNOWN = "results_unknown", 409, "An older release handled rows of it, and noted no row's outcome"
+    RESULTS_UNKNOWN = "results_unknown", 409, "The file was never read, or an older release noted no row's outcome"
     FILE_GONE = "file_gone", 410, "The stored file was deleted when its time was over"
     CONVERSION_BUSY = "conversion_busy", 503, "Too many workbooks are being read at once"
     HEADERS_TOO_LARGE = "headers_too_large", 431, "The headers are larger than this service takes"

@@ -157,6 +157,11 @@ async def _finished_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
             raise _file_gone()
         if upload.problem is not None and json.loads(upload.problem)["code"] == FileCode.FILE_CHANGED:
             raise Problem(ProblemCode.FILE_GONE, "The stored file is not the one that was uploaded; its counts stand.")
+        if upload.encoding is None or upload.delimiter is None:
+            raise Problem(
+                ProblemCode.RESULTS_UNKNOWN,
+                "Nobody knew how to read this file, so it has no rows yet: upload it again.",
+            )
         if upload.reader_version > NEWEST_READER_VERSION:
             raise Problem(ProblemCode.RESULTS_UNKNOWN, "A newer release read this file: update this service.")
         if await queries.has_unnoted_rows(connection, upload_id):

@@ -8,6 +8,7 @@ import csv
 import io
 import uuid
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -163,6 +164,7 @@ async def test_what_is_not_told_says_why(
     process: Process, api: httpx2.AsyncClient, database: asyncpg.Connection
 ) -> None:
     unfinished = await insert_upload(database, status="running")
+    never_read = await insert_upload(database, status="cancelled", encoding=None, finished_at=datetime.now(UTC))
     upload = await process(BEFORE + BEFORE.splitlines()[1])
 
     async def codes(upload_id: object) -> set[tuple[int, str]]:
@@ -171,6 +173,7 @@ async def test_what_is_not_told_says_why(
 
     assert await codes(uuid.uuid4()) == {(404, "unknown_upload")}
     assert await codes(unfinished) == {(409, "not_finished")}
+    assert await codes(never_read) == {(409, "results_unknown")}
     await database.execute("UPDATE upload_chunks SET noted_rows = NULL, duplicate_bits = NULL")
     assert await codes(upload["id"]) == {(409, "results_unknown")}
     await database.execute("UPDATE uploads SET file_deleted_at = now() WHERE id = $1", upload["id"])
