@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import structlog
 from fastapi import Depends, FastAPI
@@ -12,6 +13,7 @@ from fastapi import Depends, FastAPI
 from api_service.dead_letters import routes as dead_letter_routes
 from api_service.dead_letters.job_runner import JobRunner
 from api_service.dead_letters.lost_letters import keep_letters_complete
+from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.employees import routes as employee_routes
 from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
@@ -28,6 +30,8 @@ from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
+from api_service.uploads.corrections import routes as correction_routes
+from api_service.uploads.corrections.runner import CorrectionRunner
 from api_service.uploads.drafts import routes as draft_routes
 from api_service.uploads.events import routes as event_routes
 from api_service.uploads.events.live_uploads import LiveUploads
@@ -82,6 +86,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         max_bytes=BODY_BYTES,
         timeout_seconds=settings.body_timeout_seconds,
         own_limits=(upload_routes.INTAKE_PATH, *message_routes.PATHS, *older_client_routes.PATHS),
+        own_path=correction_routes.FILES_PATH,
     )
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
@@ -91,6 +96,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         undo_routes,
         draft_routes,
         result_routes,
+        correction_routes,
         employee_routes,
         dead_letter_routes,
         message_routes,
@@ -129,6 +135,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.live_uploads = LiveUploads(engine, settings.database_url.get_secret_value())
     app.state.lease_queues = LeaseQueues(settings)
     app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
+    # Wired here, because uploads and dead letters do not know each other.
+    drop_letters = partial(drop_stale_letters, engine, app.state.publisher, settings)
+    app.state.corrections = CorrectionRunner(engine, app.state.publisher, settings, app.state.failpoints, drop_letters)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
         retention = asyncio.create_task(run_retention(engine, store, app.state.publisher, settings), name="retention")
@@ -137,6 +146,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
         working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
+        correcting = asyncio.create_task(app.state.corrections.run(), name="corrections")
         app.state.lease_queues.open()
         leave_startup_objects_alone()
         yield
@@ -144,7 +154,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         completing.cancel()
         sampling.cancel()
         working.cancel()
-        await asyncio.wait({retention, completing, sampling, working})
+        correcting.cancel()
+        await asyncio.wait({retention, completing, sampling, working, correcting})
     finally:
         await app.state.live_uploads.close()
         await app.state.lease_queues.close()

@@ -44,6 +44,7 @@ from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown, RowHangs, TryAgainLater
 from shared.messages import (
     ChunkRequest,
+    CorrectionRequest,
     EmployeeRequest,
     RedriveRequest,
     RequestReply,
@@ -163,7 +164,7 @@ class Deliveries:
         match request:
             case ChunkRequest():
                 await self._handle_chunk(request, message, careful=careful)
-            case RedriveRequest():
+            case RedriveRequest() | CorrectionRequest():
                 await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful, publish=self._publish))
             case UndoRequest():
                 reply = await _retry_conflicts(lambda: self._undos.handle(request))

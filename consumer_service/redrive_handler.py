@@ -1,7 +1,8 @@
 """Tries rejected rows again: a row that succeeds leaves the dead letters and changes its upload's counts, once.
 
-A redrive does not look at the ledger or the upload's state. The attempt makes it happen once: under a lock, a row is
-touched only while it stands at the attempt that the request names, and every outcome changes that.
+A correction is a redrive with cells of its own (`corrected_rows`). Neither looks at the ledger or the upload's state.
+The attempt makes it happen once: under a lock, a row is touched only while it stands at the attempt that the request
+names, and every outcome changes that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
+from consumer_service.corrected_rows import CorrectedRows
 from consumer_service.dead_letters import UnpublishedLetters, faults_json, unpublished_letters_of
 from consumer_service.employee_writer import Written
 from consumer_service.row_check import rows_check
@@ -24,6 +26,7 @@ from consumer_service.row_writer import Target, blames_a_row, write_at_once, wri
 from shared.database.row_notes import as_bits
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RowCode
+from shared.messages import CorrectionRequest, RedriveRequest
 from shared.service.telemetry import describe_error
 from shared.upload_status import UNDO_STATES
 
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from consumer_service.dead_letters import Reject
     from consumer_service.row_markers import RowMarkers
     from consumer_service.settings import ConsumerSettings
-    from shared.messages import RedriveRequest
     from shared.service.failpoints import Failpoints
 
     PublishLetters = Callable[[list[UnpublishedLetters]], Awaitable[None]]
@@ -131,17 +133,19 @@ class RedriveHandler:
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._failpoints = failpoints
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
 
     async def handle(
-        self, request: RedriveRequest, *, careful: bool, publish: PublishLetters | None = None
+        self, request: RedriveRequest | CorrectionRequest, *, careful: bool, publish: PublishLetters | None = None
     ) -> list[UnpublishedLetters]:
         """Try the rows again, those of one chunk in one transaction. Returns the letters to publish.
 
         With `publish` each chunk's are published before the next chunk begins: they may be of as many chunks as rows.
         """
-        attempts = dict(request.rows)
+        attempts = {row_number: attempt for row_number, attempt, *_ in request.rows}
+        corrected = CorrectedRows(request) if isinstance(request, CorrectionRequest) else None
         async with self._engine.begin() as connection:
             chunk_of = (
                 await connection.execute(_CHUNKS_OF, {"upload_id": request.upload_id, "row_numbers": sorted(attempts)})
@@ -149,36 +153,46 @@ class RedriveHandler:
         letters: list[UnpublishedLetters] = []
         for first_row, group in groupby(chunk_of, key=lambda row: row.first_row):
             wanted = {row.row_number: attempts[row.row_number] for row in group}
-            letters += await self._redrive_chunk(request.upload_id, first_row, wanted, careful=careful)
+            letters += await self._redrive_chunk(request.upload_id, first_row, wanted, corrected, careful=careful)
+            self._failpoints.hit("consumer.redrive_committed")
             if publish is not None:
                 # It takes each entry off the list that the broker has confirmed.
                 await publish(letters)
         return letters
 
     async def _redrive_chunk(
-        self, upload_id: uuid.UUID, first_row: int, wanted: dict[int, int], *, careful: bool
+        self,
+        upload_id: uuid.UUID,
+        first_row: int,
+        wanted: dict[int, int],
+        corrected: CorrectedRows | None,
+        *,
+        careful: bool,
     ) -> list[UnpublishedLetters]:
         if careful:
             async with open_markers(
                 self._engine, upload_id, self._consumer, row_seconds=self._settings.longest_row_seconds
             ) as markers:
                 await markers.load(min(wanted), max(wanted))
-                letters = await self._transact(upload_id, first_row, wanted, one_by_one=True, markers=markers)
+                letters = await self._transact(
+                    upload_id, first_row, wanted, corrected, one_by_one=True, markers=markers
+                )
                 await markers.unmark(min(wanted), max(wanted))
                 return letters
         try:
-            return await self._transact(upload_id, first_row, wanted)
+            return await self._transact(upload_id, first_row, wanted, corrected)
         except Exception as error:  # raised again unless a row is to blame
             if not blames_a_row(error):
                 raise
             log.warning("a row made its redrive fail: row by row", upload_id=str(upload_id), **describe_error(error))
-        return await self._transact(upload_id, first_row, wanted, one_by_one=True)
+        return await self._transact(upload_id, first_row, wanted, corrected, one_by_one=True)
 
     async def _transact(
         self,
         upload_id: uuid.UUID,
         first_row: int,
         wanted: dict[int, int],
+        corrected: CorrectedRows | None = None,
         *,
         one_by_one: bool = False,
         markers: RowMarkers | None = None,
@@ -187,7 +201,10 @@ class RedriveHandler:
             upload = (await connection.execute(_LOCK_UPLOAD, {"upload_id": upload_id})).one_or_none()
             if upload is None:
                 return []
-            rows, codes_before = await _lock_rows(connection, upload_id, wanted)
+            waiting = wanted if corrected is None else await corrected.lock_waiting(connection, wanted)
+            rows, codes_before = await _lock_rows(connection, upload_id, waiting)
+            if corrected is not None:
+                rows = corrected.with_new_cells(rows)
             if rows:
                 target = Target(upload.sequence, upload.on_duplicate, layout_of(upload).require_known())
                 if upload.status in UNDO_STATES:
@@ -203,9 +220,14 @@ class RedriveHandler:
                     )
                 else:
                     written, rejects = await write_at_once(connection, rows, target, self._check_rows)
+                if corrected is not None:
+                    await corrected.settle(connection, rows.row_numbers, written.notes, rejects)
                 retried = _RetriedRows(rows, codes_before, written, rejects)
                 await _settle_rows(connection, upload_id, retried)
                 await _move_counts(connection, upload_id, first_row, retried)
+            if corrected is not None:
+                await corrected.note_outcomes(connection)
+            self._failpoints.hit("consumer.redrive_inside_transaction")
             # An earlier delivery may have rejected rows and died before it published their letters.
             return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))
 

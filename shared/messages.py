@@ -72,6 +72,19 @@ class RedriveRequest(_Message, frozen=True, kw_only=True, tag="redrive", tag_fie
     rows: list[tuple[Position, Attempt]]
 
 
+class CorrectionRequest(_Message, frozen=True, kw_only=True, tag="correction", tag_field="kind"):
+    """Rejected rows of one upload to be tried again with other cells.
+
+    Each is its row number, the attempt that was rejected, and its cells. It has its effect while the correction with
+    this id waits for the row.
+    """
+
+    version: Version = 3
+    upload_id: uuid.UUID
+    correction_id: uuid.UUID
+    rows: list[tuple[Position, Attempt, list[str]]]
+
+
 class UndoRequest(_Message, frozen=True, kw_only=True, tag="undo", tag_field="kind"):
     """What became of these rows of an upload, whole chunks of its ledger, is to be taken back."""
 
@@ -117,7 +130,7 @@ class UnnamedEmployeeRequest(_Message, frozen=True, kw_only=True, tag="employee"
         return EmployeeRequest(correlation_id=self.correlation_id, values=values)
 
 
-Request = ChunkRequest | RedriveRequest | UndoRequest | TextRequest | EmployeeRequest
+Request = ChunkRequest | RedriveRequest | CorrectionRequest | UndoRequest | TextRequest | EmployeeRequest
 
 
 class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

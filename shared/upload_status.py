@@ -2,7 +2,8 @@
 
 `queued → running → succeeded | partially_succeeded | failed | cancelled`, with `cancelling` in between, and perhaps
 `draft` before all. The producer makes all moves but three: the API starts and ends drafts and asks for a cancel, and
-the consumer turns `partially_succeeded` into `succeeded` with the last rejected row that a redrive brings in.
+the consumer turns `partially_succeeded` into `succeeded` with the last rejected row that a redrive or a correction
+brings in.
 
 A finished upload can be undone: the API makes it `undoing`, its producer `undone`.
 """

@@ -115,8 +115,10 @@ _MALFORMED_AMONG = text("SELECT id FROM malformed_messages WHERE id = ANY(:ids) 
 
 _DISCARD_ROWS = text("""
     UPDATE rejected_rows AS rejected SET discarded_at = now()
-    FROM unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[])) AS row (upload_id, row_number)
-    WHERE rejected.upload_id = row.upload_id AND rejected.row_number = row.row_number AND discarded_at IS NULL
+    FROM unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[]))
+         AS row (upload_id, row_number, attempt)
+    WHERE rejected.upload_id = row.upload_id AND rejected.row_number = row.row_number
+      AND rejected.attempt = row.attempt AND discarded_at IS NULL
 """)
 
 _DISCARD_MALFORMED = text("""
@@ -213,12 +215,13 @@ async def outstanding_among(
 
 
 async def discard_rows(connection: AsyncConnection, rows: Sequence[OutstandingRow]) -> int:
-    """They stay in their upload's report. Returns how many were not discarded or redriven meanwhile."""
+    """They stay in their upload's report. Returns how many were not discarded, redriven or corrected meanwhile."""
     discarded = await connection.execute(
         _DISCARD_ROWS,
         {
             "upload_ids": [row.key.upload_id for row in rows],
             "row_numbers": [row.key.row_number for row in rows],
+            "attempts": [row.attempt for row in rows],
         },
     )
     return discarded.rowcount

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from api_service.http.row_faults import RowFaultDocument
 from shared.errors import FileCode
 from shared.service import problem_document
 from shared.service.problem_document import StatusCode, described_problems
@@ -28,6 +29,8 @@ class ProblemCode(StatusCode):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "The key came before with other content or options"
     NOT_FOUND = "not_found", 404, "There is nothing at this address"
     UNKNOWN_UPLOAD = "unknown_upload", 404, "No upload has this id"
+    UNKNOWN_REJECT = "unknown_reject", 404, "This row of the upload is no reject, or no more"
+    UNKNOWN_CORRECTION = "unknown_correction", 404, "No correction has this id"
     UNKNOWN_EMPLOYEE = "unknown_employee", 404, "No employee has this id"
     UNKNOWN_JOB = "unknown_job", 404, "No job has this id"
     UNKNOWN_QUEUE = "unknown_queue", 404, "No queue has this name yet"
@@ -46,8 +49,13 @@ class ProblemCode(StatusCode):
     UNDO_EXPIRED = "undo_expired", 409, "What the upload replaced is not kept any more, so it cannot be undone"
     CONFIRMATION_NEEDED = "confirmation_needed", 409, "This takes away more than it seems: say that you mean it"
     DEAD_LETTERS_BUSY = "dead_letters_busy", 409, "Another redrive or deletion is at work"
+    ROW_CHANGED = "row_changed", 409, "Somebody else was faster: the row is not what it was"
+    LETTER_DELETED = "letter_deleted", 409, "The row's dead letter was deleted, so it is settled"
+    INVALID_CORRECTIONS = "invalid_corrections", 422, "The file has rows that correct nothing; nothing was done"
+    STILL_REJECTED = "still_rejected", 422, "With these cells the row would be rejected again"
     LEASE_LOST = "lease_lost", 409, "The lease ran out or was given up; the message may be another's by now"
     RESULTS_UNKNOWN = "results_unknown", 409, "The file was never read, or an older release noted no row's outcome"
+    REJECTS_GONE = "rejects_gone", 410, "The rejected rows were deleted when their time was over"
     FILE_GONE = "file_gone", 410, "The stored file was deleted when its time was over"
     CONVERSION_BUSY = "conversion_busy", 503, "Too many workbooks are being read at once"
     HEADERS_TOO_LARGE = "headers_too_large", 431, "The headers are larger than this service takes"
@@ -103,6 +111,10 @@ class EncodingCandidate(BaseModel):
 
 class ProblemDocument(problem_document.ProblemDocument):
     """An error (RFC 9457). `code` is stable, and what a program should look at."""
+
+    faults: list[RowFaultDocument] | None = Field(
+        None, description="Of `still_rejected` alone: all that is wrong with the row."
+    )
 
     candidates: list[EncodingCandidate] | None = Field(
         None, description="Of `encoding_unclear` alone: up to five ways to read the file, the likeliest first."

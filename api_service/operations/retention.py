@@ -22,7 +22,14 @@ from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.database import advisory_locks
 from shared.database.engine import DATABASE_ERRORS
-from shared.database.tables import bulk_jobs, malformed_messages, rejected_rows, uploads
+from shared.database.tables import (
+    bulk_jobs,
+    corrected_rows,
+    corrections,
+    malformed_messages,
+    rejected_rows,
+    uploads,
+)
 from shared.errors import FileCode
 from shared.service.telemetry import describe_error
 from shared.store_identity import StoreIdentity, WrongStore
@@ -153,6 +160,7 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
         old = malformed_messages.c.dead_at < _ago(age)
         purged += (await connection.execute(delete(malformed_messages).where(old))).rowcount
         await connection.execute(delete(bulk_jobs).where(bulk_jobs.c.finished_at < _ago(age)))
+    await _purge_corrections(engine, age)
     return purged
 
 
@@ -173,6 +181,22 @@ async def _purge_replaced(engine: AsyncEngine, age: timedelta) -> None:
         purged += await replaced_employees.drop_forgotten(connection)
     if purged:
         log.info("purged what uploads had replaced", employees=purged)
+
+
+async def _purge_corrections(engine: AsyncEngine, age: timedelta) -> None:
+    key = tuple_(corrected_rows.c.correction_id, corrected_rows.c.row_number)
+    due = (
+        select(corrected_rows.c.correction_id, corrected_rows.c.row_number)
+        .join(corrections, corrections.c.id == corrected_rows.c.correction_id)
+        .where(corrections.c.finished_at < _ago(age))
+        .limit(ROWS_A_BATCH)
+    )
+    count = ROWS_A_BATCH
+    while count == ROWS_A_BATCH:
+        async with engine.begin() as connection:
+            count = (await connection.execute(delete(corrected_rows).where(key.in_(due)))).rowcount
+    async with engine.begin() as connection:
+        await connection.execute(delete(corrections).where(corrections.c.finished_at < _ago(age)))
 
 
 async def _purge_left_overs(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) -> int:

@@ -126,7 +126,17 @@ class RejectDocument(JsonModel):
     faults: list[RowFaultDocument] = Field(
         description="All that is wrong with the row; `code`, `field` and `message` are those of the first."
     )
-    cells: list[str] = Field(examples=[[field.example.partition("@")[0] for field in FIELDS]])
+    cells: list[str] = Field(
+        description="As they stand in the file, or as they were corrected last.",
+        examples=[[field.example.partition("@")[0] for field in FIELDS]],
+    )
+    original_cells: list[str] | None = Field(
+        description="As they stand in the file, where the row was corrected since; else null."
+    )
+    attempt: int = Field(description="Grows each time that the row is tried again. Say it with a correction.")
+    deleted_at: datetime | None = Field(
+        description="When its dead letter was deleted: then it is settled, and can be neither redriven nor corrected."
+    )
 
 
 def upload_document(row: Row[Any]) -> UploadDocument:
@@ -154,7 +164,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         optional=list(optional_fields(row.field_columns)),
         fields={
             name: field_source(row.columns, places, row.column_sources.get(name, {}))
-            for name, places in _places(row).items()
+            for name, places in field_places(row).items()
         },
         rows_read=row.rows_read,
         blank_rows=row.blank_rows,
@@ -181,8 +191,8 @@ def upload_document(row: Row[Any]) -> UploadDocument:
     )
 
 
-def _places(row: Row[Any]) -> dict[str, list[int]]:
-    """Releases before 0.2.0 stored lists without names."""
+def field_places(row: Row[Any]) -> dict[str, list[int]]:
+    """By the name of each field its columns. Releases before 0.2.0 stored lists without names."""
     stored = row.field_columns
     named = stored if isinstance(stored, dict) else {name: list(at) for name, at in name_columns(stored).items()}
     return {name: places for name, places in named.items() if places}
@@ -207,4 +217,7 @@ def reject_document(row: Row[Any], columns: FileColumns) -> RejectDocument:
         message=row.message,
         faults=row_faults(row),
         cells=columns.own_cells(row.cells),
+        original_cells=None if row.original_cells is None else columns.own_cells(row.original_cells),
+        attempt=row.attempt,
+        deleted_at=row.discarded_at,
     )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any, NamedTuple
 
 import structlog
@@ -89,24 +89,8 @@ class Intake:
 
         Raises `Problem`, FileProblem, `BudgetSpent`, the store's and the database's errors.
         """
-        reader = FormReader(request.headers.get("content-type"), FILE_FIELD, FIELD_NAMES)
-        length = self._refuse_by_length(request.headers.get("content-length"))
         upload_id = uuid.uuid4()
-        stream = request.stream()
-        try:
-            await self._store_identity.require()
-            # Nothing is read before there is room for what a writer holds.
-            room = self._room.of(length)
-            async with (
-                room.holding(_held_bytes(length) + self._store.writer_bytes(length)),
-                self._store.writing(str(upload_id)) as writer,
-            ):
-                received = await self._receive(self._paced(stream, room), reader, writer)
-                packing = packing_of(received.check.head)
-        except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
-            if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
-                await _linger(stream)
-            raise
+        received, packing = await self._stored(request, str(upload_id), FIELD_NAMES)
         keep = False
         try:
             file = await self._readable(request, str(upload_id), received, packing)
@@ -125,6 +109,28 @@ class Intake:
         finally:
             if not keep:
                 await asyncio.shield(self._discard(str(upload_id)))
+
+    async def _stored(
+        self, request: Request, key: str, field_names: Collection[str]
+    ) -> tuple[ReceivedFile, Packing | None]:
+        """The file of the body, in the store under this key; of a refused one nothing stays there."""
+        reader = FormReader(request.headers.get("content-type"), FILE_FIELD, field_names)
+        length = self._refuse_by_length(request.headers.get("content-length"))
+        stream = request.stream()
+        try:
+            await self._store_identity.require()
+            # Nothing is read before there is room for what a writer holds.
+            room = self._room.of(length)
+            async with (
+                room.holding(_held_bytes(length) + self._store.writer_bytes(length)),
+                self._store.writing(key) as writer,
+            ):
+                received = await self._receive(self._paced(stream, room), reader, writer)
+                return received, packing_of(received.check.head)
+        except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
+            if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
+                await _linger(stream)
+            raise
 
     async def _readable(
         self, request: Request, key: str, received: ReceivedFile, packing: Packing | None

@@ -16,8 +16,10 @@ from shared.rows.employee_row import storable
 from shared.rows.format_judge import (
     ByteCheck,
     FileEncoding,
+    FindColumns,
     FormatOptions,
     decode_check,
+    judge_columns,
     judge_format,
     known_encoding,
     needs_decode_check,
@@ -51,9 +53,10 @@ class Judged(NamedTuple):
 
 
 class FormatJudge:
-    def __init__(self, store: UploadStore, room: UploadRoom) -> None:
+    def __init__(self, store: UploadStore, room: UploadRoom, find_columns: FindColumns = judge_columns) -> None:
         self._store = store
         self._room = room
+        self._find_columns = find_columns
 
     async def judge(self, key: str, check: ByteCheck, options: FormatOptions, *, is_draft: bool) -> Judged:
         """The text with this key, all of which `check` has seen. Raises FileProblem, of a draft only what it cannot be.
@@ -70,7 +73,7 @@ class FormatJudge:
     async def _judge(self, key: str, check: ByteCheck, options: FormatOptions) -> CsvFormat:
         # What encoding it may be takes longer to find out than others should wait.
         async with self._room.of(check.size).holding(JUDGED_WEIGHT * len(check.head)):
-            csv_format = await asyncio.to_thread(judge_format, check, options)
+            csv_format = await asyncio.to_thread(judge_format, check, options, self._find_columns)
         if needs_decode_check(check, options):
             await asyncio.to_thread(self._check_decodes, key, csv_format.encoding)
         return csv_format

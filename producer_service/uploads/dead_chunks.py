@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from shared.messages import RedriveRequest
+    from shared.messages import CorrectionRequest, RedriveRequest
     from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ class DeadChunks:
             reply_to=message.reply_to,
         )
 
-    async def _is_wanted(self, request: ChunkRequest | RedriveRequest | UndoRequest) -> bool:
+    async def _is_wanted(self, request: ChunkRequest | RedriveRequest | CorrectionRequest | UndoRequest) -> bool:
         async with self._engine.connect() as connection:
             if isinstance(request, UndoRequest):
                 key = {"upload_id": request.upload_id, "first_row": request.first_row}
@@ -140,7 +140,7 @@ class DeadChunks:
                 return bool(running.scalar_one_or_none())
             parameters = {
                 "upload_id": request.upload_id,
-                "row_numbers": [row_number for row_number, _ in request.rows],
-                "attempts": [attempt for _, attempt in request.rows],
+                "row_numbers": [row_number for row_number, *_ in request.rows],
+                "attempts": [attempt for _, attempt, *_ in request.rows],
             }
             return bool((await connection.execute(_STANDS_AT_ATTEMPT, parameters)).scalar_one())

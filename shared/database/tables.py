@@ -40,6 +40,16 @@ metadata = MetaData(
 TOTAL_SLOTS = 64
 BULK_JOB_KINDS = ("redrive", "delete")
 BULK_JOB_STATES = ("queued", "running", "cancelling", "cancelled", "succeeded")
+CORRECTION_OUTCOMES = (
+    "inserted",
+    "updated",
+    "duplicate",
+    "rejected",
+    "row_changed",
+    "cancelled",
+    "no_reject",
+    "letter_deleted",
+)
 
 
 def _search_text(email: str) -> str:
@@ -237,7 +247,9 @@ rejected_rows = Table(
     Column("message", Text, nullable=False),
     # What else is wrong with the row: a list of {code, field, message}, like those of the first fault.
     Column("other_faults", JSONB, nullable=False, server_default=text("'[]'")),
+    # Those that were tried last, and those of the file if the row was corrected since.
     Column("cells", JSONB, nullable=False),
+    Column("original_cells", JSONB),
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     Column("dead_at", DateTime(timezone=True), nullable=False),
     _timestamp("discarded_at"),
@@ -311,6 +323,47 @@ bulk_jobs = Table(
         unique=True,
         postgresql_where=text("finished_at IS NULL"),
     ),
+)
+
+# What somebody corrected of an upload's rejects: one row, or a file of them. Any API process goes on with one that
+# nobody has a lease on; to send its rows again does no harm.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=text("gen_random_uuid()")),
+    # Checked at the commit: to hold a file against the rejects may take longer than consumers wait for the upload's
+    # lock.
+    Column(
+        "upload_id",
+        UUID,
+        ForeignKey("uploads.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    # The rows of the file that are corrected, and those that it has as they were.
+    _count("total"),
+    _count("unchanged"),
+    Column("ignored_columns", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    _count("fence"),
+    Column("expires_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _timestamp("created_at", now=True),
+    _timestamp("finished_at"),
+    CheckConstraint(_one_of("state", BULK_JOB_STATES), name="state_check"),
+    Index("corrections_upload_idx", "upload_id"),
+    Index("corrections_unfinished_idx", "expires_at", postgresql_where=text("finished_at IS NULL")),
+)
+
+# A row of a correction: the attempt that it corrects, with which cells, and what became of it; null while it waits. Who
+# gives it an outcome locks it, so it gets one.
+corrected_rows = Table(
+    "corrected_rows",
+    metadata,
+    Column("correction_id", UUID, ForeignKey("corrections.id", ondelete="CASCADE"), primary_key=True),
+    Column("row_number", BigInteger, primary_key=True),
+    Column("attempt", Integer),
+    Column("cells", JSONB),
+    Column("outcome", Text),
+    CheckConstraint(_one_of("outcome", CORRECTION_OUTCOMES), name="outcome_check"),
 )
 
 # A redelivered request for a single employee is answered from here. An outcome is kept for a day.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -16,7 +16,7 @@ from shared.rows.columns import layout_of_sources
 from shared.rows.csv_format import OPTIONAL_READER_VERSION, PLAIN_READER_VERSION, CsvFormat
 from shared.rows.delimiters import DELIMITERS, parse_delimiter
 from shared.rows.encoding_guess import Reading
-from shared.rows.file_columns import judge_columns
+from shared.rows.file_columns import ColumnsFound, judge_columns
 from shared.rows.file_encoding import (
     FileEncoding,
     UnclearEncoding,
@@ -36,8 +36,10 @@ __all__ = [
     "ByteCheck",
     "CsvFormat",
     "FileEncoding",
+    "FindColumns",
     "FormatOptions",
     "decode_check",
+    "judge_columns",
     "judge_columns_of",
     "judge_format",
     "known_encoding",
@@ -55,8 +57,11 @@ _RECORDS_WEIGHED: Final = 20
 # Of a file whose encoding is asked for so much is read under each.
 _UNCLEAR_BYTES: Final = 64 * 1024
 
+# Finds the columns of a file in its head, with these delimiters to choose from; the last is the file's codec.
+FindColumns = Callable[[HeadText, Sequence[str], FormatOptions, str], ColumnsFound]
 
-def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
+
+def judge_format(check: ByteCheck, options: FormatOptions, find_columns: FindColumns = judge_columns) -> CsvFormat:
     """Judge a file that has been fed to `check` as a whole. See `needs_decode_check` for what this cannot prove.
 
     Raises FileProblem with every code that a 422 can have; only unclosed_quote may also come up later.
@@ -68,10 +73,12 @@ def judge_format(check: ByteCheck, options: FormatOptions) -> CsvFormat:
         encoding = choose_encoding(check, options.encoding)
     except UnclearEncoding as unclear:
         raise _encoding_unclear(check, options, unclear.ranked) from None
-    return judge_columns_of(check, options, encoding)
+    return judge_columns_of(check, options, encoding, find_columns)
 
 
-def judge_columns_of(check: ByteCheck, options: FormatOptions, encoding: FileEncoding) -> CsvFormat:
+def judge_columns_of(
+    check: ByteCheck, options: FormatOptions, encoding: FileEncoding, find_columns: FindColumns = judge_columns
+) -> CsvFormat:
     """The rest of the judgement, once the encoding is known; then a `check` that saw the first part alone will do.
 
     Raises FileProblem as `judge_format`.
@@ -81,7 +88,7 @@ def judge_columns_of(check: ByteCheck, options: FormatOptions, encoding: FileEnc
     if not text.strip():
         raise empty_file() if check.head_is_whole else _no_line()
     head = HeadText(text, is_whole=check.head_is_whole)
-    found = judge_columns(head, _delimiters(options, head), options, encoding.codec)
+    found = find_columns(head, _delimiters(options, head), options, encoding.codec)
     return CsvFormat(
         encoding.codec,
         encoding.guessed,

@@ -8,6 +8,7 @@ HTTPException
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -98,21 +99,32 @@ class _ArrivingBody:
 class BodyLimits:
     """For applications whose framework reads bodies by itself: caps them, and the time that they take.
 
-    The routes below `own_limits` are left alone: they read their bodies themselves, within limits of their own.
+    The routes below `own_limits`, and those with an `own_path`, are left alone: they read their bodies themselves,
+    within limits of their own.
     """
 
     def __init__(
-        self, app: ASGIApp, *, max_bytes: int, timeout_seconds: float, own_limits: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        timeout_seconds: float,
+        own_limits: tuple[str, ...] = (),
+        own_path: re.Pattern[str] | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
         self._own_limits = own_limits
+        self._own_path = own_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(self._own_limits):
+        if scope["type"] == "http" and not self._has_own_limits(scope["path"]):
             receive = self._limited(receive)
         await self._app(scope, receive, send)
+
+    def _has_own_limits(self, path: str) -> bool:
+        return path.startswith(self._own_limits) or bool(self._own_path and self._own_path.fullmatch(path))
 
     def _limited(self, receive: Receive) -> Receive:
         size = 0

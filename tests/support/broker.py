@@ -12,7 +12,7 @@ from aio_pika.exceptions import AMQPError
 
 from shared.amqp.connection import close_quietly
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_QUEUE, declare_topology
-from shared.messages import ChunkReply, ChunkRequest, RedriveRequest, decode_reply, decode_request, encode
+from shared.messages import ChunkReply, ChunkRequest, Request, decode_reply, decode_request, encode
 from tests.support.servers import Servers, management
 from tests.support.waiting import eventually
 
@@ -78,9 +78,7 @@ class Broker:
         await eventually(lambda: self.has_ready(queue, count))
         return await self.take_all(queue)
 
-    async def request(
-        self, request: ChunkRequest | RedriveRequest | bytes, *, reply_to: str | None = None, message_id: str = "hand"
-    ) -> None:
+    async def request(self, request: Request | bytes, *, reply_to: str | None = None, message_id: str = "hand") -> None:
         """Put a request on the request queue."""
         await self.publish(
             REQUESTS_QUEUE,

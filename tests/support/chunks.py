@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 
@@ -24,6 +25,13 @@ def rows(count: int, *, start: int = 1) -> list[list[str]]:
 
 
 BAD_EMAIL = row("nobody")
+# At a cursed row the consumer fails with these failpoints.
+RAISES = json.dumps({"consumer.row": {"action": "raise", "text": "9999999998"}})
+
+
+def cursed(email: str) -> list[str]:
+    """A row at which the consumer fails until it is mended; its dead letter says `internal_error`."""
+    return row(email, mobile="9999999998")
 
 
 def chunk(

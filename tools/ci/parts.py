@@ -70,6 +70,7 @@ FAST = (
 )
 INTEGRATION = (
     _uploads("uploads", "events", "idempotency", "intake", "intake_faults", "routes", "undo"),
+    _integration("corrections", "api_service/uploads/corrections"),
     _uploads("reports", "rejects_csv", "reports_that_come_back", "results"),
     _uploads("kinds of files", "gzip", "header", "optional", "refusals", "templates", "workbooks"),
     _integration("drafts", "api_service/uploads/drafts"),
@@ -98,6 +99,7 @@ ACCEPTANCE = (
         "killed_api",
         "killed_conversions",
         "killed_drafts",
+        "killed_corrections",
         "killed_jobs",
         "killed_processes",
         "producer_deaths",

@@ -5,75 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
 
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from consumer_service.redrive_handler import RedriveHandler
 from shared.amqp.topology import DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from shared.messages import RedriveRequest
-from shared.service.failpoints import Failpoints
-from tests.integration.consumer_service.conftest import AddUpload, MakeHandler
+from tests.integration.consumer_service.conftest import AddUpload, MakeHandler, MakeRedrives
 from tests.support import effects
 from tests.support.broker import Broker
-from tests.support.chunks import BAD_EMAIL, chunk, row, rows
+from tests.support.chunks import BAD_EMAIL, RAISES, chunk, cursed, row, rows
 from tests.support.effects import Counts
 from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.waiting import eventually
-
-RAISES = json.dumps({"consumer.row": {"action": "raise", "text": "9999999998"}})
-
-MakeRedrives = Callable[..., RedriveHandler]
-
-
-def cursed(email: str) -> list[str]:
-    """A row at which the consumer fails until it is mended; its dead letter says `internal_error`."""
-    return row(email, mobile="9999999998")
-
-
-@pytest.fixture
-def make_redrives(engine: AsyncEngine, database_url: str) -> MakeRedrives:
-    """The redrive handler of a new consumer; without a failpoint it is mended."""
-
-    def make(failpoints: str = "") -> RedriveHandler:
-        return RedriveHandler(engine, consumer_settings(database_url), Failpoints(failpoints), uuid.uuid4())
-
-    return make
-
-
-@pytest.fixture
-def add_rejected(make_handler: MakeHandler, add_upload: AddUpload, database: asyncpg.Connection) -> AddUpload:
-    """A running upload of one chunk, whose cursed rows are rejected and their letters published."""
-
-    async def add(cells: list[list[str]], **columns: object) -> uuid.UUID:
-        upload_id = await add_upload(**columns)
-        await make_handler(RAISES).handle(chunk(upload_id, cells), careful=False)
-        await database.execute("DELETE FROM unpublished_letters")
-        return upload_id
-
-    return add
-
-
-@pytest.fixture
-def add_finished(add_rejected: AddUpload, database: asyncpg.Connection) -> AddUpload:
-    """The same, finished as `partially_succeeded`."""
-
-    async def add(cells: list[list[str]], **columns: object) -> uuid.UUID:
-        upload_id = await add_rejected(cells, **columns)
-        await database.execute(
-            """
-            UPDATE uploads AS u
-            SET status = 'partially_succeeded', finished_at = now(), rows_read = c.row_count, inserted = c.inserted,
-                updated = c.updated, duplicates = c.duplicates, rejected = c.rejected, rejected_by = c.rejected_by
-            FROM upload_chunks AS c WHERE c.upload_id = u.id AND u.id = $1
-            """,
-            upload_id,
-        )
-        return upload_id
-
-    return add
 
 
 async def test_row_that_succeeds_moves_in_table_ledger_upload_and_out_of_the_report(

@@ -20,7 +20,7 @@ from shared.amqp.topology import (
     REQUEST_DELIVERY_LIMIT,
     REQUESTS_QUEUE,
 )
-from shared.messages import ChunkRequest, RedriveRequest, encode
+from shared.messages import CorrectionRequest, RedriveRequest, Request, encode
 from tests.integration.producer_service.conftest import AddUpload
 from tests.support.broker import Broker
 from tests.support.chunks import chunk, rows
@@ -123,7 +123,9 @@ async def test_what_a_newer_release_wrote_stays_for_a_newer_producer_and_blocks_
     assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
 
 
+@pytest.mark.parametrize("corrects", [False, True])
 async def test_redrive_goes_back_to_its_own_queue_while_one_of_its_rows_stands_at_its_attempt(
+    corrects: bool,
     engine: AsyncEngine,
     settings: ProducerSettings,
     broker: Broker,
@@ -132,8 +134,8 @@ async def test_redrive_goes_back_to_its_own_queue_while_one_of_its_rows_stands_a
 ) -> None:
     await insert_rejects(database, running_upload, [(1, ["a"]), (2, ["b"])])
     await database.execute("UPDATE rejected_rows SET attempt = 2 WHERE row_number = 1")
-    wanted = RedriveRequest(upload_id=running_upload, rows=[(1, 1), (2, 1)])
-    unwanted = RedriveRequest(upload_id=running_upload, rows=[(1, 1), (9, 1)])
+    wanted = _retrying(running_upload, [(1, 1), (2, 1)], corrects=corrects)
+    unwanted = _retrying(running_upload, [(1, 1), (9, 1)], corrects=corrects)
 
     await _is_dropped(engine, settings, broker, unwanted)
     async with running_producer(engine, settings):
@@ -141,6 +143,13 @@ async def test_redrive_goes_back_to_its_own_queue_while_one_of_its_rows_stands_a
         (again,) = await broker.take(BULK_REQUESTS_QUEUE, 1)
 
     assert again.body == encode(wanted)
+
+
+def _retrying(upload_id: uuid.UUID, rows: list[tuple[int, int]], *, corrects: bool) -> Request:
+    if not corrects:
+        return RedriveRequest(upload_id=upload_id, rows=rows)
+    corrected = [(row_number, attempt, ["a"]) for row_number, attempt in rows]
+    return CorrectionRequest(upload_id=upload_id, correction_id=uuid.uuid4(), rows=corrected)
 
 
 async def test_what_is_no_request_goes_to_the_dead_letters_with_a_reason(
@@ -181,9 +190,7 @@ async def test_dead_chunk_waits_while_the_database_fails(
     assert await broker.take_all(DEAD_CHUNKS_QUEUE) == []
 
 
-async def _is_dropped(
-    engine: AsyncEngine, settings: ProducerSettings, broker: Broker, request: ChunkRequest | RedriveRequest
-) -> None:
+async def _is_dropped(engine: AsyncEngine, settings: ProducerSettings, broker: Broker, request: Request) -> None:
     async with running_producer(engine, settings):
         await broker.publish(DEAD_CHUNKS_QUEUE, encode(request))
         # Behind it, so that its turn has come and gone when this one is in the dead letters.
