@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from api_service.uploads.corrections.corrected_cells import CorrectedCells
-from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN
+from api_service.uploads.report_columns import REPORT_COLUMNS, RESULT_COLUMNS, SURPLUS_COLUMN
 from shared.errors import FileCode, FileProblem
 from shared.rows.column_names import folded
 from shared.rows.column_problems import quoted
@@ -79,7 +79,7 @@ def find_report_columns(upload: CorrectedCells, names: Sequence[str]) -> ReportC
             del free[at]
     own = _matched(upload, free)
     surplus = next((at for at, name in free.items() if folded(name) == folded(SURPLUS_COLUMN)), None)
-    added = {folded(name) for name in (*REPORT_COLUMNS, SURPLUS_COLUMN, "")}
+    added = {folded(name) for name in (*REPORT_COLUMNS, *RESULT_COLUMNS, SURPLUS_COLUMN, "")}
     ignored = [name for name in free.values() if folded(name) not in added]
     places = dict(zip(upload.columns.indices, own_names, strict=True))
     lacking = [name for at, name in places.items() if at not in own.values() and name]

@@ -11,6 +11,7 @@ from api_service.uploads.corrections.corrected_cells import CorrectedCells
 from api_service.uploads.corrections.report_header import find_report_columns, judge_report
 from api_service.uploads.corrections.report_rows import Mistake, NumberedRecord, ReportRows
 from api_service.uploads.corrections.statements import NewRow
+from api_service.uploads.report_columns import RESULT_COLUMNS
 from shared.errors import FileProblem
 from shared.rows.delimiters import DELIMITERS
 from shared.rows.format_options import FormatOptions
@@ -63,6 +64,11 @@ def test_header_that_may_be_wrong_is_asked_about(names: list[str], code: str) ->
 def test_remarks_beside_all_columns_are_ignored_and_named() -> None:
     found = find_report_columns(upload(), [*OWN, "row_number", "line_number", "error_message", "checked by", ""])
     assert (found.ignored, found.is_whole) == (["checked by"], True)
+
+
+def test_report_of_results_corrects_as_one_of_rejects_does() -> None:
+    found = find_report_columns(upload(), [*OWN, *RESULT_COLUMNS])
+    assert (found.ignored, found.is_whole, found.row_number) == ([], True, len(OWN))
 
 
 def test_the_reports_row_number_is_told_from_the_files_own() -> None:
