@@ -32,7 +32,9 @@ def _put_under_dependencies(app: FastAPI, path: str | None) -> None:
     """FastAPI adds the description as a plain route, which the application's dependencies do not apply to."""
     [plain] = [route for route in app.routes if isinstance(route, Route) and route.path == path]
     app.router.routes.remove(plain)
-    app.add_api_route(plain.path, plain.endpoint, include_in_schema=False, response_model=None)
+    app.add_api_route(
+        plain.path, plain.endpoint, methods=sorted(plain.methods or ()), include_in_schema=False, response_model=None
+    )
 
 
 async def _swagger_ui(request: Request) -> HTMLResponse:
