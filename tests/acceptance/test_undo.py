@@ -120,7 +120,7 @@ async def test_two_undos_at_once_of_people_whom_a_later_upload_is_changing_keep_
     assert {answer.json()["revision"] for answer in answers} == {answers[0].json()["revision"]}
     undone, other = await asyncio.gather(_until_undone(system, old), system.until_finished(newer))
     assert undone["deleted"] + undone["restored"] + undone["kept"] == undone["inserted"] + undone["updated"]
-    kept = (await system.client.get(f"/v1/uploads/{old}/kept-rows?limit=1000")).json()
+    kept = (await system.client.get(f"/v1/uploads/{old}/rows?outcome=kept&limit=1000")).json()
     assert kept["totalData"] == undone["kept"]
     assert {row["changedBy"] for row in kept["data"]} <= {newer}
     assert {row["upload_sequence"] for row in await _table(system)} == {await _sequence(system, newer)}

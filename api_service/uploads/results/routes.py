@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -15,8 +15,10 @@ from api_service.http.csv_download import DOWNLOAD_BYTES, stream_csv
 from api_service.http.dependencies import EngineDep, StoreIdentityDep, UploadStoreDep
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.memory import MemoryDep
-from api_service.http.pagination import Listing, PagingDep, Total
+from api_service.http.pagination import Listing, Paging, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
+from api_service.uploads.found import require_known
+from api_service.uploads.queries import upload_by_id
 from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.results import queries
 from api_service.uploads.results.documents import ResultDocument, result_document
@@ -24,6 +26,8 @@ from api_service.uploads.results.fates import OUTCOMES, Outcome
 from api_service.uploads.results.listing import PlacedResult, results_page
 from api_service.uploads.results.results_csv import results_csv
 from api_service.uploads.results.stored_rows import ResumePoint
+from api_service.uploads.undo.documents import KeptRowDocument, kept_row_document
+from api_service.uploads.undo.queries import list_kept
 from shared.errors import FileCode
 from shared.rows.csv_format import NEWEST_READER_VERSION
 from shared.store_identity import StoreIdentity
@@ -46,6 +50,16 @@ def _split(given: object) -> object:
     return [one for each in given for one in str(each).split(",")] if isinstance(given, list) else given
 
 
+Kept = Literal["kept"]
+RowsQuery = Annotated[
+    list[Outcome | Kept] | None,
+    BeforeValidator(_split),
+    Query(
+        description="Only rows with this outcome, or with one of several; else all. `kept`, alone: the rows of an "
+        "undone upload whose employees another upload had changed, and by which.",
+        examples=[["duplicate"]],
+    ),
+]
 OutcomesQuery = Annotated[
     list[Outcome] | None,
     BeforeValidator(_split),
@@ -79,9 +93,11 @@ async def list_results(
     store_identity: StoreIdentityDep,
     memory: MemoryDep,
     paging: PagingDep,
-    outcome: OutcomesQuery = None,
-) -> Listing[ResultDocument]:
-    outcomes = frozenset(outcome or OUTCOMES)
+    outcome: RowsQuery = None,
+) -> Listing[ResultDocument] | Listing[KeptRowDocument]:
+    if outcome is not None and "kept" in outcome:
+        return await _kept_rows(engine, upload_id, paging, outcome)
+    outcomes = frozenset(cast("list[Outcome]", outcome) or OUTCOMES)
     after_row, *begin = paging.after(tuple[int, int, int]) or (0, 0, 0)
     upload = await _finished_upload(engine, upload_id)
     async with memory.downloads.holding(DOWNLOAD_BYTES), _gone_if_missing(store_identity):
@@ -141,6 +157,24 @@ async def download_results(
         )
 
 
+async def _kept_rows(
+    engine: AsyncEngine, upload_id: UUID, paging: Paging, outcome: list[Outcome | Kept]
+) -> Listing[KeptRowDocument]:
+    """They are told by the undo, so the file is not needed."""
+    if set(outcome) != {"kept"}:
+        detail = "Ask for kept alone: the other outcomes say what the upload did, before it was undone."
+        raise Problem(
+            ProblemCode.INVALID_REQUEST, detail, errors=[{"location": "query.outcome", "detail": "kept goes alone"}]
+        )
+    (after_row,) = paging.after(tuple[int]) or (0,)
+    async with engine.connect() as connection:
+        require_known(await upload_by_id(connection, upload_id))
+        found = await list_kept(
+            connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
+        )
+    return paging.listing(found.rows, Total(found.total), key=lambda row: (row.row_number,), item=kept_row_document)
+
+
 def _key(placed: PlacedResult) -> tuple[int, int, int]:
     return (placed.result.row_number, *placed.resume_point)
 
@@ -148,9 +182,7 @@ def _key(placed: PlacedResult) -> tuple[int, int, int]:
 async def _finished_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
     """Raises a problem for one whose results cannot be told: not yet, no more, or never."""
     async with engine.connect() as connection:
-        upload = await queries.upload_with_format(connection, upload_id)
-        if upload is None:
-            raise Problem(ProblemCode.UNKNOWN_UPLOAD, "No upload has this id; it may have been deleted.")
+        upload = require_known(await queries.upload_with_format(connection, upload_id))
         if upload.finished_at is None:
             raise Problem(ProblemCode.NOT_FINISHED, "The upload is not finished: its results can be told at its end.")
         if upload.file_deleted_at is not None:

@@ -1,7 +1,7 @@
 """Undos as the API shows them."""
 
 import uuid
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Row
@@ -12,6 +12,7 @@ from api_service.http.json_model import JsonModel
 class KeptRowDocument(JsonModel):
     """A row of an undone upload whose employee stays as it is."""
 
+    outcome: Literal["kept"] = "kept"
     row_number: int = Field(description="Of the undone upload's file.", examples=[17])
     employee_id: int = Field(examples=[4711])
     changed_by: uuid.UUID | None = Field(

@@ -1,18 +1,15 @@
-"""The routes of undo: ask for one, and see what was kept."""
+"""The route that asks for an undo; what it kept is among the upload's rows."""
 
 from uuid import UUID
 
 from fastapi import APIRouter
 
 from api_service.http.dependencies import EngineDep, PublisherDep, SettingsDep
-from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
-from api_service.uploads import queries as upload_queries
 from api_service.uploads.documents import UploadDocument, upload_document
 from api_service.uploads.found import require_known
 from api_service.uploads.intake import announce
 from api_service.uploads.undo import queries
-from api_service.uploads.undo.documents import KeptRowDocument, kept_row_document
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
@@ -51,22 +48,3 @@ async def undo_upload(
         "What it replaced is kept no longer, or was not kept when it ran. Upload a file with the right values, with "
         "onDuplicate=update.",
     )
-
-
-@router.get(
-    "/uploads/{upload_id}/kept-rows",
-    summary="List what an undo kept, in file order",
-    description="The rows whose employees another upload changed before the undo came to them, and by which.",
-    operation_id="listKeptRows",
-    responses=problem_responses(
-        ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS
-    ),
-)
-async def list_kept_rows(upload_id: UUID, engine: EngineDep, paging: PagingDep) -> Listing[KeptRowDocument]:
-    (after_row,) = paging.after(tuple[int]) or (0,)
-    async with engine.connect() as connection:
-        require_known(await upload_queries.upload_by_id(connection, upload_id))
-        found = await queries.list_kept(
-            connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
-        )
-    return paging.listing(found.rows, Total(found.total), key=lambda row: (row.row_number,), item=kept_row_document)

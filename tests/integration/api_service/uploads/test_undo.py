@@ -56,7 +56,7 @@ async def test_what_cannot_be_undone_is_refused_with_a_reason(
     assert problem(await api.post(f"/v1/uploads/{upload_id}/undo")) == (409, "undo_expired")
     assert not (await api.get(f"/v1/uploads/{upload_id}")).json()["undoable"]
     assert problem(await api.post(f"/v1/uploads/{uuid.uuid4()}/undo")) == (404, "unknown_upload")
-    assert problem(await api.get(f"/v1/uploads/{uuid.uuid4()}/kept-rows")) == (404, "unknown_upload")
+    assert problem(await api.get(f"/v1/uploads/{uuid.uuid4()}/rows?outcome=kept")) == (404, "unknown_upload")
 
 
 async def test_kept_rows_are_listed_in_file_order_with_who_changed_them(
@@ -70,15 +70,17 @@ async def test_kept_rows_are_listed_in_file_order_with_who_changed_them(
         [(upload_id, 9, 4711, sequence), (upload_id, 2, 4712, sequence), (upload_id, 5, 4713, 999_999)],
     )
 
-    listed = (await api.get(f"/v1/uploads/{upload_id}/kept-rows?limit=2")).json()
-    rest = (await api.get(f"/v1/uploads/{upload_id}/kept-rows?limit=2&cursor={listed['nextCursor']}")).json()
+    listed = (await api.get(f"/v1/uploads/{upload_id}/rows?outcome=kept&limit=2")).json()
+    rest = (await api.get(f"/v1/uploads/{upload_id}/rows?outcome=kept&limit=2&cursor={listed['nextCursor']}")).json()
 
     assert listed["totalData"] == 3
     assert [*listed["data"], *rest["data"]] == [
-        {"rowNumber": 2, "employeeId": 4712, "changedBy": str(changer)},
-        {"rowNumber": 5, "employeeId": 4713, "changedBy": None},
-        {"rowNumber": 9, "employeeId": 4711, "changedBy": str(changer)},
+        {"outcome": "kept", "rowNumber": 2, "employeeId": 4712, "changedBy": str(changer)},
+        {"outcome": "kept", "rowNumber": 5, "employeeId": 4713, "changedBy": None},
+        {"outcome": "kept", "rowNumber": 9, "employeeId": 4711, "changedBy": str(changer)},
     ]
+    mixed = await api.get(f"/v1/uploads/{upload_id}/rows?outcome=kept,inserted")
+    assert problem(mixed) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize("confirm", ["", "?confirm=employees-stay"])
