@@ -33,6 +33,13 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
         "filename": "staff.csv",
         "status": "queued",
         "onDuplicate": "update",
+        "optional": [],
+        "undoable": False,
+        "undoRequestedAt": None,
+        "undoneAt": None,
+        "deleted": 0,
+        "restored": 0,
+        "kept": 0,
         "blankRows": 0,
         "convertedFrom": None,
         "sheet": None,
@@ -187,9 +194,11 @@ async def test_the_rules_that_an_upload_is_read_by_are_stored_with_it(
 async def test_file_is_judged_beside_the_event_loop(api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
 
-    def judge(check: format_judge.ByteCheck, options: format_judge.FormatOptions) -> format_judge.CsvFormat:
+    def judge(
+        check: format_judge.ByteCheck, options: format_judge.FormatOptions, find_columns: format_judge.FindColumns
+    ) -> format_judge.CsvFormat:
         threads.append(threading.current_thread())
-        return format_judge.judge_format(check, options)
+        return format_judge.judge_format(check, options, find_columns)
 
     monkeypatch.setattr(judgement, "judge_format", judge)
     assert (await send(api)).status_code == 202

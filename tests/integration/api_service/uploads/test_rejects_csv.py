@@ -41,6 +41,9 @@ async def test_rejects_are_listed_in_file_order(api: httpx2.AsyncClient, databas
         "message": MESSAGE,
         "faults": [{"code": "invalid_email", "field": "email", "message": MESSAGE}],
         "cells": ["a", "b", "c", "d"],
+        "originalCells": None,
+        "attempt": 1,
+        "deletedAt": None,
     }
     assert (first["totalData"], first["totalPages"], first["totalIsEstimate"]) == (3, 2, False)
     second = (await api.get(f"/v1/uploads/{upload_id}/rejects?limit=2&cursor={first['nextCursor']}")).json()
