@@ -16,7 +16,8 @@ from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 NEWEST_VERSION: Final = 3
-# That of a chunk whose layout has optional fields.
+# Of most messages, and of a chunk whose layout has optional fields.
+PLAIN_VERSION: Final = 1
 OPTIONAL_VERSION: Final = 3
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
@@ -33,7 +34,7 @@ Attempt = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    version: Version = 1
+    version: Version = PLAIN_VERSION
 
 
 class UploadAnnounced(_Message, frozen=True, kw_only=True, tag="upload_announced", tag_field="kind"):

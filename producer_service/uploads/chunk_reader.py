@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.messages import OPTIONAL_VERSION, ChunkRequest, ReaderFault, encode, encode_cells
+from shared.messages import OPTIONAL_VERSION, PLAIN_VERSION, ChunkRequest, ReaderFault, encode, encode_cells
 from shared.rows.reader_versions import read_records
 from shared.rows.record import Skipped
 
@@ -161,7 +161,7 @@ class ChunkReader:
         self._bytes_counted += byte_count
         layout = self._upload.csv_format.layout
         request = ChunkRequest(
-            version=OPTIONAL_VERSION if layout.optional else 1,
+            version=OPTIONAL_VERSION if layout.optional else PLAIN_VERSION,
             upload_id=self._upload.id,
             first_row=first_row,
             layout=layout,

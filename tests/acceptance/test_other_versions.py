@@ -21,7 +21,7 @@ def newer_release(folder: Path) -> Path:
     text = messages.read_text()
     for old, new in (
         (f"NEWEST_VERSION: Final = {NEWEST_VERSION}\n", f"NEWEST_VERSION: Final = {NEWEST_VERSION + 1}\n"),
-        ("    version: Version = 1\n", f"    version: Version = {NEWEST_VERSION + 1}\n"),
+        ("PLAIN_VERSION: Final = 1\n", f"PLAIN_VERSION: Final = {NEWEST_VERSION + 1}\n"),
     ):
         assert text.count(old) == 1, f"{old!r} is not in messages.py as this test knows it"
         text = text.replace(old, new)
