@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from producer_service import metrics
 from producer_service.undos import undo_state
 from producer_service.undos.undo_runner import UndoRunner
-from producer_service.uploads import leases
-from producer_service.uploads.leases import LeaseLost
-from shared.database.search_index import tidy_search_index
-from shared.service.telemetry import describe_error
+from producer_service.uploads.leased_work import work_under
 
 if TYPE_CHECKING:
     import uuid
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS = 3
 # Ranges that may be unanswered at a time, shared by the undos in progress.
 WINDOW_RANGES = 4
 
@@ -83,28 +77,10 @@ class UndoDispatcher:
         return max(1, WINDOW_RANGES // max(1, len(self._running)))
 
     async def _run(self, lease: Lease) -> None:
-        undo_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
-        try:
-            undo_log.info("undo taken")
-            runner = UndoRunner(self._engine, self._requester, self._places, self._settings, self._failpoints, lease)
-            await runner.run()
-        except LeaseLost:
-            metrics.LEASES_LOST.inc()
-            undo_log.warning("another producer has the undo now")
-        except asyncio.CancelledError:
-            await self._release_lease(lease, after_seconds=0)
-            raise
-        except Exception as error:  # a fresh start from the ledger, a little later, may mend it
-            undo_log.error("undo put off", retry_seconds=RETRY_SECONDS, **describe_error(error))
-            await self._release_lease(lease, after_seconds=RETRY_SECONDS)
-        else:
-            metrics.UPLOADS_FINISHED.labels("undone").inc()
-            undo_log.info("upload undone")
-            await tidy_search_index(self._engine, lease.upload_id)
+        undo_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence, work="undo")
+        undo_log.info("undo taken")
+        await work_under(self._engine, lease, self._take_back(lease), undo_log)
 
-    async def _release_lease(self, lease: Lease, *, after_seconds: float) -> None:
-        try:
-            async with self._engine.begin() as connection:
-                await leases.release(connection, lease, after_seconds=after_seconds)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("lease left to run out", upload_id=str(lease.upload_id), **describe_error(error))
+    async def _take_back(self, lease: Lease) -> Literal["undone"]:
+        await UndoRunner(self._engine, self._requester, self._places, self._settings, self._failpoints, lease).run()
+        return "undone"

@@ -16,13 +16,12 @@ from producer_service.undos.undo_dispatcher import UndoDispatcher
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_room import ChunkRoom
 from producer_service.uploads.lanes import open_lanes
-from producer_service.uploads.leases import LeaseLost
+from producer_service.uploads.leased_work import work_under
 from producer_service.uploads.runner import UploadRunner
 from producer_service.uploads.trials import ReadingTurns, Trial
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
-from shared.database.search_index import tidy_search_index
 from shared.errors import FileCode, FileProblem, MalformedMessage, NewerThanKnown
 from shared.messages import decode_announcement
 from shared.service.telemetry import describe_error
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# After a failure of database or store the upload is free for any producer so much later.
-RETRY_SECONDS = 3
 # They are handled one after another, and whoever may publish can make them large.
 ANNOUNCEMENTS_AT_A_TIME = 1
 
@@ -152,22 +149,8 @@ class Dispatcher:
 
     async def _run(self, lease: Lease, lane: Lane) -> None:
         upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
-        try:
-            upload_log.info("upload taken", suspected=lease.is_suspected, deaths=lease.deaths)
-            status = await self._run_to_final_state(lease, lane)
-        except LeaseLost:
-            metrics.LEASES_LOST.inc()
-            upload_log.warning("another producer has the upload now")
-        except asyncio.CancelledError:
-            await self._release_lease(lease, after_seconds=0)
-            raise
-        except Exception as error:  # a fresh start from the ledger, a little later, may mend it
-            upload_log.error("upload put off", retry_seconds=RETRY_SECONDS, **describe_error(error))
-            await self._release_lease(lease, after_seconds=RETRY_SECONDS)
-        else:
-            metrics.UPLOADS_FINISHED.labels(status).inc()
-            upload_log.info("upload finished", status=status)
-            await tidy_search_index(self._engine, lease.upload_id)
+        upload_log.info("upload taken", suspected=lease.is_suspected, deaths=lease.deaths)
+        await work_under(self._engine, lease, self._run_to_final_state(lease, lane), upload_log)
 
     async def _run_to_final_state(self, lease: Lease, lane: Lane) -> FinalStatus:
         if lease.deaths >= self._settings.fruitless_leases:
@@ -197,10 +180,3 @@ class Dispatcher:
         )
         async with self._engine.begin() as connection:
             return await upload_state.finish(connection, lease, rows_read=None, byte_count=0, problem=problem)
-
-    async def _release_lease(self, lease: Lease, *, after_seconds: float) -> None:
-        try:
-            async with self._engine.begin() as connection:
-                await leases.release(connection, lease, after_seconds=after_seconds)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("lease left to run out", upload_id=str(lease.upload_id), **describe_error(error))

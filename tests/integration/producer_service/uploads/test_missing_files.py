@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producer_service.uploads import dispatcher
+from producer_service.uploads import leased_work
 from shared.store_identity import IDENTITY_KEY, StoreIdentity
 from shared.upload_store import UploadStore
 from tests.integration.producer_service.conftest import UploadRuns, file_of, stored_file
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.fault(26)
 @pytest.fixture(autouse=True)
 async def tried_again_soon(monkeypatch: pytest.MonkeyPatch, runs: UploadRuns, upload_store_url: str) -> None:
     """In the system's own store."""
-    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(leased_work, "RETRY_SECONDS", 0.1)
     await StoreIdentity(runs.engine, UploadStore(upload_store_url), may_be_first=True).require()
 
 

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from producer_service.uploads import dispatcher
+from producer_service.uploads import leased_work
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.database.ledger import LedgerEntry, insert_entry
 from shared.messages import ChunkCounts, ChunkReply, ChunkRequest, UploadAnnounced, encode
@@ -33,7 +33,7 @@ async def test_ledger_of_other_borders_is_kept_and_the_gaps_between_its_chunks_a
 async def test_chunk_that_was_done_with_other_rows_begins_the_upload_anew_from_the_ledger(
     runs: UploadRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(leased_work, "RETRY_SECONDS", 0.1)
     upload_id = await runs.store(file_of(6))
     consumer = runs.consumer()
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from producer_service.uploads import dispatcher
+from producer_service.uploads import leased_work
 from shared.amqp.topology import REQUESTS_QUEUE, UPLOADS_QUEUE
 from shared.database.upload_layout import stored_columns
 from shared.messages import ChunkReply, ChunkRequest, UploadAnnounced, encode
@@ -89,7 +89,7 @@ async def test_reply_that_the_ledger_does_not_bear_out_does_not_finish_the_uploa
 async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks_and_begins_the_upload_anew(
     runs: UploadRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(leased_work, "RETRY_SECONDS", 0.1)
     upload_id = await runs.store(file_of(5))
     consumer = runs.consumer(writes=False, closed=True)
     async with runs.answered_by(consumer), runs.producer():
@@ -114,7 +114,7 @@ async def test_upload_is_begun_anew_when_a_chunk_cannot_be_sent_for_a_reason_tha
     runs: UploadRuns,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(leased_work, "RETRY_SECONDS", 0.1)
     consumer = runs.consumer()
     async with runs.answered_by(consumer), runs.producer() as producer:
         send = producer.requester.send
