@@ -11,6 +11,7 @@ from sqlalchemy import null
 from api_service.http.patient_budget import UploadRoom
 from shared.database.upload_layout import stored_columns, stored_sources
 from shared.errors import FileCode, FileProblem
+from shared.rows.byte_check import LEAST_HEAD_BYTES
 from shared.rows.csv_format import NEWEST_READER_VERSION, CsvFormat
 from shared.rows.employee_row import storable
 from shared.rows.format_judge import (
@@ -61,26 +62,36 @@ class FormatJudge:
     async def judge(self, key: str, check: ByteCheck, options: FormatOptions, *, is_draft: bool) -> Judged:
         """The text with this key, all of which `check` has seen. Raises FileProblem, of a draft only what it cannot be.
 
-        Raises `BudgetSpent` and the store's errors too.
+        Raises `BudgetSpent` and the store's errors too. What is long of its head is held only while there is room for
+        what is made of it.
         """
+        check.let_head_go()
         try:
-            return Judged(await self._judge(key, check, options))
+            # What encoding it may be takes longer to find out than others should wait.
+            async with self._room.of(check.size).holding(JUDGED_WEIGHT * check.head_bytes):
+                return await asyncio.to_thread(self._judge, key, check, options, is_draft=is_draft)
+        finally:
+            check.let_head_go()
+
+    def _judge(self, key: str, check: ByteCheck, options: FormatOptions, *, is_draft: bool) -> Judged:
+        hold_head(check, self._store, key)
+        try:
+            csv_format = judge_format(check, options, self._find_columns)
+            if needs_decode_check(check, options):
+                with self._store.open_blocking(key) as file:
+                    decode_check(blocks_of(file), csv_format.encoding)
         except FileProblem as problem:
             if not is_draft or problem.code not in MENDABLE:
                 raise
-            return Judged(None, await asyncio.to_thread(known_encoding, check, options, problem), problem)
+            return Judged(None, known_encoding(check, options, problem), problem)
+        return Judged(csv_format)
 
-    async def _judge(self, key: str, check: ByteCheck, options: FormatOptions) -> CsvFormat:
-        # What encoding it may be takes longer to find out than others should wait.
-        async with self._room.of(check.size).holding(JUDGED_WEIGHT * len(check.head)):
-            csv_format = await asyncio.to_thread(judge_format, check, options, self._find_columns)
-        if needs_decode_check(check, options):
-            await asyncio.to_thread(self._check_decodes, key, csv_format.encoding)
-        return csv_format
 
-    def _check_decodes(self, key: str, encoding: str) -> None:
-        with self._store.open_blocking(key) as file:
-            decode_check(blocks_of(file), encoding)
+def hold_head(check: ByteCheck, store: UploadStore, key: str) -> None:
+    """Of a text whose head was let go: read what is long of it again. It blocks."""
+    if check.head_bytes > LEAST_HEAD_BYTES:
+        with store.open_blocking(key) as file:
+            check.hold_head(file)
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:

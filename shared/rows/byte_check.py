@@ -6,7 +6,7 @@ import codecs
 import re
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import BinaryIO, Final
 
 from shared.rows.line_vote import LineVote
 
@@ -35,6 +35,7 @@ class ByteCheck:
     # A byte order mark makes the first line one that is read.
     vote: LineVote = field(default_factory=lambda: LineVote("utf-8"))
     _head: bytearray = field(default_factory=bytearray)
+    _whole_head_bytes: int | None = None
     _is_known: bool = False
     _utf16_decoder: codecs.IncrementalDecoder | None = None
     _is_broken_utf16: bool = False
@@ -45,8 +46,23 @@ class ByteCheck:
         return bytes(self._head)
 
     @property
+    def head_bytes(self) -> int:
+        """How long the head is, held or let go."""
+        return len(self._head) if self._whole_head_bytes is None else self._whole_head_bytes
+
+    @property
     def head_is_whole(self) -> bool:
-        return self.size == len(self._head)
+        return self.size == self.head_bytes
+
+    def let_head_go(self) -> None:
+        """After `finish`, while the judgement waits: no more than `LEAST_HEAD_BYTES` of it stay."""
+        self._whole_head_bytes = self.head_bytes
+        # A copy, because a bytearray does not give back what it had.
+        self._head = self._head[:LEAST_HEAD_BYTES]
+
+    def hold_head(self, file: BinaryIO) -> None:
+        """Read it again, from the start of the file that was seen."""
+        self._head = bytearray(file.read(self.head_bytes))
 
     @property
     def decodes(self) -> bool:

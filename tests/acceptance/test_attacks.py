@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.conftest import SMALL_CHUNKS
 from tests.support.attacks import Target as AttackTarget
-from tests.support.attacks import all_attacks, prepare, under_attack, until_settled
+from tests.support.attacks import all_attacks, prepare, under_attack, until_settled, uploads_at_once
 from tests.support.services import Backends, Services
 from tests.support.system import System
 
@@ -41,3 +41,18 @@ async def test_all_attacks_at_once_leave_each_service_in_its_memory_and_normal_u
     peaks = {service.name: service.peak_memory_mib() for service in services.all}
     assert {name: peak for name, peak in peaks.items() if peak > MEMORY_MIB} == {}, peaks
     await asyncio.gather(*(service.until_ready() for service in services.all))
+
+
+@pytest.mark.slow
+@pytest.mark.fault(30)
+async def test_uploads_that_wait_to_be_judged_hold_little_of_their_endless_lines(
+    services: Services, system: System
+) -> None:
+    """Among all attacks at once there is no room for so many of them to wait together."""
+    await services.start_all(consumers=1)
+    target = AttackTarget(services, system.broker, await prepare(system.database))
+
+    assert await under_attack(target, uploads_at_once) > 0
+    await until_settled(target, system.database)
+
+    assert services.api.peak_memory_mib() < MEMORY_MIB

@@ -13,7 +13,7 @@ from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from api_service.http.patient_budget import UploadRoom
 from api_service.settings import ApiSettings
 from api_service.uploads.drafts.stored_text import StoredText
-from api_service.uploads.judgement import JUDGED_WEIGHT, MENDABLE
+from api_service.uploads.judgement import JUDGED_WEIGHT, MENDABLE, hold_head
 from api_service.uploads.options import UploadOptions, form_fields, parse_options
 from api_service.uploads.unpacking.unpacker import Unpacker, format_options
 from api_service.uploads.unpacking.workbooks import Workbooks
@@ -86,16 +86,20 @@ class Sampler:
         if _is_stored_question(upload, options):
             return Sample(None, upload.sheet, _stored_problem(upload), [])
         source = await self._source(upload, text, options)
-        async with self._room.of(source.check.size).holding(JUDGED_WEIGHT * len(source.check.head)):
+        async with self._room.of(source.check.size).holding(JUDGED_WEIGHT * source.check.head_bytes):
             return await asyncio.to_thread(self._read, upload, source, told, rows)
 
     async def _source(self, upload: Row[Any], text: StoredText, options: UploadOptions) -> _Source:
         if text.is_other_sheet:
             head = await text.sheet_head()
             return _Source(head.check, head.content, head.name, None)
-        return _Source(await text.check_head(), None, upload.sheet, _stored_encoding(upload, options))
+        check = await text.check_head()
+        check.let_head_go()
+        return _Source(check, None, upload.sheet, _stored_encoding(upload, options))
 
     def _read(self, upload: Row[Any], source: _Source, options: FormatOptions, rows: int) -> Sample:
+        if source.content is None:
+            hold_head(source.check, self._store, upload.object_key)
         csv_format, problem = _judged(source, options)
         if csv_format is None:
             return Sample(None, source.sheet, problem, [])

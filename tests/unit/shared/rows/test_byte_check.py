@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 
 import pytest
@@ -96,3 +97,20 @@ def test_memory_does_not_grow_with_the_file() -> None:
     assert check.size == 201 * len(block)
     # Of lines as short as these each is an object of its own for a moment.
     assert peak < 20 * len(block)
+
+
+@pytest.mark.parametrize("line", [b"a,b\n", b"x" * 300_000 + b"\n"], ids=["short lines", "long lines"])
+@pytest.mark.parametrize("size", [1000, 3 * 1024 * 1024], ids=["small", "large"])
+def test_head_that_was_let_go_while_its_file_waits_is_the_same_once_it_is_held_again(line: bytes, size: int) -> None:
+    content = (line * (size // len(line) + 1))[:size]
+    check = ByteCheck()
+    check.update(content)
+    check.finish()
+    head, is_whole, length = check.head, check.head_is_whole, check.head_bytes
+
+    check.let_head_go()
+    check.let_head_go()
+    assert len(check.head) <= LEAST_HEAD_BYTES
+    assert (check.head_is_whole, check.head_bytes) == (is_whole, length)
+    check.hold_head(io.BytesIO(content))
+    assert check.head == head
