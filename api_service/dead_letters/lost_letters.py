@@ -1,8 +1,9 @@
 """Brings the dead-letter queue and its table together again when they are strangers, as after a restore.
 
 The table is the truth. What the queue lacks of it goes into the outbox, from which the consumers' sweep publishes it,
-and letters of rows that the table does not know are dropped. That is done once for each pair of queue and database
-(`queue_acquaintance`): letters that somebody takes out of the queue later are not put back.
+and letters of rows that the table does not know are dropped. Uploads may be running meanwhile. That is done once for
+each pair of queue and database (`queue_acquaintance`): letters that somebody takes out of the queue later are not put
+back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api_service.dead_letters.queries import outstanding_among
@@ -38,15 +39,28 @@ ROWS_A_BATCH: Final = 5000
 # As many as the consumers publish in one go.
 LETTERS_AN_ENTRY: Final = 500
 
-# A row for which an entry of the outbox stands has no letter yet, and need not get a second entry.
+# The rows as they were at one moment before the queue is turned: those without an entry of the outbox have their letter
+# in it by then, or have lost it. What dies later, or has its letter published meanwhile, is nobody's loss.
+_NOTE_ROWS = (
+    # One that a turn which failed has left in this session.
+    text("DROP TABLE IF EXISTS pg_temp.rows_before_turn"),
+    text("""
+        CREATE TEMPORARY TABLE rows_before_turn AS
+        SELECT dead_at, upload_id, row_number, attempt,
+               EXISTS (SELECT FROM unpublished_letters AS entry
+                       WHERE entry.upload_id = row.upload_id AND row_number BETWEEN entry.first_row AND entry.last_row
+                         AND entry.dead_at = row.dead_at) AS waits
+        FROM rejected_rows AS row
+        WHERE discarded_at IS NULL
+    """),
+    text("CREATE INDEX ON pg_temp.rows_before_turn (dead_at, upload_id, row_number)"),
+)
+_FORGET_ROWS = text("DROP TABLE pg_temp.rows_before_turn")
+
 _ROWS = text("""
-    SELECT dead_at, upload_id, row_number, attempt,
-           EXISTS (SELECT FROM unpublished_letters AS entry
-                   WHERE entry.upload_id = row.upload_id AND row_number BETWEEN entry.first_row AND entry.last_row
-                     AND entry.dead_at = row.dead_at) AS waits
-    FROM rejected_rows AS row
-    WHERE discarded_at IS NULL AND dead_at <= :until
-      AND (dead_at, upload_id, row_number) > (:dead_at, :upload_id, :row_number)
+    SELECT dead_at, upload_id, row_number, attempt, waits
+    FROM pg_temp.rows_before_turn
+    WHERE (dead_at, upload_id, row_number) > (:dead_at, :upload_id, :row_number)
     ORDER BY dead_at, upload_id, row_number LIMIT :limit
 """)
 _BEGINNING: Final = {"dead_at": datetime(2000, 1, 1, tzinfo=UTC), "upload_id": UUID(int=0), "row_number": 0}
@@ -58,9 +72,9 @@ _FILL_OUTBOX = text("""
 """)
 
 _MALFORMED = text("""
-    SELECT id, body FROM malformed_messages
-    WHERE discarded_at IS NULL AND published_at IS NOT NULL AND dead_at <= :until ORDER BY dead_at, id
+    SELECT id FROM malformed_messages WHERE discarded_at IS NULL AND published_at IS NOT NULL ORDER BY dead_at, id
 """)
+_BODY = text("SELECT body FROM malformed_messages WHERE id = :id AND discarded_at IS NULL")
 
 
 class LostRows(NamedTuple):
@@ -113,17 +127,19 @@ async def _restore(connection: AsyncConnection, publisher: Publisher, settings: 
             seen.add(letter)
         return kept
 
+    for statement in _NOTE_ROWS:
+        await connection.execute(statement)
+    malformed = (await connection.execute(_MALFORMED)).scalars().all()
     async with open_rotation(settings, publisher) as rotation:
-        until = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
         await rotation.run(keep)
-    restored = await _restore_rows(connection, seen, until)
-    return restored + await _restore_malformed(connection, seen, publisher, until)
+    restored = await _restore_rows(connection, seen)
+    return restored + await _restore_malformed(connection, seen, publisher, malformed)
 
 
-async def _restore_rows(connection: AsyncConnection, seen: SeenLetters, until: datetime) -> int:
+async def _restore_rows(connection: AsyncConnection, seen: SeenLetters) -> int:
     restored = 0
     after: dict[str, Any] = dict(_BEGINNING)
-    while rows := (await connection.execute(_ROWS, {**after, "until": until, "limit": ROWS_A_BATCH})).all():
+    while rows := (await connection.execute(_ROWS, {**after, "limit": ROWS_A_BATCH})).all():
         lost = list(_lost_among(rows, seen))
         if lost:
             await connection.execute(
@@ -138,6 +154,7 @@ async def _restore_rows(connection: AsyncConnection, seen: SeenLetters, until: d
         restored += sum(each.letters for each in lost)
         last = rows[-1]
         after = {"dead_at": last.dead_at, "upload_id": last.upload_id, "row_number": last.row_number}
+    await connection.execute(_FORGET_ROWS)
     return restored
 
 
@@ -164,17 +181,19 @@ def _goes_on(run: LostRows, row: Any) -> bool:
 
 
 async def _restore_malformed(
-    connection: AsyncConnection, seen: SeenLetters, publisher: Publisher, until: datetime
+    connection: AsyncConnection, seen: SeenLetters, publisher: Publisher, ids: Iterable[UUID]
 ) -> int:
     """As much of their bodies as the table has."""
     restored = 0
-    for row in (await connection.execute(_MALFORMED, {"until": until})).all():
-        letter = MalformedLetter(row.id)
+    for letter in (MalformedLetter(each) for each in ids):
         if letter in seen:
+            continue
+        body = (await connection.execute(_BODY, {"id": letter.id})).scalar_one_or_none()
+        if body is None:
             continue
         identity = letter_id(letter)
         await publisher.publish(
-            DEAD_LETTERS_EXCHANGE, MALFORMED_KEY, row.body.encode(), message_id=identity, correlation_id=identity
+            DEAD_LETTERS_EXCHANGE, MALFORMED_KEY, body.encode(), message_id=identity, correlation_id=identity
         )
         restored += 1
     return restored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import asyncpg
 import pytest
@@ -141,6 +142,43 @@ async def test_letters_that_wait_in_the_outbox_are_not_lost(
 
     assert await bring_together(engine, publisher, settings) == 1
     assert await _published(engine, publisher, broker) == [f"{upload_id}:{number}:1" for number in (1, 2, 3)]
+
+
+async def test_letters_that_consumers_publish_while_the_queue_is_turned_are_not_lost(
+    engine: AsyncEngine, settings: ApiSettings, database: asyncpg.Connection, broker: Broker, letters: DeadLetters
+) -> None:
+    """An upload may be running when an API starts again: one row is committed and published meanwhile, the letter of
+    another leaves the outbox, and a malformed message follows them."""
+    upload_id = await insert_upload(database)
+    known = await letters.add_rows(upload_id, [1])
+    await insert_rejects(database, upload_id, [(2, CELLS)])
+    await database.execute(
+        "INSERT INTO unpublished_letters (upload_id, first_row, last_row, dead_at)"
+        " SELECT upload_id, 2, 2, dead_at FROM rejected_rows WHERE row_number = 2"
+    )
+    transaction = database.transaction()
+    await transaction.start()
+    await insert_rejects(database, upload_id, [(3, CELLS)])
+    published: list[str] = []
+
+    class PublisherBesideConsumers(Publisher):
+        """Before its first copy of a letter, consumers go on."""
+
+        async def publish(self, *args: Any, **named: Any) -> None:
+            if not published:
+                await transaction.commit()
+                published.extend([await letters.publish_row(upload_id, number) for number in (2, 3)])
+                await database.execute("DELETE FROM unpublished_letters")
+                published.append(await letters.add_malformed())
+                await database.execute("UPDATE malformed_messages SET published_at = now()")
+            await super().publish(*args, **named)
+
+    publisher = PublisherBesideConsumers(settings, "test restore beside consumers")
+    try:
+        assert await bring_together(engine, publisher, settings) == 0
+        assert await _published(engine, publisher, broker) == sorted(known + published)
+    finally:
+        await publisher.close()
 
 
 async def test_while_another_is_at_the_queue_nothing_is_restored(
