@@ -25,7 +25,7 @@ from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
 from consumer_service.row_writer import Target, blames_a_row, write_as_new, write_at_once, write_one_by_one
-from shared.database.ledger import LedgerEntry, entries_among, insert_entry, last_entry_up_to
+from shared.database.ledger import LedgerEntry, insert_entry, ledger_of
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
 from shared.messages import ChunkReply
@@ -118,7 +118,7 @@ class ChunkHandler:
     async def _transact(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
         async with self._engine.begin() as connection:
             locked = (await connection.execute(_LOCK_UPLOAD, {"upload_id": chunk.upload_id})).one_or_none()
-            before = await last_entry_up_to(connection, chunk.upload_id, _last_row(chunk))
+            before = await ledger_of(chunk.upload_id).last_entry_up_to(connection, _last_row(chunk))
             if before is not None and before.first_row == chunk.first_row:
                 raise _DoneAlready
             if locked is None or locked.status != "running":
@@ -140,7 +140,7 @@ class ChunkHandler:
     async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
         log.info("chunk was done already", **_log_fields(chunk))
         async with self._engine.begin() as connection:
-            (entry,) = await entries_among(connection, chunk.upload_id, [chunk.first_row])
+            (entry,) = await ledger_of(chunk.upload_id).entries_among(connection, [chunk.first_row])
             letters = await unpublished_letters_of(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
         return Handled(_done(chunk, entry), letters)
 

@@ -26,7 +26,7 @@ from shared.amqp.topology import (
     REQUESTS_EXCHANGE,
     REQUESTS_QUEUE,
 )
-from shared.database import ledger
+from shared.database.ledger import ledger_of
 from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, UndoRequest, decode_request
@@ -134,7 +134,7 @@ class DeadChunks:
                 key = {"upload_id": request.upload_id, "first_row": request.first_row}
                 return bool((await connection.execute(_IS_LEFT, key)).scalar_one())
             if isinstance(request, ChunkRequest):
-                if await ledger.entries_among(connection, request.upload_id, [request.first_row]):
+                if await ledger_of(request.upload_id).entries_among(connection, [request.first_row]):
                     return False
                 running = await connection.execute(_IS_RUNNING, {"upload_id": request.upload_id})
                 return bool(running.scalar_one_or_none())

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from shared.database import ledger
 from shared.errors import FileCode, FileProblem
 
 if TYPE_CHECKING:
-    import uuid
-
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from shared.database.ledger import LedgerEntry
+    from shared.database.ledger import Ledger, LedgerEntry
 
 PAGE_ENTRIES = 1000
 
@@ -32,9 +29,9 @@ class FinishedChunks:
     It may miss an entry that is written later. That chunk is sent once more, and the consumer finds it done.
     """
 
-    def __init__(self, engine: AsyncEngine, upload_id: uuid.UUID) -> None:
+    def __init__(self, engine: AsyncEngine, ledger: Ledger) -> None:
         self._engine = engine
-        self._upload_id = upload_id
+        self._ledger = ledger
         self._page: deque[LedgerEntry] = deque()
         self._read_to = 0
         self._exhausted = False
@@ -54,7 +51,7 @@ class FinishedChunks:
 
     async def _read_page(self) -> None:
         async with self._engine.connect() as connection:
-            entries = await ledger.entries_from(connection, self._upload_id, self._read_to + 1, limit=PAGE_ENTRIES)
+            entries = await self._ledger.entries_from(connection, self._read_to + 1, limit=PAGE_ENTRIES)
         self._page.extend(entries)
         self._exhausted = len(entries) < PAGE_ENTRIES
         if entries:

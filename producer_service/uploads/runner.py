@@ -27,7 +27,7 @@ from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.missing_files import judge_missing_file, note_found_file
 from producer_service.uploads.pending_chunks import PendingChunks
 from shared.amqp.connection import BrokerUnavailable
-from shared.database import ledger
+from shared.database.ledger import ledger_of
 from shared.errors import FileCode, FileProblem, RollcallError
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
@@ -90,13 +90,14 @@ class UploadRunner:
         self._failpoints = failpoints
         self._upload = upload
         self._lease = lease
+        self._ledger = ledger_of(upload.id)
         # Where the order of the chunks decides what becomes of a row, one is sent, and the next one read.
         self._one_at_a_time = upload.order_decides
         self._share = send_window.share(at_most=2 if self._one_at_a_time else None)
         self._pending = PendingChunks(
             self._share, room.of_file(upload.byte_count), republish_seconds=settings.republish_seconds
         )
-        self._finished_chunks = FinishedChunks(engine, upload.id)
+        self._finished_chunks = FinishedChunks(engine, self._ledger)
         self._senders: set[asyncio.Task[None]] = set()
         self._sender_error: BaseException | None = None
         self._ask_ledger = asyncio.Event()
@@ -115,7 +116,7 @@ class UploadRunner:
         try:
             async with self._engine.begin() as connection:
                 status = await upload_state.start(connection, self._lease)
-                rejected = await ledger.rejected_rows(connection, self._upload.id)
+                rejected = await self._ledger.rejected_rows(connection)
             if status == "cancelling":
                 self._cancel()
             self._stop_at_too_many(rejected)
@@ -304,9 +305,9 @@ class UploadRunner:
                 self._progress_written = progress
             status = await upload_state.current_status(connection, self._upload.id)
             waiting = self._pending.first_rows()
-            done: list[ledger.LedgerEntry] = []
+            done: list[LedgerEntry] = []
             if waiting and self._should_ask_the_ledger():
-                done = await ledger.entries_among(connection, self._upload.id, waiting)
+                done = await self._ledger.entries_among(connection, waiting)
         metrics.CHUNKS_FOUND_DONE.inc(self._pending.settle_all(done))
         if status == "cancelling":
             self._cancel()

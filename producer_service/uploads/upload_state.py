@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from producer_service.uploads import leases
 from producer_service.uploads.finished_chunks import ledger_mismatch
-from shared.database import ledger
+from shared.database.ledger import ledger_of
 from shared.database.upload_layout import FORMAT_COLUMNS, format_of
 from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.fields import NEVER_NULL
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from producer_service.uploads.leases import Lease
+    from shared.database.ledger import LedgerTotals
     from shared.duplicate_mode import DuplicateMode
     from shared.messages import ChunkCounts
     from shared.rows.csv_format import CsvFormat
@@ -162,7 +163,7 @@ async def finish(
         raise leases.LeaseLost
     status: UploadStatus = locked.status
     await leases.prove(connection, lease)
-    totals = await ledger.totals(connection, lease.upload_id)
+    totals = await ledger_of(lease.upload_id).totals(connection)
     problem = _judge_rejects(status, totals.counts.rejected, locked.max_rejects, problem)
     if rows_read is None:
         rows_read = totals.row_count
@@ -210,7 +211,7 @@ def _judge_rejects(
 
 
 def _final_state(
-    status: UploadStatus, totals: ledger.LedgerTotals, rows_read: int, problem: FileProblem | None
+    status: UploadStatus, totals: LedgerTotals, rows_read: int, problem: FileProblem | None
 ) -> FinalStatus:
     if problem is not None:
         return "failed"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
+    from sqlalchemy import CursorResult, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -58,36 +59,6 @@ _INSERT_ENTRY = text("""
     SELECT count(*) FROM entry
 """)
 
-_ENTRY_COLUMNS = "first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by"
-
-_ENTRIES_AMONG = text(f"""
-    SELECT {_ENTRY_COLUMNS} FROM upload_chunks WHERE upload_id = :upload_id AND first_row = ANY(:first_rows)
-""")  # noqa: S608 - a constant of this module
-
-_ENTRIES_FROM = text(f"""
-    SELECT {_ENTRY_COLUMNS} FROM upload_chunks
-    WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :limit
-""")  # noqa: S608 - a constant of this module
-
-_LAST_ENTRY_UP_TO = text(f"""
-    SELECT {_ENTRY_COLUMNS} FROM upload_chunks
-    WHERE upload_id = :upload_id AND first_row <= :row_number ORDER BY first_row DESC LIMIT 1
-""")  # noqa: S608 - a constant of this module
-
-_TOTALS = text("""
-    SELECT coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),
-           coalesce(sum(updated), 0), coalesce(sum(duplicates), 0), coalesce(sum(rejected), 0),
-           coalesce((SELECT jsonb_object_agg(code, total) FROM (
-               SELECT key AS code, sum(value::bigint) AS total
-               FROM upload_chunks AS c, jsonb_each_text(c.rejected_by)
-               WHERE c.upload_id = :upload_id GROUP BY key
-           ) AS by_code), '{}')
-    FROM upload_chunks WHERE upload_id = :upload_id
-""")
-
-
-_REJECTED = text("SELECT coalesce(sum(rejected), 0) FROM upload_chunks WHERE upload_id = :upload_id")
-
 
 async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry: LedgerEntry, *, slot: int) -> bool:
     """False when the ledger has the chunk already: then the whole transaction must be rolled back."""
@@ -113,45 +84,78 @@ async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry:
     return bool(inserted.scalar_one())
 
 
-async def entries_among(
-    connection: AsyncConnection, upload_id: uuid.UUID, first_rows: Sequence[int]
-) -> list[LedgerEntry]:
-    """The entries of the chunks with these first rows, as far as they are done."""
-    rows = await connection.execute(_ENTRIES_AMONG, {"upload_id": upload_id, "first_rows": list(first_rows)})
-    return [_entry(row) for row in rows.all()]
+class Ledger:
+    """One upload's. It has this form whatever table it stands in."""
+
+    def __init__(self, statements: _Statements, key: uuid.UUID) -> None:
+        self._statements = statements
+        self._key = key
+
+    async def entries_among(self, connection: AsyncConnection, first_rows: Sequence[int]) -> list[LedgerEntry]:
+        """The entries of the chunks with these first rows, as far as they are done."""
+        rows = await self._execute(connection, self._statements.among, first_rows=list(first_rows))
+        return [_entry(row) for row in rows.all()]
+
+    async def entries_from(self, connection: AsyncConnection, first_row: int, *, limit: int) -> list[LedgerEntry]:
+        """Done chunks in file order, a page at a time, so that memory does not grow with the file."""
+        rows = await self._execute(connection, self._statements.page, first_row=first_row, limit=limit)
+        return [_entry(row) for row in rows.all()]
+
+    async def last_entry_up_to(self, connection: AsyncConnection, row_number: int) -> LedgerEntry | None:
+        """The last entry that begins at this row or before."""
+        row = (await self._execute(connection, self._statements.last, row_number=row_number)).one_or_none()
+        return None if row is None else _entry(row)
+
+    async def rejected_rows(self, connection: AsyncConnection) -> int:
+        return int((await self._execute(connection, self._statements.rejected)).scalar_one())
+
+    async def totals(self, connection: AsyncConnection) -> LedgerTotals:
+        row: Any = (await self._execute(connection, self._statements.totals)).one()
+        row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
+        counts = ChunkCounts(
+            inserted=int(inserted),
+            updated=int(updated),
+            duplicates=int(duplicates),
+            rejected=int(rejected),
+            rejected_by={code: int(count) for code, count in _as_dict(rejected_by).items()},
+        )
+        return LedgerTotals(int(row_count), int(byte_count), counts)
+
+    async def _execute(
+        self, connection: AsyncConnection, statement: TextClause, **parameters: object
+    ) -> CursorResult[Any]:
+        return await connection.execute(statement, {"key": self._key, **parameters})
 
 
-async def entries_from(
-    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, *, limit: int
-) -> list[LedgerEntry]:
-    """Done chunks in file order, a page at a time, so that memory does not grow with the file."""
-    rows = await connection.execute(_ENTRIES_FROM, {"upload_id": upload_id, "first_row": first_row, "limit": limit})
-    return [_entry(row) for row in rows.all()]
+class _Statements:
+    """On the entries of one table, whose column `key` says whose they are."""
+
+    def __init__(self, table: str, key: str) -> None:
+        entries = f"""
+            SELECT first_row, row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by
+            FROM {table} WHERE {key} = :key
+        """  # noqa: S608 - names of this module
+        self.among = text(f"{entries} AND first_row = ANY(:first_rows)")
+        self.page = text(f"{entries} AND first_row >= :first_row ORDER BY first_row LIMIT :limit")
+        self.last = text(f"{entries} AND first_row <= :row_number ORDER BY first_row DESC LIMIT 1")
+        self.rejected = text(f"SELECT coalesce(sum(rejected), 0) FROM {table} WHERE {key} = :key")  # noqa: S608 - as above
+        self.totals = text(f"""
+            SELECT coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),
+                   coalesce(sum(updated), 0), coalesce(sum(duplicates), 0), coalesce(sum(rejected), 0),
+                   coalesce((SELECT jsonb_object_agg(code, total) FROM (
+                       SELECT key AS code, sum(value::bigint) AS total
+                       FROM {table} AS c, jsonb_each_text(c.rejected_by)
+                       WHERE c.{key} = :key GROUP BY key
+                   ) AS by_code), '{{}}')
+            FROM {table} WHERE {key} = :key
+        """)  # noqa: S608 - as above
 
 
-async def last_entry_up_to(connection: AsyncConnection, upload_id: uuid.UUID, row_number: int) -> LedgerEntry | None:
-    """The last entry that begins at this row or before."""
-    row = (
-        await connection.execute(_LAST_ENTRY_UP_TO, {"upload_id": upload_id, "row_number": row_number})
-    ).one_or_none()
-    return None if row is None else _entry(row)
+_OF_UPLOADS = _Statements("upload_chunks", "upload_id")
 
 
-async def rejected_rows(connection: AsyncConnection, upload_id: uuid.UUID) -> int:
-    return int((await connection.execute(_REJECTED, {"upload_id": upload_id})).scalar_one())
-
-
-async def totals(connection: AsyncConnection, upload_id: uuid.UUID) -> LedgerTotals:
-    row = (await connection.execute(_TOTALS, {"upload_id": upload_id})).one()
-    row_count, byte_count, inserted, updated, duplicates, rejected, rejected_by = row
-    counts = ChunkCounts(
-        inserted=int(inserted),
-        updated=int(updated),
-        duplicates=int(duplicates),
-        rejected=int(rejected),
-        rejected_by={code: int(count) for code, count in _as_dict(rejected_by).items()},
-    )
-    return LedgerTotals(int(row_count), int(byte_count), counts)
+def ledger_of(upload_id: uuid.UUID) -> Ledger:
+    return Ledger(_OF_UPLOADS, upload_id)
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.uploads import finished_chunks
 from producer_service.uploads.finished_chunks import FinishedChunks
-from shared.database.ledger import LedgerEntry, insert_entry
+from shared.database.ledger import LedgerEntry, insert_entry, ledger_of
 from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkCounts
 from tests.integration.producer_service.conftest import AddUpload
@@ -27,7 +27,7 @@ async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
     upload_id, other = await add_upload(), await add_upload()
     await _write(engine, upload_id, known)
     await _write(engine, other, range(1, 40))
-    chunks = FinishedChunks(engine, upload_id)
+    chunks = FinishedChunks(engine, ledger_of(upload_id))
 
     for first_row in range(1, 21, 2):
         following = next((row for row in known if row >= first_row), None)
@@ -39,7 +39,7 @@ async def test_each_chunk_of_a_file_is_found_if_the_ledger_has_it(
 async def test_rows_that_the_ledger_has_twice_are_noticed(engine: AsyncEngine, add_upload: AddUpload) -> None:
     upload_id = await add_upload()
     await _write(engine, upload_id, [1, 2])
-    chunks = FinishedChunks(engine, upload_id)
+    chunks = FinishedChunks(engine, ledger_of(upload_id))
     assert await chunks.next_from(1) is not None
 
     with pytest.raises(FileProblem) as raised:
@@ -56,7 +56,7 @@ async def test_ledger_is_read_a_page_at_a_time_and_never_twice(
     await _write(engine, upload_id, range(1, 15, 2))
     statements: list[str] = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *arguments: statements.append(str(arguments[2])))
-    chunks = FinishedChunks(engine, upload_id)
+    chunks = FinishedChunks(engine, ledger_of(upload_id))
 
     for first_row in range(1, 41, 2):
         await chunks.next_from(first_row)
