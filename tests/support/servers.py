@@ -98,7 +98,9 @@ def migrated_template(servers: Servers) -> str:
 async def create_database(servers: Servers, template: str | None = None) -> str:
     """A new database, a copy of `template` if one is given; its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    await execute(servers.postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}"')
+    # Its files are copied as they are: the other strategy writes each of their pages into the log as well.
+    source = f'TEMPLATE "{template or "template0"}" STRATEGY FILE_COPY'
+    await execute(servers.postgres_url, f'CREATE DATABASE "{name}" {source}')
     return servers.database_url(name)
 
 
