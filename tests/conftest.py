@@ -51,6 +51,11 @@ def upload_store_url(tmp_path: Path) -> str:
     return folder.as_uri()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first, so that the others run beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Packed bytes say when they were packed, and the workers of a run have to call a test by the same name."""
     return argname if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()) else None

@@ -1,16 +1,15 @@
 """The parts that CI goes through, in order of worth: when time runs out, it is the least worth that was not run.
 
-On a quiet machine of two cores none takes longer than five minutes.
+Few, because each start of the tests and their workers costs a quarter of a minute of the processor.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LIMIT_MINUTES = 14.0
-API_ROOMS = ("dead_letters", "employees", "http", "operations", "web")
 
 
 @dataclass(frozen=True)
@@ -29,109 +28,47 @@ def _make(*words: str) -> tuple[str, ...]:
     return ("make", *words)
 
 
-def _tests(name: str, *tests: str, workers: int = 3) -> Part:
-    options = "--color=no --durations=5"
-    return Part(name, (_make("test", f"WORKERS={workers}", f"ARGS={options} {shlex.join(tests)}"),), tests)
+def _tests(
+    name: str, *tests: str, workers: int = 3, options: tuple[str, ...] = (), limit_minutes: float = LIMIT_MINUTES
+) -> Part:
+    arguments = shlex.join(("--color=no", "--durations=10", "-m", "not long or fault", *options, *tests))
+    return Part(name, (_make("test", f"WORKERS={workers}", f"ARGS={arguments}"),), tests, limit_minutes=limit_minutes)
 
 
 def _integration(name: str, *rooms: str) -> Part:
     return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms))
 
 
-def _uploads(name: str, *subjects: str) -> Part:
-    return _integration(name, *(f"api_service/uploads/test_{subject}.py" for subject in subjects))
-
-
-def _long_faults(name: str, *selection: str) -> Part:
-    # They wait most of the time, so more of them at once. Five minutes without a broker, which are too long for a part,
-    # are left to `make test-faults`.
-    options = f"--color=no --durations=5 -m 'fault and long' {shlex.join(selection)}"
-    command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *_make("test", "WORKERS=4", f"ARGS={options}"))
-    return Part(f"long faults: {name}", (command,))
-
-
-def _acceptance(name: str, *subjects: str) -> Part:
-    # They wait for what they have broken half of the time.
-    tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
-    return _tests(f"acceptance: {name}", *tests, workers=3)
+def _acceptance() -> Part:
+    # They wait most of the time for what they have broken, the long ones of the fault table for minutes: those begin
+    # first, one by one as a worker is free, and the others run beside them. Five minutes without a broker are left to
+    # `make test-faults`.
+    options = ("--dist=load", "--maxschedchunk=1")
+    part = _tests("acceptance", "tests/acceptance", workers=5, options=options, limit_minutes=25)
+    command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
+    return replace(part, commands=(command,))
 
 
 def _smoke(mode: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tools.ci.smoke", mode)
 
 
-FAST = (
+PARTS = (
     Part("engine", (("../shared/container-engine/up",),), optional=True),
     Part("packages", (_make("venv"),)),
     Part("lint", (_make("lint"),)),
     Part("types", (_make("types"),)),
-    _tests("unit", "tests/unit"),
+    # Nothing that they wait for.
+    _tests("unit", "tests/unit", workers=2),
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
-)
-INTEGRATION = (
-    _uploads("uploads", "events", "idempotency", "intake", "intake_faults", "routes", "undo"),
-    _integration("corrections", "api_service/uploads/corrections"),
-    _uploads("reports", "rejects_csv", "reports_that_come_back", "results"),
-    _uploads("kinds of files", "gzip", "header", "optional", "refusals", "templates", "workbooks"),
-    _integration("drafts", "api_service/uploads/drafts"),
-    _integration("consumer", "consumer_service"),
-    _integration("producer", "producer_service"),
-    _integration("shared", "shared", "migrations"),
-    _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
-    _integration("lease queues", "api_service/lease_queues"),
-)
-ACCEPTANCE = (
-    _acceptance(
-        "same end",
-        "same_end",
-        "same_emails",
-        "older_forms",
-        "other_versions",
-        "failing_rows",
-        "found_headers",
-        "hanging_rows",
-        "fair_share",
-        "private_logs",
-        "checker",
-    ),
-    _acceptance(
-        "processes",
-        "killed_api",
-        "killed_conversions",
-        "killed_drafts",
-        "killed_corrections",
-        "killed_jobs",
-        "killed_processes",
-        "producer_deaths",
-        "sleeping_processes",
-        "shutdown_and_scaling",
-    ),
-    _acceptance("database", "database_away", "database_sessions"),
-    _acceptance(
-        "files and clients",
-        "stored_file_faults",
-        "upload_store_faults",
-        "wrong_store",
-        "clients_that_hang_up",
-        "attacks",
-    ),
-    _acceptance("operator", "operator_at_night", "operator_and_store", "operator_restores"),
-    _acceptance("rejects and undo", "too_many_rejects", "full_dead_letters", "undo"),
-    _acceptance("broker", "broker_away", "broker_faults", "broker_unreachable", "unreadable_messages"),
-)
-# Their tests are `long`: nothing of them is left for `make test`.
-LONG_ONLY = ("bad_files", "broker_cluster", "idle_costs", "large_unpacked", "million_rows", "supervisor")
-LAST = (
-    Part("local mode", (_smoke("local"),)),
-    _long_faults("broker", "tests/acceptance/test_broker_away.py", "tests/acceptance/test_broker_cluster.py"),
-    _long_faults("the rest", "tests", "--ignore-glob=*/test_broker_*"),
-    Part("soak", (_make("soak", "MINUTES=1"),)),
-)
-BROWSER = (
+    _integration("the API", "api_service"),
+    _integration("the others", "consumer_service", "producer_service", "shared", "migrations"),
+    _acceptance(),
     Part(
         "browser",
-        ((sys.executable, "-m", "tools.ci.chromium"), *_tests("browser", "tests/browser").commands),
+        ((sys.executable, "-m", "tools.ci.chromium"), *_tests("browser", "tests/browser", workers=2).commands),
         ("tests/browser",),
     ),
+    Part("local mode", (_smoke("local"),)),
+    Part("soak", (_make("soak", "MINUTES=1"),)),
 )
-PARTS = (*FAST, *INTEGRATION, *ACCEPTANCE, *BROWSER, *LAST)

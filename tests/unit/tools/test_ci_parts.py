@@ -1,11 +1,11 @@
-"""No test can be forgotten: each file belongs to one part of CI, or has nothing but tests that take minutes."""
+"""No test can be forgotten: each file belongs to one part of CI."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from deploy.checkout import CHECKOUT
-from tools.ci.parts import LONG_ONLY, PARTS
+from tools.ci.parts import PARTS
 
 
 def all_test_files() -> list[Path]:
@@ -16,16 +16,8 @@ def parts_of(file: Path) -> list[str]:
     return [part.name for part in PARTS for test in part.tests if file.is_relative_to(CHECKOUT / test)]
 
 
-def is_long_only(file: Path) -> bool:
-    return file in {CHECKOUT / "tests" / "acceptance" / f"test_{subject}.py" for subject in LONG_ONLY}
-
-
 def test_every_test_file_belongs_to_exactly_one_part() -> None:
-    astray = {
-        str(file.relative_to(CHECKOUT)): parts_of(file)
-        for file in all_test_files()
-        if len(parts_of(file)) != (0 if is_long_only(file) else 1)
-    }
+    astray = {str(file.relative_to(CHECKOUT)): parts_of(file) for file in all_test_files() if len(parts_of(file)) != 1}
     assert astray == {}, "say in tools/ci/parts.py where it belongs"
 
 
