@@ -233,9 +233,9 @@ def encode(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
-def encode_cells(cells: list[str]) -> bytes:
-    """One of a chunk's rows as it will stand in the message."""
-    return _encoder.encode(cells)
+def encode_rows(rows: list[list[str]]) -> bytes:
+    """Rows as they stand in a chunk's message, without the brackets around them all."""
+    return _encoder.encode(rows)[1:-1]
 
 
 def decode_request(body: bytes) -> Request:

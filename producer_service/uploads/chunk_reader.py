@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.messages import OPTIONAL_VERSION, PLAIN_VERSION, ChunkRequest, ReaderFault, encode, encode_cells
-from shared.rows.reader_versions import read_records
-from shared.rows.record import Skipped
+from shared.messages import OPTIONAL_VERSION, PLAIN_VERSION, ChunkRequest, ReaderFault, encode, encode_rows
+from shared.rows.reader_versions import read_batches, read_records
+from shared.rows.record import PlainRows, Record, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from producer_service.uploads.upload_state import Upload
-    from shared.rows.record import Record
+    from shared.rows.csv_format import CsvFormat
+    from shared.rows.record import Batch
 
 # All of these belong to a reader version (`shared.rows.csv_format`): others are another version, and these stay for the
 # uploads that began by it. By version 1 a chunk has so many characters of cells at most.
@@ -47,23 +48,112 @@ class _Rows:
 
     def __init__(self) -> None:
         self.line_numbers: list[int] = []
-        self.encoded: list[msgspec.Raw] = []
         self.faults: dict[int, ReaderFault] = {}
         self.fault_messages: dict[int, str] = {}
         self.weight = 0
+        self._encoded: list[bytes] = []
 
     def __len__(self) -> int:
-        return len(self.encoded)
+        return len(self.line_numbers)
+
+    def encoded(self) -> msgspec.Raw:
+        return msgspec.Raw(b"[" + b",".join(self._encoded) + b"]")
+
+    def is_full(self, at_most: int) -> bool:
+        return len(self) >= at_most or self.weight >= CHUNK_WEIGHT
 
     def add(self, record: Record) -> None:
-        row = encode_cells(record.cells)
-        self.weight += len(row) + CELL_WEIGHT * len(record.cells) + ROW_WEIGHT
         if record.fault is not None:
             self.faults[len(self)] = _FAULTS[record.fault]
         if record.message is not None:
             self.fault_messages[len(self)] = record.message
-        self.line_numbers.append(record.line_number)
-        self.encoded.append(msgspec.Raw(row))
+        rows = [record.cells]
+        self._append([record.line_number], rows, encode_rows(rows))
+
+    def add_plain(self, batch: PlainRows, at_most: int) -> PlainRows:
+        """Add from its beginning until this is full. Returns the rest."""
+        count = min(len(batch.rows), at_most - len(self))
+        if not count:
+            return batch
+        rows = batch.rows[:count]
+        encoded = encode_rows(rows)
+        if self.weight + _weight(rows, encoded) < CHUNK_WEIGHT:
+            self._append(batch.line_numbers[:count], rows, encoded)
+            return batch.drop(count)
+        for index, cells in enumerate(rows):
+            self.add(Record(batch.line_numbers[index], cells, None))
+            if self.is_full(at_most):
+                return batch.drop(index + 1)
+        return batch.drop(count)
+
+    def _append(self, line_numbers: Sequence[int], rows: list[list[str]], encoded: bytes) -> None:
+        self.weight += _weight(rows, encoded)
+        self.line_numbers += line_numbers
+        self._encoded.append(encoded)
+
+
+def _weight(rows: list[list[str]], encoded: bytes) -> int:
+    commas = len(rows) - 1
+    return len(encoded) - commas + CELL_WEIGHT * sum(map(len, rows)) + ROW_WEIGHT * len(rows)
+
+
+class _ByWeight:
+    """The rows of an upload, cut as reader version 2 says."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self._rest: PlainRows | None = None
+
+    def fill(self, rows: _Rows, at_most: int) -> None:
+        # The row that fills the chunk is part of it: none has to be kept, parsed, for the next one.
+        while not rows.is_full(at_most) and (batch := self._next_batch()) is not None:
+            if isinstance(batch, Record):
+                rows.add(batch)
+            else:
+                self._rest = rows.add_plain(batch, at_most)
+
+    def pass_over(self, row_count: int) -> Iterator[int]:
+        """So many rows, or as many as there are: how many at a time."""
+        while row_count > 0 and (batch := self._next_batch()) is not None:
+            passed = 1
+            if not isinstance(batch, Record):
+                passed = min(row_count, len(batch.rows))
+                self._rest = batch.drop(passed)
+            row_count -= passed
+            yield passed
+
+    def _next_batch(self) -> Batch | None:
+        rest, self._rest = self._rest, None
+        return rest if rest is not None and rest.rows else next(self._batches, None)
+
+
+class _ByCharacters:
+    """The rows of an upload, cut as reader version 1 says."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self._records = records
+        self._carried_over: Record | None = None
+
+    def fill(self, rows: _Rows, at_most: int) -> None:
+        characters = 0
+        for record in self._all_records():
+            size = len("".join(record.cells))
+            if rows and characters + size > CHUNK_CHARACTERS:
+                self._carried_over = record
+                return
+            rows.add(record)
+            characters += size
+            if len(rows) >= at_most:
+                return
+
+    def pass_over(self, row_count: int) -> Iterator[int]:
+        for _ in islice(self._all_records(), row_count):
+            yield 1
+
+    def _all_records(self) -> Iterator[Record]:
+        carried_over = () if self._carried_over is None else (self._carried_over,)
+        self._carried_over = None
+        return chain(carried_over, self._records)
 
 
 class ChunkReader:
@@ -77,8 +167,8 @@ class ChunkReader:
         self._stream = _HashedStream(stream)
         self._upload = upload
         self._skipped = Skipped()
-        self._records = read_records(self._stream, upload.csv_format, self._skipped)  # type: ignore[arg-type]  # it only reads
-        self._carried_over: Record | None = None
+        self._cutter = self._cutter_of(upload.csv_format)
+        self._problem: FileProblem | None = None
         self._bytes_counted = 0
         self.rows_read = 0
 
@@ -92,13 +182,11 @@ class ChunkReader:
 
         Raises `FileProblem` as `next_chunk` does.
         """
-        carried_over = () if self._carried_over is None else (self._carried_over,)
-        self._carried_over = None
         self._bytes_counted += byte_count
         rows_read_before = self.rows_read
         try:
-            for _ in islice(chain(carried_over, self._records), row_count):
-                self.rows_read += 1
+            for passed in self._cutter.pass_over(row_count):
+                self.rows_read += passed
         except FileProblem:
             self._check_unchanged()
             raise
@@ -114,44 +202,27 @@ class ChunkReader:
         the bytes read are not those of the upload, whatever else they led to.
         """
         rows = _Rows()
-        problem: FileProblem | None = None
-        try:
+        if self._problem is None:
             self._fill(rows, self._upload.chunk_rows if at_most is None else min(at_most, self._upload.chunk_rows))
-        except FileProblem as error:
-            problem = error
-        if problem is not None and rows:
-            self._records = _raising(problem)
-        elif problem is not None:
+        if self._problem is not None and not rows:
             self._check_unchanged()
-            raise problem
+            raise self._problem
         if not rows:
             self._check_unchanged()
             return None
         return self._cut(rows)
 
-    def _fill(self, rows: _Rows, at_most: int) -> None:
-        if self._upload.csv_format.reader_version == 1:
-            self._fill_by_characters(rows, at_most)
-            return
-        for record in self._records:
-            rows.add(record)
-            # The record that fills the chunk is part of it: none has to be kept, parsed, for the next one.
-            if len(rows) >= at_most or rows.weight >= CHUNK_WEIGHT:
-                return
+    def _cutter_of(self, csv_format: CsvFormat) -> _ByWeight | _ByCharacters:
+        stream = cast("BinaryIO", self._stream)  # what is read from it is all that readers ask
+        if csv_format.reader_version == 1:
+            return _ByCharacters(read_records(stream, csv_format, self._skipped))
+        return _ByWeight(read_batches(stream, csv_format, self._skipped))
 
-    def _fill_by_characters(self, rows: _Rows, at_most: int) -> None:
-        characters = 0
-        carried_over = () if self._carried_over is None else (self._carried_over,)
-        self._carried_over = None
-        for record in chain(carried_over, self._records):
-            size = len("".join(record.cells))
-            if rows and characters + size > CHUNK_CHARACTERS:
-                self._carried_over = record
-                return
-            rows.add(record)
-            characters += size
-            if len(rows) >= at_most:
-                return
+    def _fill(self, rows: _Rows, at_most: int) -> None:
+        try:
+            self._cutter.fill(rows, at_most)
+        except FileProblem as error:
+            self._problem = error
 
     def _cut(self, rows: _Rows) -> FileChunk:
         first_row = self.rows_read + 1
@@ -168,7 +239,7 @@ class ChunkReader:
             reader_version=self._upload.csv_format.reader_version,
             byte_count=byte_count,
             line_numbers=rows.line_numbers,
-            rows=cast("list[list[str]]", rows.encoded),
+            rows=cast("list[list[str]]", rows.encoded()),
             faults=rows.faults,
             fault_messages=rows.fault_messages,
         )
@@ -183,11 +254,6 @@ class ChunkReader:
                 "The stored file is not the one that was uploaded: its SHA-256 differs. Rows that were read from it "
                 "before this was noticed are accounted for; upload the file again.",
             )
-
-
-def _raising(problem: FileProblem) -> Iterator[Record]:
-    raise problem
-    yield
 
 
 class _HashedStream:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 # Spreadsheets strip leading white space and control characters, and take the full-width forms in some locales.
-_FORMULA = r"[\s\x00-\x1f\x7f-\x9f\ufeff]*[=+\-@＝＋－＠]"
+_BEFORE = r"[\s\x00-\x1f\x7f-\x9f\ufeff]*"
+_SIGN = "[=+\\-@＝＋－＠]"
+_FORMULA = _BEFORE + _SIGN
 _formula = re.compile(_FORMULA)
 _escaped_formula = re.compile(f"'{_FORMULA}")
+# Or the beginning of one that goes on behind the end of the text.
+_any_escaped_formula = re.compile(f"'{_BEFORE}(?:{_SIGN}|\\Z)")
 # Digits and punctuation after one + can name no function and no cell.
 _plain_phone_number = re.compile(r"\+[0-9(][0-9 ().-]*")
 
@@ -26,3 +30,8 @@ def unescape_formula(cell: str) -> str:
     a `'` before a formula.
     """
     return cell[1:] if _escaped_formula.match(cell) else cell
+
+
+def may_hold_escaped_formula(text: str) -> bool:
+    """False only if `unescape_formula` changes no cell that is cut from this text, or from it and what follows it."""
+    return "'" in text and _any_escaped_formula.search(text) is not None

@@ -15,8 +15,6 @@ _MOST_KEPT: Final = 256
 _KEPT_BYTES: Final = 512
 _REPLACEMENT: Final = "\ufffd"
 
-_ASCII: Final = bytes(byte for byte in range(0x80) if byte != ord("\n"))
-
 
 class OddByte(NamedTuple):
     """The first byte of the file that does not decode: its physical line from 1, and its offset from 0."""
@@ -66,23 +64,23 @@ class LineVote:
             self._judge(self._pending + b"\n")
             self._pending = b""
 
-    def _judge(self, lines: bytes) -> None:
+    def _judge(self, text: bytes) -> None:
         """Count whole lines."""
-        if lines.isascii() and not self._pending_is_foreign:
-            self._pass(lines)
+        if text.isascii() and not self._pending_is_foreign:
+            self._pass(text)
             return
-        foreign = _foreign_lines(lines)
-        odd = self._odd_ones(lines)
+        odd = self._odd_ones(text)
+        lines = text.splitlines()
+        foreign = len(lines) - sum(map(bytes.isascii, lines))
         if self._pending_is_foreign:
-            first = lines[: _end_of_first(lines)]
-            foreign += first.isascii()
-            if self._pending_is_odd and first not in odd[:1]:
-                odd.insert(0, first)
+            foreign += lines[0].isascii()
+            if self._pending_is_odd and lines[0] not in odd[:1]:
+                odd.insert(0, lines[0])
         self._pending_is_foreign = self._pending_is_odd = False
         self._keep(odd)
         self.odd += len(odd)
         self.read += foreign - len(odd)
-        self._pass(lines)
+        self._pass(text, len(lines))
 
     def _judge_piece(self) -> None:
         """Judge the beginning of an endless line, and forget it."""
@@ -92,10 +90,10 @@ class LineVote:
         self._pending_is_odd |= bool(self._odd_ones(piece))
         self._bytes_passed += len(piece)
 
-    def _pass(self, lines: bytes) -> None:
+    def _pass(self, text: bytes, line_count: int | None = None) -> None:
         if self.first_odd is None:
-            self._lines_passed += _line_ends(lines)
-        self._bytes_passed += len(lines)
+            self._lines_passed += _line_ends(text) if line_count is None else line_count
+        self._bytes_passed += len(text)
 
     def _odd_ones(self, lines: bytes) -> list[bytes]:
         try:
@@ -123,15 +121,7 @@ class LineVote:
             self._keep_every *= 2
 
 
-def _foreign_lines(lines: bytes) -> int:
-    """How many have a byte from 0x80 on."""
-    bare = lines.replace(b"\r", b"\n").translate(None, _ASCII).split(b"\n")
-    return len(bare) - bare.count(b"")
-
-
-def _end_of_first(lines: bytes) -> int:
-    return min(end for end in (lines.find(b"\n"), lines.find(b"\r"), len(lines)) if end >= 0)
-
-
 def _line_ends(text: bytes) -> int:
+    if b"\r" not in text:
+        return text.count(b"\n")
     return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")

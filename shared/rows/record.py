@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final, Literal, NamedTuple
 
 from shared.errors import RowCode
@@ -30,6 +31,36 @@ class Record(NamedTuple):
     cells: list[str]
     fault: ReaderFault | None
     message: str | None = None
+
+
+class PlainRows(NamedTuple):
+    """Records without a fault that follow each other: a row of cells for each line number, which is where it starts."""
+
+    line_numbers: Sequence[int]
+    rows: list[list[str]]
+
+    def drop(self, count: int) -> PlainRows:
+        """What comes after the first so many, which are let go."""
+        del self.rows[:count]
+        return PlainRows(self.line_numbers[count:], self.rows)
+
+
+# What readers give at once: steps for each record cost more than reading it.
+Batch = PlainRows | Record
+
+
+def records_of(batches: Iterable[Batch]) -> Iterator[Record]:
+    """One by one. The batches are used up."""
+    # No frame of ours stands between a record and who takes it.
+    return chain.from_iterable(map(_records_of, batches))
+
+
+def _records_of(batch: Batch) -> Iterable[Record]:
+    if isinstance(batch, Record):
+        return (batch,)
+    # Taken out of the list as they go, because a reader may rest in the midst of a batch: wide rows are large.
+    batch.rows.reverse()
+    return map(Record, batch.line_numbers, iter(batch.rows.pop, None), repeat(None))
 
 
 @dataclass(slots=True)

@@ -16,12 +16,12 @@ not read over and over.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
-from itertools import chain, compress, repeat
+from collections.abc import Iterator, Sequence
+from itertools import chain, compress
 from typing import Final
 
 from shared.rows.cell_text import is_empty
-from shared.rows.record import Record, Skipped
+from shared.rows.record import Batch, PlainRows, Record, Skipped, records_of
 from shared.rows.record_parser import Dialect, MovedQuote, RecordParser, without_marks
 from shared.rows.text_lines import BLANKS, RECORD_LIMIT, LineBlock, is_blank, joined, no_lines
 
@@ -56,10 +56,10 @@ class RecordReader:
             self._at += 1
 
     def records(self) -> Iterator[Record]:
-        # No frame of ours stands between a record and who takes it.
-        return chain.from_iterable(self._batches())
+        return records_of(self.batches())
 
-    def _batches(self) -> Iterator[Iterable[Record]]:
+    def batches(self) -> Iterator[Batch]:
+        """The same. A batch has the rows of one block at most; whoever is done with some takes them off its list."""
         while self._go_on():
             lines = self._block.lines
             rows, is_whole = self._parsed_rows(len(lines))
@@ -74,20 +74,17 @@ class RecordReader:
             _may_open_late(rows[index]) for index, line in enumerate(self._block.lines) if ' "' in line or '\t"' in line
         )
 
-    def _row_a_line(self, rows: list[list[str]]) -> Iterator[Record]:
-        """The next lines as records, each of which is known to be one of these rows. The list is used up."""
-        numbers = range(self._number, self._number + len(rows))
-        if self._block.has_apostrophe:
+    def _row_a_line(self, rows: list[list[str]]) -> PlainRows:
+        """The next lines as records, each of which is known to be one of these rows. It takes over the list."""
+        numbers: Sequence[int] = range(self._number, self._number + len(rows))
+        if self._block.has_escaped_formula:
             rows[:] = list(map(without_marks, rows))
         self._at += len(rows)
-        numbered: Iterable[int] = numbers
         if self._block.has_blank_row:
             filled = [not self._is_blank_row(row) for row in rows]
-            numbered = compress(numbers, filled)
+            numbers = list(compress(numbers, filled))
             rows[:] = list(compress(rows, filled))
-        # Taken out of the list as they go, because a reader may rest in the midst of a block: wide rows are large.
-        rows.reverse()
-        return map(Record, numbered, iter(rows.pop, None), repeat(None))
+        return PlainRows(numbers, rows)
 
     def _is_blank_row(self, cells: list[str]) -> bool:
         """Counts it too."""
@@ -95,13 +92,13 @@ class RecordReader:
         self._skipped.blank_rows += is_blank_row
         return is_blank_row
 
-    def _search_block(self, rows: list[list[str]], *, is_whole: bool) -> Iterator[Iterable[Record]]:
+    def _search_block(self, rows: list[list[str]], *, is_whole: bool) -> Iterator[Batch]:
         """The records that begin in this block, given what `_parsed_rows` made of it at first."""
         window = _FIRST_WINDOW
         while True:
             records, is_as_parsed = self._checked_rows(rows, is_whole=is_whole)
             rows.clear()
-            yield chain.from_iterable(records)
+            yield from records
             if self._at >= len(self._block.lines):
                 return
             window = min(window * _WINDOW_GROWTH, _LAST_WINDOW) if is_as_parsed else _FIRST_WINDOW
@@ -141,10 +138,9 @@ class RecordReader:
             or self._moved_quote is not None
         )
 
-    def _checked_rows(self, rows: list[list[str]], *, is_whole: bool) -> tuple[list[Iterable[Record]], bool]:
+    def _checked_rows(self, rows: list[list[str]], *, is_whole: bool) -> tuple[list[Batch], bool]:
         """The records of these rows as far as they are certain, and one more; and whether they were to the end."""
-        # Made one by one as they are taken: a list of them all would cost more than reading them.
-        records: list[Iterable[Record]] = []
+        records: list[Batch] = []
         taken = 0
         for index in self._uncertain(rows):
             if taken < index:
@@ -157,7 +153,7 @@ class RecordReader:
             if self._is_certain(rows[index], self._block.lines[self._at : next_at]):
                 cells = without_marks(rows[index])
                 if not (self._block.has_blank_row and self._is_blank_row(cells)):
-                    records.append((Record(self._number, cells, None),))
+                    records.append(Record(self._number, cells, None))
                 self._at = next_at
                 continue
             self._take_record(records)
@@ -168,10 +164,10 @@ class RecordReader:
             self._take_record(records)
         return records, is_whole
 
-    def _take_record(self, records: list[Iterable[Record]]) -> None:
+    def _take_record(self, records: list[Batch]) -> None:
         record = self._next_record()
         if record is not None:
-            records.append((record,))
+            records.append(record)
 
     def _uncertain(self, rows: list[list[str]]) -> list[int]:
         """Which rows may be of a blank line or of several, or begin a cell with blanks and a quote."""

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import BinaryIO, Final, NamedTuple
 
 from shared.rows.cell_text import TRIMMED
+from shared.rows.formula import may_hold_escaped_formula
 
 # In characters, line ends and quotes included.
 RECORD_LIMIT: Final = 256 * 1024
@@ -34,7 +35,7 @@ class LineBlock(NamedTuple):
     has_overlong_line: bool
     has_blank_line: bool
     has_odd_quotes: bool
-    has_apostrophe: bool
+    has_escaped_formula: bool
     has_backslash: bool
     has_blank_before_quote: bool
     has_blank_row: bool
@@ -87,16 +88,17 @@ def _block(text: str, lines: list[str], delimiter: str) -> LineBlock:
     has_overlong_line = max(map(len, lines)) > RECORD_LIMIT
     if has_overlong_line:
         lines = [line if len(line) <= RECORD_LIMIT else line[:RECORD_LIMIT] + "\n" for line in lines]
-    has_blank_before_quote = any(_begins_a_cell(text, blank + '"', delimiter) for blank in BLANKS)
+    has_quote = '"' in text
+    has_blank_before_quote = has_quote and any(_begins_a_cell(text, blank + '"', delimiter) for blank in BLANKS)
     firsts = set(map(_first, lines))
     has_blank_line = any(map(str.isspace, firsts)) and any(map(str.isspace, lines))
-    has_odd_quotes = text.count('"') % 2 == 1
+    has_odd_quotes = has_quote and text.count('"') % 2 == 1
     return LineBlock(
         lines,
         has_overlong_line,
         has_blank_line,
         has_odd_quotes,
-        "'" in text,
+        may_hold_escaped_formula(text),
         "\\" in text,
         has_blank_before_quote,
         _has_blank_row(lines, firsts, delimiter),
