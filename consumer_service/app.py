@@ -40,7 +40,8 @@ log = structlog.get_logger(__name__)
 # One connection for the transaction, one for careful mode's markers, one for the sweep and the probes.
 POOL_SIZE = 3
 UNWIND_SECONDS = 2
-SWEEP_SECONDS = 30
+# An entry of the outbox waits a quarter longer than its age at the most.
+SWEEPS_AN_AGE = 4
 
 
 def create_app() -> FastAPI:
@@ -103,7 +104,7 @@ def create_app() -> FastAPI:
 
 async def _sweep(engine: AsyncEngine, publisher: Publisher, older_than_seconds: float) -> None:
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(older_than_seconds / SWEEPS_AN_AGE)
         try:
             published = await publish_forgotten_letters(engine, publisher, older_than_seconds=older_than_seconds)
             published += await publish_waiting_malformed(engine, publisher, older_than_seconds=older_than_seconds)

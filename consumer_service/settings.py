@@ -24,7 +24,10 @@ class ConsumerSettings(SharedSettings):
         "a consumer that stands still for so long ends itself.",
     )
     unpublished_after_seconds: float = Field(
-        120, gt=0, description="A stored reject whose dead letter nobody published by then is published by the sweep."
+        120,
+        gt=0,
+        description="A stored reject whose dead letter nobody published by then is published by the sweep, which comes "
+        "round four times in that time.",
     )
     drain_seconds: float = Field(
         20,

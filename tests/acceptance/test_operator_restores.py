@@ -83,7 +83,7 @@ async def test_restored_system_has_all_dead_letters_in_its_new_broker(
             open_broker(new_amqp_url) as broker,
         ):
             await services.start_all(consumers=1)
-            # The consumers' sweep comes round every half minute.
+            # From the outbox, which the consumers' sweep empties of what is old.
             await eventually(partial(_has_letters, broker), seconds=90)
             assert [line["letters"] for line in logged(services.api, RESTORED)] == [BAD_ROWS]
             async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as client:

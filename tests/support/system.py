@@ -166,7 +166,7 @@ class System:
     async def until_letters_are_out(self) -> None:
         """A chunk's letters follow its commit, so the last may come after the upload's end.
 
-        An entry that came back as the database was killed is published again by the sweep, after two minutes or more.
+        An entry that came back as the database was killed is published again by the sweep, when it is old enough.
         """
 
         async def all_out() -> bool:
