@@ -86,7 +86,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         max_bytes=BODY_BYTES,
         timeout_seconds=settings.body_timeout_seconds,
         own_limits=(upload_routes.INTAKE_PATH, *message_routes.PATHS, *older_client_routes.PATHS),
-        own_path=correction_routes.FILES_PATH,
+        own_paths=(correction_routes.FILES_PATH, web_routes.FILES_PATH),
     )
     app.add_middleware(RequestLog)
     register_problem_handlers(app)

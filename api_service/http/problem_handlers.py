@@ -44,10 +44,16 @@ def register_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+def noted_problem(request: Request, error: Exception) -> Problem:
+    """What a client is told of an error, which is logged if it is none of theirs."""
     problem = _as_problem(request, error)
     if problem.status >= 500 and not isinstance(error, Problem):
         log.warning("request failed", code=problem.code, **describe_error(error))
+    return problem
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = noted_problem(request, error)
     headers = dict(problem.headers or {})
     if problem.status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))

@@ -27,6 +27,7 @@ class ProblemCode(StatusCode):
     TOO_LARGE = "too_large", 413, "The body is larger than this service takes"
     BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "The key came before with other content or options"
+    FOREIGN_PAGE = "foreign_page", 403, "The request comes from a page of another site"
     NOT_FOUND = "not_found", 404, "There is nothing at this address"
     UNKNOWN_UPLOAD = "unknown_upload", 404, "No upload has this id"
     UNKNOWN_REJECT = "unknown_reject", 404, "This row of the upload is no reject, or no more"

@@ -99,8 +99,8 @@ class _ArrivingBody:
 class BodyLimits:
     """For applications whose framework reads bodies by itself: caps them, and the time that they take.
 
-    The routes below `own_limits`, and those with an `own_path`, are left alone: they read their bodies themselves,
-    within limits of their own.
+    The routes below `own_limits`, and those whose path is one of `own_paths`, are left alone: they read their bodies
+    themselves, within limits of their own.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class BodyLimits:
         max_bytes: int,
         timeout_seconds: float,
         own_limits: tuple[str, ...] = (),
-        own_path: re.Pattern[str] | None = None,
+        own_paths: tuple[re.Pattern[str], ...] = (),
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
         self._own_limits = own_limits
-        self._own_path = own_path
+        self._own_paths = own_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._has_own_limits(scope["path"]):
@@ -124,7 +124,7 @@ class BodyLimits:
         await self._app(scope, receive, send)
 
     def _has_own_limits(self, path: str) -> bool:
-        return path.startswith(self._own_limits) or bool(self._own_path and self._own_path.fullmatch(path))
+        return path.startswith(self._own_limits) or any(own.fullmatch(path) for own in self._own_paths)
 
     def _limited(self, receive: Receive) -> Receive:
         size = 0

@@ -66,7 +66,11 @@ PARTS = (
     _acceptance(),
     Part(
         "browser",
-        ((sys.executable, "-m", "tools.ci.chromium"), *_tests("browser", "tests/browser", workers=2).commands),
+        (
+            (sys.executable, "-m", "tools.ci.chromium"),
+            (sys.executable, "-m", "tools.ci.axe"),
+            *_tests("browser", "tests/browser", workers=2).commands,
+        ),
         ("tests/browser",),
     ),
     Part("local mode", (_smoke("local"),)),

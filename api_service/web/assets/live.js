@@ -1,0 +1,65 @@
+// Follows an upload: its counts move as they do, and its end brings the page as it is then. The browser comes back by itself
+// when the connection is lost, and the server tells it what it missed.
+
+import { fetchPage, number } from "./page.js";
+
+const PARTS = ["inserted", "updated", "duplicates", "rejected", "unprocessed"];
+const RATE_SECONDS = 5;
+const view = document.querySelector("[data-live]");
+const seen = [];
+let said = -1;
+
+function seconds(value) {
+  return value < 90 ? `about ${Math.max(1, Math.round(value))} s left` : `about ${Math.round(value / 60)} min left`;
+}
+
+function show(upload) {
+  for (const each of view.querySelectorAll("[data-count]")) {
+    each.textContent = number.format(upload[each.dataset.count]);
+  }
+  const whole = upload.progress ? Math.max(upload.rowsDone / upload.progress, upload.rowsRead, 1) : Math.max(upload.rowsRead, 1);
+  let x = 0;
+  for (const name of PARTS) {
+    const part = view.querySelector(`rect[data-part=${name}]`);
+    const width = Math.min((100 * upload[name]) / whole, 100 - x);
+    part.setAttribute("x", x);
+    part.setAttribute("width", width);
+    x += width;
+  }
+  view.querySelector("[data-percent]").textContent = `${Math.floor(100 * upload.progress)}%`;
+  showRate(upload);
+  const tenth = Math.floor(10 * upload.progress);
+  if (tenth !== said) {
+    said = tenth;
+    view.querySelector("[data-said]").textContent = `${10 * tenth}%, ${number.format(upload.rejected)} rows refused`;
+  }
+}
+
+function showRate(upload) {
+  const now = performance.now() / 1000;
+  seen.push({ now, rows: upload.rowsDone, progress: upload.progress });
+  while (seen.length > 2 && now - seen[0].now > RATE_SECONDS) seen.shift();
+  const first = seen[0];
+  const spent = now - first.now;
+  if (spent < 0.5 || upload.progress <= first.progress) return;
+  view.querySelector("[data-rate]").textContent = `${number.format((upload.rowsDone - first.rows) / spent)}/s`;
+  view.querySelector("[data-left]").textContent = seconds(((1 - upload.progress) * spent) / (upload.progress - first.progress));
+}
+
+async function replaceAll() {
+  const page = await fetchPage(location.href);
+  document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+}
+
+const events = new EventSource(view.dataset.live);
+let status = null;
+events.addEventListener("progress", (event) => {
+  const upload = JSON.parse(event.data);
+  if (status !== null && upload.status !== status) location.reload();
+  status = upload.status;
+  show(upload);
+});
+events.addEventListener("finished", () => {
+  events.close();
+  replaceAll();
+});

@@ -1,0 +1,118 @@
+"""Makes a page of a template. Everything that comes from people is text in it: Jinja escapes what is not a template."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import jinja2
+import msgspec
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup
+
+from api_service.web.assets import asset_address
+from shared.rows.fields import FIELD_NAMES, FIELDS
+from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES, SETTLED_STATES, UPLOAD_STATES
+from shared.version import VERSION
+
+# In the order of the navigation. What is not built yet is not shown.
+PAGES: Final = (("/", "Uploads"),)
+HEADERS: Final = {
+    # Pages have people in them.
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def render(request: Request, template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
+    """The page, as strict as all of them are."""
+    content = _environment.get_template(template).render(path=request.url.path, **shown)
+    # Half of a surrogate pair, which a name can have, is no character.
+    return HTMLResponse(content.encode("utf-8", "replace"), status, HEADERS)
+
+
+def address(path: str, query: dict[str, Any], **changed: Any) -> str:
+    """A link to the same list with something else chosen; what is None or empty is left out."""
+    chosen = {name: value for name, value in {**query, **changed}.items() if value not in (None, "", [])}
+    return f"{path}?{urlencode(chosen, doseq=True)}" if chosen else path
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _byte_count(value: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value} bytes"
+
+
+def _moment(text: str | None) -> Markup:
+    """In UTC as long as no script has said it in the reader's own time."""
+    if text is None:
+        return Markup()
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(text, f"{moment:%Y-%m-%d %H:%M} UTC")
+
+
+def _seconds(begin: str | None, end: str | None) -> float | None:
+    if begin is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        " ".join(f"{value} {unit}" for value, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if value) or "0 s"
+    )
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _make_environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "number": _number,
+        "byte_count": _byte_count,
+        "moment": _moment,
+        "duration": _duration,
+        "words": _words,
+        "tojson_text": lambda value: msgspec.json.encode(value).decode(),
+    }
+    environment.globals |= {
+        "asset": asset_address,
+        "address": address,
+        "seconds_between": _seconds,
+        "field_names": FIELD_NAMES,
+        "optional_fields": [field.name for field in FIELDS if field.may_be_empty or field.optional_in],
+        "upload_states": UPLOAD_STATES,
+        "settled_states": SETTLED_STATES,
+        "resting_states": RESTING_STATES,
+        "cancellable_states": CANCELLABLE_STATES,
+        "pages": PAGES,
+        "version": VERSION,
+    }
+    return environment
+
+
+_environment: Final = _make_environment()

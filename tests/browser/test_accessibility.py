@@ -1,0 +1,56 @@
+"""Every page can be used by those who see, hear or point otherwise: axe-core finds nothing, bright and dark."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import httpx2
+import pytest
+from playwright.async_api import Browser
+
+from tests.support.browsing import accessibility_findings, open_page
+from tests.support.services import Services
+from tests.support.uploads import HEADER, send
+from tests.support.waiting import eventually
+
+CSV = HEADER + b"Ada Holm,Fjord AS,+47 22 55 01 01,ada@fjord.example\nBob Ek,Fjord AS,nothing,bob\n"
+
+
+async def finished_upload(api: httpx2.AsyncClient) -> str:
+    address = (await send(api, CSV)).headers["Location"]
+
+    async def is_finished() -> bool:
+        return (await api.get(address)).json()["finishedAt"] is not None
+
+    await eventually(is_finished, seconds=60)
+    return address.removeprefix("/v1")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing(
+    services: Services, browser: Browser, axe_script: str, theme: Literal["light", "dark"]
+) -> None:
+    await services.start_all(consumers=1)
+    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+        upload = await finished_upload(api)
+        draft = (await send(api, CSV, start="draft")).headers["Location"].removeprefix("/v1")
+        unclear = await send(api, "name;email\nŽák;a@b.example\n".encode("cp1250"), start="draft")
+    addresses = [
+        "/",
+        "/?status=failed",
+        upload,
+        f"{upload}/results",
+        draft,
+        unclear.headers["Location"].removeprefix("/v1"),
+        "/uploads/none",
+    ]
+    findings = []
+    width = 390 if theme == "dark" else 1280
+    async with open_page(
+        browser, services.api_url, color_scheme=theme, viewport={"width": width, "height": 800}
+    ) as page:
+        for address in addresses:
+            await page.goto(address)
+            findings += [f"{address}: {each}" for each in await accessibility_findings(page, axe_script)]
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
+    assert findings == []

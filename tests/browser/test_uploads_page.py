@@ -1,0 +1,107 @@
+"""From a file to its end, as somebody does it who has never seen an API."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import asyncpg
+import httpx2
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.browsing import open_page
+from tests.support.patience import patience
+from tests.support.services import Services
+from tests.support.uploads import HEADER, send
+
+SECONDS = 30_000 * patience()
+
+
+def czech_file(folder: Path) -> Path:
+    """Columns whose names nobody told us, in an encoding that nothing tells for sure, with one row to be refused."""
+    people = [
+        ("Zdeněk Šťastný", "555-0101 / 0102"),
+        ("Jiří Růžička", "+420 601 555 010"),
+        ("Věra Žáčková", "+420 601 555 011"),
+    ]
+    lines = ["Pracovník;Zaměstnavatel;Spojení;E-mail"]
+    lines += [f"{name};Kolo s.r.o.;{number};p{at}@kolo.example" for at, (name, number) in enumerate(people)]
+    file = folder / "lidé <b>.csv"
+    file.write_bytes("\r\n".join(lines).encode("cp1250"))
+    return file
+
+
+def numbered_rows(count: int) -> bytes:
+    return HEADER + b"".join(b"Ada Holm,Fjord AS,+47 22 55 01 01,ada%d@fjord.example\n" % at for at in range(count))
+
+
+async def test_a_file_in_an_unclear_encoding_is_mended_by_the_chooser(
+    services: Services, page: Page, database_url: str, tmp_path: Path
+) -> None:
+    await services.start_all(consumers=1)
+    await page.goto("/")
+    await page.set_input_files("#file", czech_file(tmp_path))
+    await page.get_by_role("button", name="Look at its rows").click()
+    await expect(page.get_by_role("heading", name="lidé <b>.csv")).to_be_visible(timeout=SECONDS)
+    await expect(page.get_by_role("button", name="Import")).to_be_disabled()
+
+    await page.get_by_role("radio", name=re.compile("cp1250.*Šťastný")).check()
+    for title, field in (("Pracovník", "employee_name"), ("Zaměstnavatel", "company_name"), ("Spojení", "mobile_no")):
+        chooser = page.get_by_label(re.compile(f"Field of column .*{title}"))
+        await chooser.select_option(field)
+        await expect(chooser).to_have_value(field)
+        await expect(page.locator("form[aria-busy]")).to_have_count(0)
+    await expect(page.locator("td.fault")).to_contain_text("555-0101 / 0102")
+    await expect(page.locator("td.fault .why")).to_contain_text("mobile_no")
+    await expect(page.get_by_text("1 of them would be refused")).to_be_visible()
+
+    await page.get_by_role("button", name="Import 3 rows").click()
+    await expect(page.locator(".state")).to_contain_text("partially succeeded", timeout=SECONDS)
+    await expect(page.locator(".counts")).to_contain_text("2 inserted")
+    database = await asyncpg.connect(database_url)
+    names = await database.fetch("SELECT employee_name FROM employees ORDER BY id")
+    await database.close()
+    assert [row["employee_name"] for row in names] == ["Jiří Růžička", "Věra Žáčková"]
+
+
+async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_api_and_undone(
+    services: Services, page: Page
+) -> None:
+    await services.start_slow(chunk_seconds=0.4)
+    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+        upload = (await send(api, numbered_rows(3_000))).json()
+    await page.goto(f"/uploads/{upload['id']}")
+    done = page.locator("[data-count=inserted]")
+    await expect(done).not_to_have_text("0", timeout=SECONDS)
+    before = int((await done.inner_text()).replace(",", ""))
+    await page.reload()
+    assert int((await done.inner_text()).replace(",", "")) >= before
+    (api_service,) = services.of("api_service")
+    api_service.kill()
+    await api_service.ended()
+    await api_service.restart()
+    # No reload: the page comes back to the stream by itself, and is there at the end.
+    await expect(page.locator(".state")).to_contain_text("succeeded", timeout=2 * SECONDS)
+    await expect(page.locator(".counts")).to_contain_text("3,000 inserted")
+
+    await page.get_by_role("button", name="Undo this upload").click()
+    await expect(page.locator(".state")).to_contain_text("undone", timeout=2 * SECONDS)
+    await expect(page.locator("main")).to_contain_text("3,000 taken out")
+
+
+async def test_all_of_it_works_without_scripts(services: Services, browser: Browser, tmp_path: Path) -> None:
+    await services.start_all(consumers=1)
+    async with open_page(browser, services.api_url, java_script_enabled=False) as page:
+        await page.goto("/")
+        await page.set_input_files("#file", czech_file(tmp_path))
+        await page.get_by_role("button", name="Look at its rows").click()
+        await page.get_by_role("radio", name=re.compile("cp1250.*Šťastný")).check()
+        await page.get_by_role("button", name="Show the rows so").click()
+        for column, field in enumerate(("employee_name", "company_name", "mobile_no", "email")):
+            await page.locator("select[name=column]").nth(column).select_option(field)
+        await page.get_by_role("button", name="Show the rows so").click()
+        await page.get_by_role("button", name="Import 3 rows").click()
+        # The page asks again by itself, as pages did before there were scripts.
+        await expect(page.locator(".state")).to_contain_text("partially succeeded", timeout=SECONDS)
+        await page.get_by_role("link", name="2 inserted").click()
+        await expect(page.locator("tbody tr")).to_have_count(2)

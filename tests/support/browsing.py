@@ -1,0 +1,49 @@
+"""Pages of a real browser, held to what every page has to keep: its policy, no script error, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from playwright.async_api import Browser, ConsoleMessage, Page, Request
+
+from tests.support.patience import patience
+
+
+@contextlib.asynccontextmanager
+async def open_page(browser: Browser, address: str, **options: Any) -> AsyncIterator[Page]:
+    """`options` are those of a browser's context."""
+    context = await browser.new_context(base_url=address, locale="en-US", **options)
+    context.set_default_timeout(30_000 * patience())
+    page = await context.new_page()
+    complaints: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        # An answer that is no success is what some tests are about; a broken policy is said as an error of its own.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            complaints.append(message.text)
+
+    def see(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:")):
+            complaints.append(f"asked for {request.url}")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", see)
+    try:
+        yield page
+        assert complaints == []
+    finally:
+        await context.close()
+
+
+async def accessibility_findings(page: Page, axe_script: str) -> list[str]:
+    """What axe-core finds on the page as it is shown now; it comes past the page's policy, which forbids it."""
+    await page.evaluate(axe_script)
+    results = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{finding['id']}: {node['target']} {node['failureSummary']}"
+        for finding in results["violations"]
+        for node in finding["nodes"]
+    ]
