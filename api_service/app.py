@@ -35,6 +35,7 @@ from api_service.uploads.corrections.runner import CorrectionRunner
 from api_service.uploads.drafts import routes as draft_routes
 from api_service.uploads.events import routes as event_routes
 from api_service.uploads.events.live_uploads import LiveUploads
+from api_service.uploads.previews import routes as preview_routes
 from api_service.uploads.queries import DELETE_TIMEOUT_SECONDS
 from api_service.uploads.results import routes as result_routes
 from api_service.uploads.undo import routes as undo_routes
@@ -95,6 +96,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         event_routes,
         undo_routes,
         draft_routes,
+        preview_routes,
         result_routes,
         correction_routes,
         employee_routes,

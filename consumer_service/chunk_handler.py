@@ -12,8 +12,9 @@ Invariants, each kept by the order below:
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import text
@@ -28,23 +29,22 @@ from consumer_service.row_writer import Target, blames_a_row, write_as_new, writ
 from shared.database.ledger import LedgerEntry, insert_entry, ledger_of
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
-from shared.messages import ChunkReply
+from shared.messages import ChunkReply, ChunkRequest
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from consumer_service.dead_letters import Reject
     from consumer_service.employee_writer import Written
-    from consumer_service.row_check import CheckRows
+    from consumer_service.row_writer import WriteRows
     from consumer_service.settings import ConsumerSettings
-    from shared.messages import ChunkRequest
+    from shared.database.ledger import Ledger
     from shared.service.failpoints import Failpoints
-
-    WriteRows = Callable[[AsyncConnection, RawRows, Target, CheckRows], Awaitable[tuple[Written, list[Reject]]]]
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +60,18 @@ class Handled(NamedTuple):
     letters: list[UnpublishedLetters]
 
 
-class _DoneAlready(RollcallError):
+class DoneAlready(RollcallError):
     """Another delivery of the same chunk committed first: this transaction must not."""
 
 
-class ChunkHandler:
+ChunkT = TypeVar("ChunkT", bound=ChunkRequest)
+
+
+class AnyChunkHandler(ABC, Generic[ChunkT]):
+    """Of chunks of an upload or of a preview: what the two have in common. The rest is abstract, below."""
+
+    inside_transaction: str
+
     def __init__(
         self, engine: AsyncEngine, settings: ConsumerSettings, failpoints: Failpoints, consumer: uuid.UUID
     ) -> None:
@@ -73,9 +80,8 @@ class ChunkHandler:
         self._failpoints = failpoints
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
-        self._copy_policy = CopyPolicy()
 
-    async def handle(self, chunk: ChunkRequest, *, careful: bool) -> Handled:
+    async def handle(self, chunk: ChunkT, *, careful: bool) -> Handled:
         """Give a chunk its effect, unless it has had it. An error that this raises is not the chunk's fault (P5)."""
         if careful:
             return await self._handle_carefully(chunk)
@@ -85,7 +91,107 @@ class ChunkHandler:
             if not blames_a_row(error):
                 raise
             log.warning("a row made its chunk fail: row by row", **_log_fields(chunk), **describe_error(error))
-        return await self._handle_with(chunk, write_one_by_one)
+        return await self._handle_with(chunk, self._one_by_one(chunk))
+
+    async def _handle_carefully(self, chunk: ChunkT) -> Handled:
+        log.warning("delivered too often: careful mode", **_log_fields(chunk))
+        last_row = _last_row(chunk)
+        async with open_markers(
+            self._engine, chunk.upload_id, self._consumer, row_seconds=self._settings.longest_row_seconds
+        ) as markers:
+            await markers.load(chunk.first_row, last_row)
+            write = partial(
+                self._one_by_one(chunk), markers=markers, poison_after=self._settings.poison_after_consumers
+            )
+            handled = await self._handle_with(chunk, write)
+            await markers.unmark(chunk.first_row, last_row)
+        return handled
+
+    async def _handle_with(self, chunk: ChunkT, write: WriteRows) -> Handled:
+        try:
+            handled = await self._transact(chunk, write)
+        except DoneAlready:
+            return await self._answer_from_ledger(chunk)
+        self._failpoints.hit("consumer.after_commit")
+        return handled
+
+    async def _transact(self, chunk: ChunkT, write: WriteRows) -> Handled:
+        async with self._engine.begin() as connection:
+            locked = await self._lock_upload(connection, chunk)
+            before = await self._ledger(chunk).last_entry_up_to(connection, _last_row(chunk))
+            if before is not None and before.first_row == chunk.first_row:
+                raise DoneAlready
+            if locked is None or not self._takes(locked, chunk):
+                return Handled(self._reply(chunk, None), [])
+            if chunk.reader_version != locked.reader_version or (before and before.last_row >= chunk.first_row):
+                log.error("a chunk of other rules or borders than its upload's: refused", **_log_fields(chunk))
+                return Handled(self._reply(chunk, None), [])
+            target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
+            written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
+            counts = count(written, rejects)
+            entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, counts, written.notes)
+            letters = await self._store(connection, chunk, rejects, entry)
+            self._failpoints.hit(self.inside_transaction)
+        return Handled(self._reply(chunk, entry), letters)
+
+    def _reply_values(self, chunk: ChunkT, entry: LedgerEntry | None) -> dict[str, Any]:
+        chunk_of = {"upload_id": chunk.upload_id, "first_row": chunk.first_row}
+        if entry is None:
+            return {**chunk_of, "outcome": "closed"}
+        counts = {"row_count": entry.row_count, "byte_count": entry.byte_count, "counts": entry.counts}
+        return {**chunk_of, "outcome": "done", **counts}
+
+    async def _answer_from_ledger(self, chunk: ChunkT) -> Handled:
+        log.info("chunk was done already", **_log_fields(chunk))
+        async with self._engine.begin() as connection:
+            (entry,) = await self._ledger(chunk).entries_among(connection, [chunk.first_row])
+            letters = await self._letters_of(connection, chunk)
+        return Handled(self._reply(chunk, entry), letters)
+
+    @abstractmethod
+    async def _handle_quickly(self, chunk: ChunkT) -> Handled:
+        """All rows together. Raises what a row makes it raise."""
+
+    @abstractmethod
+    def _one_by_one(self, chunk: ChunkT) -> Callable[..., Awaitable[tuple[Written, list[Reject]]]]:
+        """As `write_one_by_one`."""
+
+    @abstractmethod
+    async def _lock_upload(self, connection: AsyncConnection, chunk: ChunkT) -> Row[Any] | None:
+        """Against its next state."""
+
+    @abstractmethod
+    def _takes(self, upload: Row[Any], chunk: ChunkT) -> bool:
+        """Whether the upload is in the state that such chunks belong to."""
+
+    @abstractmethod
+    def _ledger(self, chunk: ChunkT) -> Ledger: ...
+
+    @abstractmethod
+    async def _store(
+        self, connection: AsyncConnection, chunk: ChunkT, rejects: Sequence[Reject], entry: LedgerEntry
+    ) -> list[UnpublishedLetters]:
+        """The rejects and the ledger entry; returns the letters to publish. Raises `DoneAlready`."""
+
+    @abstractmethod
+    async def _letters_of(self, connection: AsyncConnection, chunk: ChunkT) -> list[UnpublishedLetters]:
+        """Those that are not published yet of a chunk that was done before."""
+
+    @abstractmethod
+    def _reply(self, chunk: ChunkT, entry: LedgerEntry | None) -> ChunkReply:
+        """Without an entry the upload takes no more chunks, or not this one."""
+
+
+class ChunkHandler(AnyChunkHandler[ChunkRequest]):
+    """Of chunks of uploads."""
+
+    inside_transaction = "consumer.inside_transaction"
+
+    def __init__(
+        self, engine: AsyncEngine, settings: ConsumerSettings, failpoints: Failpoints, consumer: uuid.UUID
+    ) -> None:
+        super().__init__(engine, settings, failpoints, consumer)
+        self._copy_policy = CopyPolicy()
 
     async def _handle_quickly(self, chunk: ChunkRequest) -> Handled:
         if self._copy_policy.allows_copy(chunk.upload_id):
@@ -95,54 +201,32 @@ class ChunkHandler:
                 self._copy_policy.copy_failed(chunk.upload_id)
         return await self._handle_with(chunk, write_at_once)
 
-    async def _handle_carefully(self, chunk: ChunkRequest) -> Handled:
-        log.warning("delivered too often: careful mode", **_log_fields(chunk))
-        last_row = _last_row(chunk)
-        async with open_markers(
-            self._engine, chunk.upload_id, self._consumer, row_seconds=self._settings.longest_row_seconds
-        ) as markers:
-            await markers.load(chunk.first_row, last_row)
-            write = partial(write_one_by_one, markers=markers, poison_after=self._settings.poison_after_consumers)
-            handled = await self._handle_with(chunk, write)
-            await markers.unmark(chunk.first_row, last_row)
-        return handled
+    def _one_by_one(self, _chunk: ChunkRequest) -> Callable[..., Awaitable[tuple[Written, list[Reject]]]]:
+        return write_one_by_one
 
-    async def _handle_with(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
-        try:
-            handled = await self._transact(chunk, write)
-        except _DoneAlready:
-            return await self._answer_from_ledger(chunk)
-        self._failpoints.hit("consumer.after_commit")
-        return handled
+    async def _lock_upload(self, connection: AsyncConnection, chunk: ChunkRequest) -> Row[Any] | None:
+        return (await connection.execute(_LOCK_UPLOAD, {"upload_id": chunk.upload_id})).one_or_none()
 
-    async def _transact(self, chunk: ChunkRequest, write: WriteRows) -> Handled:
-        async with self._engine.begin() as connection:
-            locked = (await connection.execute(_LOCK_UPLOAD, {"upload_id": chunk.upload_id})).one_or_none()
-            before = await ledger_of(chunk.upload_id).last_entry_up_to(connection, _last_row(chunk))
-            if before is not None and before.first_row == chunk.first_row:
-                raise _DoneAlready
-            if locked is None or locked.status != "running":
-                return Handled(_closed(chunk), [])
-            if chunk.reader_version != locked.reader_version or (before and before.last_row >= chunk.first_row):
-                log.error("a chunk of other rules or borders than its upload's: refused", **_log_fields(chunk))
-                return Handled(_closed(chunk), [])
-            target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
-            written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
-            letters = await store_rejects(connection, chunk.upload_id, rejects)
-            counts = count(written, rejects)
-            entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, counts, written.notes)
-            slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
-            if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
-                raise _DoneAlready
-            self._failpoints.hit("consumer.inside_transaction")
-        return Handled(_done(chunk, entry), letters)
+    def _takes(self, upload: Row[Any], _chunk: ChunkRequest) -> bool:
+        return bool(upload.status == "running")
 
-    async def _answer_from_ledger(self, chunk: ChunkRequest) -> Handled:
-        log.info("chunk was done already", **_log_fields(chunk))
-        async with self._engine.begin() as connection:
-            (entry,) = await ledger_of(chunk.upload_id).entries_among(connection, [chunk.first_row])
-            letters = await unpublished_letters_of(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
-        return Handled(_done(chunk, entry), letters)
+    def _ledger(self, chunk: ChunkRequest) -> Ledger:
+        return ledger_of(chunk.upload_id)
+
+    async def _store(
+        self, connection: AsyncConnection, chunk: ChunkRequest, rejects: Sequence[Reject], entry: LedgerEntry
+    ) -> list[UnpublishedLetters]:
+        letters = await store_rejects(connection, chunk.upload_id, rejects)
+        slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
+        if not await insert_entry(connection, chunk.upload_id, entry, slot=slot):
+            raise DoneAlready
+        return letters
+
+    async def _letters_of(self, connection: AsyncConnection, chunk: ChunkRequest) -> list[UnpublishedLetters]:
+        return await unpublished_letters_of(connection, chunk.upload_id, chunk.first_row, _last_row(chunk))
+
+    def _reply(self, chunk: ChunkRequest, entry: LedgerEntry | None) -> ChunkReply:
+        return ChunkReply(**self._reply_values(chunk, entry))
 
 
 def _last_row(chunk: ChunkRequest) -> int:
@@ -154,21 +238,6 @@ def _raw_rows(chunk: ChunkRequest) -> RawRows:
     return RawRows(
         range(chunk.first_row, _last_row(chunk) + 1), chunk.line_numbers, chunk.rows, faults, chunk.fault_messages
     )
-
-
-def _done(chunk: ChunkRequest, entry: LedgerEntry) -> ChunkReply:
-    return ChunkReply(
-        upload_id=chunk.upload_id,
-        first_row=chunk.first_row,
-        outcome="done",
-        row_count=entry.row_count,
-        byte_count=entry.byte_count,
-        counts=entry.counts,
-    )
-
-
-def _closed(chunk: ChunkRequest) -> ChunkReply:
-    return ChunkReply(upload_id=chunk.upload_id, first_row=chunk.first_row, outcome="closed")
 
 
 def _log_fields(chunk: ChunkRequest) -> dict[str, object]:

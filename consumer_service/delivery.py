@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consumer_service import metrics
 from consumer_service.chunk_handler import ChunkHandler
 from consumer_service.dead_letters import publish_letters
+from consumer_service.preview_handler import PreviewHandler
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
 from consumer_service.single_handler import SingleHandler
@@ -46,6 +47,7 @@ from shared.messages import (
     ChunkRequest,
     CorrectionRequest,
     EmployeeRequest,
+    PreviewChunkRequest,
     RedriveRequest,
     RequestReply,
     RequestsLost,
@@ -126,6 +128,7 @@ class Deliveries:
         """Under a new id, so that markers of the former life count as those of a consumer that died."""
         self._consumer = uuid.uuid4()
         self._chunks = ChunkHandler(self._engine, self._settings, self._failpoints, self._consumer)
+        self._previews = PreviewHandler(self._engine, self._settings, self._failpoints, self._consumer)
         self._redrives = RedriveHandler(self._engine, self._settings, self._failpoints, self._consumer)
 
     async def on_message(self, message: AbstractIncomingMessage) -> None:
@@ -162,6 +165,10 @@ class Deliveries:
     async def _handle(self, request: Request, message: AbstractIncomingMessage) -> None:
         careful = delivery_number(message) >= self._settings.careful_from_delivery
         match request:
+            case PreviewChunkRequest():
+                handled = await _retry_conflicts(lambda: self._previews.handle(request, careful=careful))
+                self._replies.send(message.reply_to, message.correlation_id, handled.reply)
+                metrics.count_previewed_rows(handled.reply)
             case ChunkRequest():
                 await self._handle_chunk(request, message, careful=careful)
             case RedriveRequest() | CorrectionRequest():

@@ -15,6 +15,7 @@ CHUNK_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 ROWS = Counter("rollcall_consumer_rows_total", "Rows by what became of them.", ["outcome"])
+PREVIEWED = Counter("rollcall_consumer_previewed_rows_total", "Rows that were checked for a preview.")
 REJECTED = Counter("rollcall_consumer_rejected_rows_total", "Rejected rows by code.", ["code"])
 MALFORMED = Counter("rollcall_consumer_malformed_messages_total", "Messages that were no requests.")
 NEWER = Counter("rollcall_consumer_newer_messages_total", "Messages given back because a newer release wrote them.")
@@ -32,3 +33,7 @@ def count_rows(reply: ChunkReply) -> None:
     ROWS.labels("rejected").inc(counts.rejected)
     for code, number in counts.rejected_by.items():
         REJECTED.labels(code).inc(number)
+
+
+def count_previewed_rows(reply: ChunkReply) -> None:
+    PREVIEWED.inc(reply.row_count)

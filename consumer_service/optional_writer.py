@@ -104,14 +104,14 @@ async def merge_employees(connection: AsyncConnection, rows: NumberedEmployees, 
 
 async def _claims_of(connection: AsyncConnection, rows: NumberedEmployees, sequence: int) -> _Claims:
     keys = [email_key(employee[KEY]) for employee in rows.employees]
-    lacking = {key for key, employee in zip(keys, rows.employees, strict=True) if _lacks_a_value(employee)}
+    lacking = {key for key, employee in zip(keys, rows.employees, strict=True) if lacks_a_value(employee)}
     known = await _lock_known(connection, sorted(lacking))
     claims: dict[str, _Claim] = {}
     unknown = []
     for key, row_number, employee in zip(keys, *rows.columns, strict=True):
         if key in claims:
             claims[key].add(row_number, employee)
-        elif key in known or not _lacks_a_value(employee):
+        elif key in known or not lacks_a_value(employee):
             claims[key] = _Claim(row_number, employee)
         else:
             unknown.append(row_number)
@@ -123,7 +123,7 @@ async def _claims_of(connection: AsyncConnection, rows: NumberedEmployees, seque
     )
 
 
-def _lacks_a_value(values: EmployeeValues) -> bool:
+def lacks_a_value(values: EmployeeValues) -> bool:
     return _EMPTY in values and any(values[at] == _EMPTY for at in _NEVER_NULL)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumer_service.dead_letters import Reject
 from consumer_service.employee_writer import NumberedEmployees
-from shared.errors import RowCode
+from shared.errors import EMAIL_REFUSALS, RowCode
 from shared.messages import ChunkCounts
 from shared.rows.fields import KEY_NAME
 from shared.rows.record import READER_FAULT_MESSAGES
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
 
 _REASONS = {
     **READER_FAULT_MESSAGES,
-    RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
-    RowCode.UNKNOWN_EMAIL: "No employee has this email, and nobody is inserted without a name: correct the email, fill "
-    "in employee_name, or redrive the row once the employee is there.",
+    **EMAIL_REFUSALS,
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
     RowCode.UPLOAD_UNDONE: "The upload of this row was undone, so it is not tried again: upload it in another file.",
     RowCode.POISON_ROW: "Consumers died on this row, again and again. The row is kept; redrive it after an update.",
 }
-_OF_THE_EMAIL = (RowCode.DUPLICATE_EMAIL, RowCode.UNKNOWN_EMAIL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class RawRows:
 
     def reject(self, index: int, code: RowCode) -> Reject:
         """A reject for what validation does not see."""
-        column = KEY_NAME if code in _OF_THE_EMAIL else None
+        column = KEY_NAME if code in EMAIL_REFUSALS else None
         return self._refuse(index, [RowFault(code, column, self.fault_messages.get(index, _REASONS[code]))])
 
     def check(self, layout: Layout, check_rows: CheckRows) -> tuple[NumberedEmployees, list[Reject]]:

@@ -21,6 +21,8 @@ from shared.rows.fields import FIELDS, KEY
 from shared.service.telemetry import sqlstate
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from consumer_service.dead_letters import Reject
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from shared.duplicate_mode import DuplicateMode
     from shared.rows.layout import Layout
 
+    WriteRows = Callable[[AsyncConnection, RawRows, "Target", CheckRows], Awaitable[tuple[Written, list[Reject]]]]
 
 _MAY_BE_EMPTY = any(field.may_be_empty for field in FIELDS)
 
@@ -83,10 +86,11 @@ async def write_one_by_one(
     target: Target,
     check_rows: CheckRows,
     *,
+    write: WriteRows = write_at_once,
     markers: RowMarkers | None = None,
     poison_after: int = 0,
 ) -> tuple[Written, list[Reject]]:
-    """Write each row under a savepoint, so that a row that fails is rejected alone (`internal_error`).
+    """Write each row, by `write`, under a savepoint, so that a row that fails is rejected alone (`internal_error`).
 
     With `markers`, each row is written under its marker too; a row at which `poison_after` other consumers died is not
     touched again (`poison_row`). Raises `RowErrorsEverywhere`, and with markers `RowHangs`.
@@ -104,7 +108,7 @@ async def write_one_by_one(
             continue
         marked: AbstractAsyncContextManager[None] = nullcontext() if markers is None else markers.marked(row_number)
         async with marked:
-            outcome = await _write_alone(connection, row, target, check_rows)
+            outcome = await _write_alone(connection, row, target, check_rows, write)
         if outcome is None:
             failed += 1
             rejects.append(row.reject(0, RowCode.INTERNAL_ERROR))
@@ -119,12 +123,12 @@ async def write_one_by_one(
 
 
 async def _write_alone(
-    connection: AsyncConnection, row: RawRows, target: Target, check_rows: CheckRows
+    connection: AsyncConnection, row: RawRows, target: Target, check_rows: CheckRows, write: WriteRows
 ) -> tuple[Written, list[Reject]] | None:
     """None when the row itself makes this fail."""
     try:
         async with connection.begin_nested():
-            return await write_at_once(connection, row, target, check_rows)
+            return await write(connection, row, target, check_rows)
     except Exception as error:  # raised again unless a row is to blame
         if not blames_a_row(error):
             raise

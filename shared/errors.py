@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class RowCode(StrEnum):
@@ -35,6 +35,14 @@ class RowCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
     POISON_ROW = "poison_row"
     UPLOAD_UNDONE = "upload_undone"
+
+
+# What is said of a valid row that is refused for who is there, or is not.
+EMAIL_REFUSALS: Final = {
+    RowCode.DUPLICATE_EMAIL: "An employee with this email is there already; this upload rejects duplicates.",
+    RowCode.UNKNOWN_EMAIL: "No employee has this email, and nobody is inserted without a name: correct the email, fill "
+    "in employee_name, or redrive the row once the employee is there.",
+}
 
 
 class FileCode(StrEnum):

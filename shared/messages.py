@@ -15,7 +15,7 @@ from shared.decoded_size import decoded_bytes
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
-NEWEST_VERSION: Final = 3
+NEWEST_VERSION: Final = 4
 # Of most messages, and of a chunk whose layout has optional fields.
 PLAIN_VERSION: Final = 1
 OPTIONAL_VERSION: Final = 3
@@ -64,6 +64,13 @@ class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_fiel
     """
 
     layout: Layout
+
+
+class PreviewChunkRequest(ChunkRequest, frozen=True, kw_only=True, tag="preview_chunk", tag_field="kind"):
+    """A chunk of which is only to be found out what would become of it, for the preview with this id."""
+
+    version: Version = 4
+    preview_id: Position
 
 
 class RedriveRequest(_Message, frozen=True, kw_only=True, tag="redrive", tag_field="kind"):
@@ -131,7 +138,15 @@ class UnnamedEmployeeRequest(_Message, frozen=True, kw_only=True, tag="employee"
         return EmployeeRequest(correlation_id=self.correlation_id, values=values)
 
 
-Request = ChunkRequest | RedriveRequest | CorrectionRequest | UndoRequest | TextRequest | EmployeeRequest
+Request = (
+    ChunkRequest
+    | PreviewChunkRequest
+    | RedriveRequest
+    | CorrectionRequest
+    | UndoRequest
+    | TextRequest
+    | EmployeeRequest
+)
 
 
 class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,6 +170,13 @@ class ChunkReply(_Message, frozen=True, kw_only=True, tag="chunk_reply", tag_fie
     counts: ChunkCounts = ChunkCounts()
 
 
+class PreviewReply(ChunkReply, frozen=True, kw_only=True, tag="preview_reply", tag_field="kind"):
+    """The same of a preview; of its `counts` only those of rejected rows are known yet, the others are `inserted`."""
+
+    version: Version = 4
+    preview_id: int
+
+
 class EmployeeOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The outcome for one employee; a rejection says why."""
 
@@ -174,7 +196,7 @@ class RequestsLost(_Message, frozen=True, tag="requests_lost", tag_field="kind")
     """A hint to all producers: the request queue was deleted, with what was in it, and is there again."""
 
 
-Reply = ChunkReply | RequestReply | RequestsLost
+Reply = ChunkReply | PreviewReply | RequestReply | RequestsLost
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,7 +37,13 @@ class ProblemCode(StatusCode):
     UNKNOWN_QUEUE = "unknown_queue", 404, "No queue has this name yet"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This address does not take this method"
     ALREADY_FINISHED = "already_finished", 409, "It is finished and cannot be cancelled"
-    NOT_A_DRAFT = "not_a_draft", 409, "The upload was started, cancelled or is over: it cannot be changed or started"
+    NOT_A_DRAFT = (
+        "not_a_draft",
+        409,
+        "The upload was started, cancelled or is over: it cannot be changed, previewed or started",
+    )
+    NOT_PREVIEWED = "not_previewed", 409, "There is no preview that it could be held against"
+    PREVIEW_DRIFTED = "preview_drifted", 409, "It would do something else by now than its preview said"
     DRAFT_HAS_PROBLEM = (
         "draft_has_problem",
         409,

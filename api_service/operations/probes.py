@@ -20,7 +20,8 @@ from shared.upload_store import UploadStore
 _UNFINISHED = text("""
     SELECT count(*) AS number, coalesce(extract(epoch FROM now() - min(since)), 0) AS oldest_seconds
     FROM (
-        SELECT coalesce(accepted_at, created_at) AS since FROM uploads
+        SELECT CASE WHEN status = 'previewing' THEN preview_requested_at ELSE coalesce(accepted_at, created_at) END
+               AS since FROM uploads
         WHERE finished_at IS NULL AND status <> ALL(CAST(:held AS text[]))
         UNION ALL
         SELECT undo_requested_at FROM uploads WHERE status = 'undoing'

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
 from api_service.http.row_faults import RowFaultDocument, row_faults
+from api_service.uploads.previews.documents import PreviewDocument, preview_document
 from api_service.uploads.report_columns import FileColumns
 from shared.database.upload_layout import optional_fields
 from shared.duplicate_mode import DuplicateMode
@@ -101,6 +102,10 @@ class UploadDocument(JsonModel):
         description="Of an undo: employees that were changed or deleted since. When it is `undone`, `deleted` + "
         "`restored` + `kept` = `inserted` + `updated`."
     )
+    preview: PreviewDocument | None = Field(
+        description="What the upload would do, as it was previewed last; it stays beside the counts, so that a drift "
+        "is seen. Null without a preview, or when the draft was changed since."
+    )
     progress: float = Field(ge=0, le=1, description="Bytes of finished chunks / bytes.", examples=[0.5])
     revision: int = Field(description="Grows with each change that can be seen here.")
     created_at: datetime
@@ -179,6 +184,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         deleted=row.deleted,
         restored=row.restored,
         kept=row.kept,
+        preview=preview_document(row),
         # A file of a header alone has no chunks, and is done all the same.
         progress=1.0 if finished_well else min(1.0, row.bytes_done / row.byte_count),
         revision=row.revision,

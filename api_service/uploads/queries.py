@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, Text, case, cast, delete, exists, func, null, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,8 +30,8 @@ from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from api_service.uploads.undo import replaced_employees
 from api_service.uploads.undo.queries import loses_undo
 from api_service.uploads.unpacking.unpacker import twin_key
-from shared.database.tables import rejected_rows, row_markers, upload_leases, uploads
-from shared.upload_status import CANCELLABLE_STATES, HELD_STATES, RESTING_STATES
+from shared.database.tables import preview_rejects, rejected_rows, row_markers, upload_leases, uploads
+from shared.upload_status import CANCELLABLE_STATES, HELD_STATES, RESTING_STATES, UNSTARTED_STATES
 
 # Postgres packs what is larger; and so many packed rows a page at most.
 PACKED_BYTES = 2000
@@ -80,7 +96,7 @@ async def count_uploads(connection: AsyncConnection, *, status: str | None) -> i
 
 
 async def cancel_draft(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:
-    """The upload as it has ended; None if it is no draft. What its problem quoted of the file is kept no longer."""
+    """The upload as it has ended; None if it was started. What its problem quoted of the file is kept no longer."""
     return await _end_draft(connection, upload_id, problem=null())
 
 
@@ -90,16 +106,26 @@ async def expire_draft(connection: AsyncConnection, upload_id: uuid.UUID, proble
 
 
 async def _end_draft(connection: AsyncConnection, upload_id: uuid.UUID, *, problem: Any) -> Row[Any] | None:
-    """Nothing of it was read, so there is nothing that a producer would have to end."""
+    """Nothing of it was done, so there is nothing that a producer would have to end."""
+    # Chunks of a preview that are on their way commit before, or find that it is over.
+    unstarted = uploads.c.id == upload_id, uploads.c.status.in_(UNSTARTED_STATES)
+    await connection.execute(select(uploads.c.id).where(*unstarted).with_for_update())
     statement = (
         update(uploads)
-        .where(uploads.c.id == upload_id, uploads.c.status.in_(HELD_STATES))
-        .values(status="cancelled", finished_at=func.now(), revision=uploads.c.revision + 1, problem=problem)
+        .where(*unstarted)
+        .values(
+            status="cancelled",
+            finished_at=func.now(),
+            revision=uploads.c.revision + 1,
+            problem=problem,
+            preview_id=null(),
+        )
         .returning(*uploads.c)
     )
     ended = (await connection.execute(statement)).one_or_none()
     if ended is not None:
         await connection.execute(delete(upload_leases).where(upload_leases.c.upload_id == upload_id))
+        await connection.execute(delete(row_markers).where(row_markers.c.upload_id == upload_id))
     return ended
 
 
@@ -133,14 +159,38 @@ async def delete_finished_upload(
     return found
 
 
+class RejectsOf(NamedTuple):
+    """Those of an upload, or those of its preview, whose rows have the same columns."""
+
+    rows: FromClause
+    is_theirs: ColumnElement[bool]
+
+
+# A row that nobody has tried again, with a dead letter or without one.
+_PREVIEWED_REJECTS: Final = select(
+    preview_rejects,
+    null().label("original_cells"),
+    literal(1).label("attempt"),
+    null().label("discarded_at"),
+).subquery("previewed")
+
+
+def rejects_of(upload: Row[Any]) -> RejectsOf:
+    """From a row of `uploads`."""
+    if upload.preview_id is None:
+        return RejectsOf(rejected_rows, rejected_rows.c.upload_id == upload.id)
+    return RejectsOf(_PREVIEWED_REJECTS, _PREVIEWED_REJECTS.c.preview_id == upload.preview_id)
+
+
 async def list_rejects(
-    connection: AsyncConnection, upload_id: uuid.UUID, *, after_row: int = 0, offset: int = 0, limit: int
+    connection: AsyncConnection, rejects: RejectsOf, *, after_row: int = 0, offset: int = 0, limit: int
 ) -> Page:
     """In file order, from after the row with that number. No more than `MAX_PAGE_BYTES`, and always one."""
+    row_number = rejects.rows.c.row_number
     query = (
-        select(rejected_rows)
-        .where(rejected_rows.c.upload_id == upload_id, rejected_rows.c.row_number > after_row)
-        .order_by(rejected_rows.c.row_number)
+        select(rejects.rows)
+        .where(rejects.is_theirs, row_number > after_row)
+        .order_by(row_number)
         .offset(offset)
         .limit(limit)
     )
@@ -182,14 +232,12 @@ async def _page_by_bytes(
     return Page(rows, was_cut=bool(rows) and len(rows) < rows[0].page_rows)
 
 
-async def count_rejects(connection: AsyncConnection, upload_id: uuid.UUID) -> int:
+async def count_rejects(connection: AsyncConnection, rejects: RejectsOf) -> int:
     """Exact to `EXACT_COUNT`; one more means more."""
-    some = select(rejected_rows.c.row_number).where(rejected_rows.c.upload_id == upload_id).limit(EXACT_COUNT + 1)
+    some = select(rejects.rows.c.row_number).where(rejects.is_theirs).limit(EXACT_COUNT + 1)
     return (await connection.execute(select(func.count()).select_from(some.subquery()))).scalar_one()
 
 
-async def has_rejects_wider_than(connection: AsyncConnection, upload_id: uuid.UUID, width: int) -> bool:
-    wider = exists().where(
-        rejected_rows.c.upload_id == upload_id, func.jsonb_array_length(rejected_rows.c.cells) > width
-    )
+async def has_rejects_wider_than(connection: AsyncConnection, rejects: RejectsOf, width: int) -> bool:
+    wider = exists().where(rejects.is_theirs, func.jsonb_array_length(rejects.rows.c.cells) > width)
     return (await connection.execute(select(wider))).scalar_one()

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import EXCEL_MARK, csv_lines
 from api_service.http.row_faults import row_faults
-from api_service.uploads.queries import has_rejects_wider_than, list_rejects
+from api_service.uploads.queries import has_rejects_wider_than, list_rejects, rejects_of
 from api_service.uploads.report_columns import REPORT_COLUMNS, SURPLUS_COLUMN, FileColumns
 from api_service.uploads.report_rows import report_cells
 
@@ -27,9 +27,10 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     # What a draft's problem leaves unknown: it has no rejects.
     delimiter = upload.delimiter or ","
+    rejects = rejects_of(upload)
     async with engine.connect() as connection:
-        has_surplus = await has_rejects_wider_than(connection, upload.id, columns.width)
-        batch = await list_rejects(connection, upload.id, limit=BATCH_ROWS)
+        has_surplus = await has_rejects_wider_than(connection, rejects, columns.width)
+        batch = await list_rejects(connection, rejects, limit=BATCH_ROWS)
     adds_surplus = has_surplus and SURPLUS_COLUMN not in columns.names
     header = [*columns.names, *([SURPLUS_COLUMN] if adds_surplus else []), *REPORT_COLUMNS]
     yield EXCEL_MARK + csv_lines([header], delimiter)
@@ -46,7 +47,7 @@ async def rejects_csv(engine: AsyncEngine, upload: Row[Any]) -> AsyncIterator[by
         del batch
         yield lines
         async with engine.connect() as connection:
-            batch = await list_rejects(connection, upload.id, after_row=last_row, limit=BATCH_ROWS)
+            batch = await list_rejects(connection, rejects, after_row=last_row, limit=BATCH_ROWS)
 
 
 def _reason(reject: Row[Any]) -> list[str]:

@@ -178,7 +178,7 @@ async def get_upload(upload_id: UUID, engine: EngineDep, response: Response) -> 
     "/uploads/{upload_id}/cancel",
     summary="Stop an upload",
     description="Rows that are committed stay; the others count as `unprocessed`. Safe to repeat until it is finished. "
-    "A draft is `cancelled` at once.",
+    "A draft, also one that is being previewed, is `cancelled` at once.",
     operation_id="cancelUpload",
     status_code=202,
     responses=problem_responses(
@@ -250,13 +250,15 @@ async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) ->
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
         upload = require_known(await queries.upload_by_id(connection, upload_id))
+        rejects = queries.rejects_of(upload)
         found = await queries.list_rejects(
-            connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
+            connection, rejects, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
         )
-        count = await queries.count_rejects(connection, upload_id)
+        count = await queries.count_rejects(connection, rejects)
     total = Total(count)
     if count > queries.EXACT_COUNT:
-        total = Total(max(count, upload.rejected), is_estimate=upload.status not in PROCESSED_STATES)
+        known = upload.rejected if upload.preview_id is None else (upload.preview or {}).get("rejected", 0)
+        total = Total(max(count, known), is_estimate=upload.status not in (*PROCESSED_STATES, "previewed"))
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     return paging.listing(
         found.rows,

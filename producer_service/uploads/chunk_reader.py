@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from itertools import chain, islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
-from shared.messages import OPTIONAL_VERSION, PLAIN_VERSION, ChunkRequest, ReaderFault, encode, encode_rows
+from shared.messages import (
+    OPTIONAL_VERSION,
+    PLAIN_VERSION,
+    ChunkRequest,
+    PreviewChunkRequest,
+    ReaderFault,
+    encode,
+    encode_rows,
+)
 from shared.rows.reader_versions import read_batches, read_records
 from shared.rows.record import PlainRows, Record, Skipped
 
@@ -231,18 +239,22 @@ class ChunkReader:
         byte_count = max(0, self._stream.bytes_read - self._bytes_counted)
         self._bytes_counted += byte_count
         layout = self._upload.csv_format.layout
-        request = ChunkRequest(
-            version=OPTIONAL_VERSION if layout.optional else PLAIN_VERSION,
-            upload_id=self._upload.id,
-            first_row=first_row,
-            layout=layout,
-            reader_version=self._upload.csv_format.reader_version,
-            byte_count=byte_count,
-            line_numbers=rows.line_numbers,
-            rows=cast("list[list[str]]", rows.encoded()),
-            faults=rows.faults,
-            fault_messages=rows.fault_messages,
-        )
+        parts: dict[str, Any] = {
+            "upload_id": self._upload.id,
+            "first_row": first_row,
+            "layout": layout,
+            "reader_version": self._upload.csv_format.reader_version,
+            "byte_count": byte_count,
+            "line_numbers": rows.line_numbers,
+            "rows": rows.encoded(),
+            "faults": rows.faults,
+            "fault_messages": rows.fault_messages,
+        }
+        request: ChunkRequest
+        if self._upload.preview_id is None:
+            request = ChunkRequest(version=OPTIONAL_VERSION if layout.optional else PLAIN_VERSION, **parts)
+        else:
+            request = PreviewChunkRequest(preview_id=self._upload.preview_id, **parts)
         return FileChunk(first_row, len(rows), byte_count, encode(request))
 
     def _check_unchanged(self) -> None:

@@ -26,10 +26,10 @@ from shared.amqp.topology import (
     REQUESTS_EXCHANGE,
     REQUESTS_QUEUE,
 )
-from shared.database.ledger import ledger_of
+from shared.database.ledger import ledger_of, ledger_of_preview
 from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown
-from shared.messages import ChunkRequest, EmployeeRequest, TextRequest, UndoRequest, decode_request
+from shared.messages import ChunkRequest, EmployeeRequest, PreviewChunkRequest, TextRequest, UndoRequest, decode_request
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 
@@ -47,6 +47,9 @@ NEWER_PAUSE_SECONDS = (0.1, 0.5, 1, 5, 30)
 NEVER_ANSWERED = "a single request that came back too often to be tried again"
 
 _IS_RUNNING = text("SELECT status = 'running' FROM uploads WHERE id = :upload_id")
+_IS_PREVIEWING = text("""
+    SELECT status = 'previewing' AND preview_id = :preview_id FROM uploads WHERE id = :upload_id
+""")
 _IS_LEFT = text("""
     SELECT EXISTS (SELECT FROM uploads WHERE id = :upload_id AND status = 'undoing')
        AND NOT EXISTS (SELECT FROM upload_undos WHERE upload_id = :upload_id AND first_row = :first_row)
@@ -133,6 +136,11 @@ class DeadChunks:
             if isinstance(request, UndoRequest):
                 key = {"upload_id": request.upload_id, "first_row": request.first_row}
                 return bool((await connection.execute(_IS_LEFT, key)).scalar_one())
+            if isinstance(request, PreviewChunkRequest):
+                if await ledger_of_preview(request.preview_id).entries_among(connection, [request.first_row]):
+                    return False
+                key = {"upload_id": request.upload_id, "preview_id": request.preview_id}
+                return bool((await connection.execute(_IS_PREVIEWING, key)).scalar_one_or_none())
             if isinstance(request, ChunkRequest):
                 if await ledger_of(request.upload_id).entries_among(connection, [request.first_row]):
                     return False

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from producer_service import metrics
+from producer_service.previews.ended_previews import forget_ended_previews
 from producer_service.undos.undo_dispatcher import UndoDispatcher
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_room import ChunkRoom
@@ -19,6 +20,7 @@ from producer_service.uploads.lanes import open_lanes
 from producer_service.uploads.leased_work import work_under
 from producer_service.uploads.runner import UploadRunner
 from producer_service.uploads.trials import ReadingTurns, Trial
+from producer_service.uploads.work_state import work_state
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
     from producer_service.settings import ProducerSettings
     from producer_service.uploads.lanes import Lane
     from producer_service.uploads.leases import Lease
+    from producer_service.uploads.upload_state import Upload
     from shared.service.failpoints import Failpoints
-    from shared.upload_status import FinalStatus
+    from shared.upload_status import UploadStatus
     from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -82,6 +85,7 @@ class Dispatcher:
             try:
                 await self._undos.start_due()
                 await self._start_due_uploads()
+                await forget_ended_previews(self._engine)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("sweep put off: the database does not answer", **describe_error(error))
             except (StoreUnavailable, StoreFull) as error:
@@ -150,13 +154,13 @@ class Dispatcher:
     async def _run(self, lease: Lease, lane: Lane) -> None:
         upload_log = log.bind(upload_id=str(lease.upload_id), fence=lease.fence)
         upload_log.info("upload taken", suspected=lease.is_suspected, deaths=lease.deaths)
-        await work_under(self._engine, lease, self._run_to_final_state(lease, lane), upload_log)
+        await work_under(self._engine, lease, self._run_to_its_end(lease, lane), upload_log)
 
-    async def _run_to_final_state(self, lease: Lease, lane: Lane) -> FinalStatus:
-        if lease.deaths >= self._settings.fruitless_leases:
-            return await self._end_without_progress(lease)
+    async def _run_to_its_end(self, lease: Lease, lane: Lane) -> UploadStatus:
         async with self._engine.connect() as connection:
             upload = await upload_state.load(connection, lease.upload_id)
+        if lease.deaths >= self._settings.fruitless_leases:
+            return await self._end_without_progress(lease, upload)
         runner = UploadRunner(
             self._engine,
             self._store,
@@ -172,11 +176,11 @@ class Dispatcher:
         )
         return await runner.run()
 
-    async def _end_without_progress(self, lease: Lease) -> FinalStatus:
+    async def _end_without_progress(self, lease: Lease, upload: Upload) -> UploadStatus:
         problem = FileProblem(
             FileCode.NO_PROGRESS,
             f"{lease.deaths} producers in a row died while they read this file and did nothing else. "
             "Rows read before that are accounted for. Please report the file.",
         )
         async with self._engine.begin() as connection:
-            return await upload_state.finish(connection, lease, rows_read=None, byte_count=0, problem=problem)
+            return await work_state(upload).finish(connection, lease, rows_read=None, byte_count=0, problem=problem)

@@ -44,7 +44,8 @@ async def work_under(engine: AsyncEngine, lease: Lease, work: Awaitable[str], lo
     else:
         metrics.UPLOADS_FINISHED.labels(status).inc()
         log.info("upload finished", status=status)
-        await tidy_search_index(engine, lease.upload_id)
+        if status != "previewed":
+            await tidy_search_index(engine, lease.upload_id)
 
 
 async def _release(engine: AsyncEngine, lease: Lease, log: FilteringBoundLogger, *, after_seconds: float) -> None:

@@ -26,9 +26,10 @@ from producer_service.uploads.finished_chunks import FinishedChunks, ledger_mism
 from producer_service.uploads.leases import LeaseLost
 from producer_service.uploads.missing_files import judge_missing_file, note_found_file
 from producer_service.uploads.pending_chunks import PendingChunks
+from producer_service.uploads.work_state import work_state
 from shared.amqp.connection import BrokerUnavailable
-from shared.database.ledger import ledger_of
 from shared.errors import FileCode, FileProblem, RollcallError
+from shared.messages import PreviewReply
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 from shared.upload_store import ObjectMissing
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from shared.messages import ChunkReply
     from shared.service.failpoints import Failpoints
     from shared.store_identity import StoreIdentity
-    from shared.upload_status import FinalStatus
+    from shared.upload_status import UploadStatus
     from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class BordersDiffer(RollcallError):
 
 
 class UploadRunner:
-    """`run()` returns the final state. Raises `LeaseLost`, and errors that a fresh start may mend."""
+    """`run()` returns the state that the work ends in. Raises `LeaseLost`, and errors that a fresh start may mend."""
 
     def __init__(
         self,
@@ -90,7 +91,9 @@ class UploadRunner:
         self._failpoints = failpoints
         self._upload = upload
         self._lease = lease
-        self._ledger = ledger_of(upload.id)
+        self._ledger = upload.ledger
+        # What the work leads to, an upload or its preview, and nothing else of it.
+        self._state = work_state(upload)
         # Where the order of the chunks decides what becomes of a row, one is sent, and the next one read.
         self._one_at_a_time = upload.order_decides
         self._share = send_window.share(at_most=2 if self._one_at_a_time else None)
@@ -111,11 +114,11 @@ class UploadRunner:
         self._progress_written: Progress | None = None
         self._log = log.bind(upload_id=str(upload.id))
 
-    async def run(self) -> FinalStatus:
+    async def run(self) -> UploadStatus:
         self._requester.listen(self._upload.id, self)
         try:
             async with self._engine.begin() as connection:
-                status = await upload_state.start(connection, self._lease)
+                status = await self._state.start(connection, self._lease)
                 rejected = await self._ledger.rejected_rows(connection)
             if status == "cancelling":
                 self._cancel()
@@ -129,6 +132,9 @@ class UploadRunner:
             self._share.leave()
 
     def on_reply(self, reply: ChunkReply) -> None:
+        # One to an earlier preview may come late, and tells nothing of this one or of the upload.
+        if (reply.preview_id if isinstance(reply, PreviewReply) else None) != self._upload.preview_id:
+            return
         if reply.outcome == "done":
             self._pending.settle(reply.first_row, reply.row_count, reply.byte_count, reply.counts)
         else:
@@ -301,7 +307,7 @@ class UploadRunner:
                 self._renewed_at = time.monotonic()
             progress = self._pending.progress(self._rows_read, self._blank_rows)
             if progress != self._progress_written:
-                await upload_state.write_progress(connection, self._lease, progress)
+                await self._state.write_progress(connection, self._lease, progress)
                 self._progress_written = progress
             status = await upload_state.current_status(connection, self._upload.id)
             waiting = self._pending.first_rows()
@@ -311,7 +317,7 @@ class UploadRunner:
         metrics.CHUNKS_FOUND_DONE.inc(self._pending.settle_all(done))
         if status == "cancelling":
             self._cancel()
-        elif status != "running":
+        elif status != self._state.WORKING:
             raise LeaseLost
         elif any(self._pending.is_waiting_for(first_row) for first_row in refused):
             raise BordersDiffer
@@ -340,12 +346,12 @@ class UploadRunner:
         self._sends_no_more = True
         self._pending.abandon()
 
-    async def _finish(self, problem: FileProblem | None) -> FinalStatus:
+    async def _finish(self, problem: FileProblem | None) -> UploadStatus:
         self._failpoints.hit("producer.before_finish")
         while True:
             try:
                 async with self._engine.begin() as connection:
-                    return await upload_state.finish(
+                    return await self._state.finish(
                         connection,
                         self._lease,
                         rows_read=self._rows_read,

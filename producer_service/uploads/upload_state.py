@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
 
 from producer_service.uploads import leases
 from producer_service.uploads.finished_chunks import ledger_mismatch
-from shared.database.ledger import ledger_of
+from shared.database.ledger import ledger_of, ledger_of_preview
 from shared.database.upload_layout import FORMAT_COLUMNS, format_of
 from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.fields import NEVER_NULL
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from producer_service.uploads.leases import Lease
-    from shared.database.ledger import LedgerTotals
+    from shared.database.ledger import Ledger, LedgerTotals
     from shared.duplicate_mode import DuplicateMode
     from shared.messages import ChunkCounts
     from shared.rows.csv_format import CsvFormat
@@ -40,6 +40,12 @@ class Upload(NamedTuple):
     # None: it has no such end.
     max_rejects: int | None
     csv_format: CsvFormat
+    # Of the preview that it is, if it is no more than that.
+    preview_id: int | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        return ledger_of(self.id) if self.preview_id is None else ledger_of_preview(self.preview_id)
 
     @property
     def order_decides(self) -> bool:
@@ -59,9 +65,13 @@ class LedgerIncomplete(RollcallError):
 
 
 _LOAD = text(f"""
-    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects, {FORMAT_COLUMNS}
+    SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects,
+           CASE WHEN status = 'previewing' THEN preview_id END AS preview_id, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
+
+# While the runner works on it.
+WORKING: Final = "running"
 
 # A status other than `queued` stays: an upload that was cancelled before it began is `cancelling` already.
 _START = text("""
@@ -112,6 +122,7 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         row.chunk_rows,
         row.max_rejects,
         format_of(row),
+        row.preview_id,
     )
 
 
@@ -164,7 +175,7 @@ async def finish(
     status: UploadStatus = locked.status
     await leases.prove(connection, lease)
     totals = await ledger_of(lease.upload_id).totals(connection)
-    problem = _judge_rejects(status, totals.counts.rejected, locked.max_rejects, problem)
+    problem = judge_rejects(status, totals.counts.rejected, locked.max_rejects, problem)
     if rows_read is None:
         rows_read = totals.row_count
     elif problem is None and totals.row_count > rows_read:
@@ -180,7 +191,7 @@ async def finish(
         | {
             "upload_id": lease.upload_id,
             "status": final,
-            "problem": None if problem is None else json.dumps(_described(problem)),
+            "problem": None if problem is None else json.dumps(described(problem)),
             "unprocessed": rows_read - totals.row_count,
         },
     )
@@ -198,7 +209,7 @@ def too_many_rejects(max_rejects: int) -> FileProblem:
     )
 
 
-def _judge_rejects(
+def judge_rejects(
     status: UploadStatus, rejected: int, max_rejects: int | None, problem: FileProblem | None
 ) -> FileProblem | None:
     """By the ledger, so that neither crashes nor the order of chunks show, and whatever else is wrong with the file.
@@ -237,5 +248,5 @@ def _counts(progress: Progress) -> dict[str, object]:
     }
 
 
-def _described(problem: FileProblem) -> dict[str, object]:
+def described(problem: FileProblem) -> dict[str, object]:
     return {"code": str(problem.code), "detail": problem.detail, "errors": list(problem.errors)}

@@ -85,9 +85,9 @@ async def insert_entry(connection: AsyncConnection, upload_id: uuid.UUID, entry:
 
 
 class Ledger:
-    """One upload's. It has this form whatever table it stands in."""
+    """One upload's, or that of a preview: it has this form whatever table it stands in."""
 
-    def __init__(self, statements: _Statements, key: uuid.UUID) -> None:
+    def __init__(self, statements: _Statements, key: uuid.UUID | int) -> None:
         self._statements = statements
         self._key = key
 
@@ -154,8 +154,15 @@ class _Statements:
 _OF_UPLOADS = _Statements("upload_chunks", "upload_id")
 
 
+_OF_PREVIEWS = _Statements("preview_chunks", "preview_id")
+
+
 def ledger_of(upload_id: uuid.UUID) -> Ledger:
     return Ledger(_OF_UPLOADS, upload_id)
+
+
+def ledger_of_preview(preview_id: int) -> Ledger:
+    return Ledger(_OF_PREVIEWS, preview_id)
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, func, null, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api_service.uploads.previews.queries import NO_PREVIEW
 from shared.database.tables import upload_leases, uploads
 from shared.upload_status import HELD_STATES
 
@@ -18,11 +19,12 @@ async def lock_upload(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[
 
 
 async def change_draft(connection: AsyncConnection, draft: Row[Any], values: dict[str, Any]) -> Row[Any] | None:
-    """The draft with these values; None when it is no longer what it was, because somebody changed or started it."""
+    """The draft with these values, which no preview knows; None when it is no longer what it was, because somebody
+    changed, previewed or started it."""
     statement = (
         update(uploads)
         .where(uploads.c.id == draft.id, uploads.c.status.in_(HELD_STATES), uploads.c.revision == draft.revision)
-        .values(**values, revision=uploads.c.revision + 1)
+        .values(**values, **NO_PREVIEW, status="draft", revision=uploads.c.revision + 1)
         .returning(*uploads.c)
     )
     return (await connection.execute(statement)).one_or_none()
@@ -34,11 +36,18 @@ async def start_draft(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[
         update(uploads)
         .where(uploads.c.id == upload_id)
         # It is accepted now: between two uploads the later accepted one wins (P4).
-        .values(status="queued", sequence=text("DEFAULT"), accepted_at=func.now(), revision=uploads.c.revision + 1)
+        .values(
+            status="queued",
+            sequence=text("DEFAULT"),
+            accepted_at=func.now(),
+            preview_id=null(),
+            revision=uploads.c.revision + 1,
+        )
         .returning(*uploads.c)
     )
     started = (await connection.execute(statement)).one()
     lease = update(upload_leases).where(upload_leases.c.upload_id == upload_id)
     # It stays, so that its fencing number goes on growing; an empty owner is suspected of nothing.
-    await connection.execute(lease.values(owner="", fence=upload_leases.c.fence + 1, expires_at=func.now()))
+    values = {"fence": upload_leases.c.fence + 1, "expires_at": func.now(), "preview_expires_at": null()}
+    await connection.execute(lease.values(owner="", **values))
     return started

@@ -1,11 +1,10 @@
 """The routes of drafts: look at how their rows read, change what is said of them, start them."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy import Row
 
 from api_service.http.dependencies import (
     EngineDep,
@@ -26,10 +25,11 @@ from api_service.uploads.drafts.option_names import ChangedOptions, TriedOptions
 from api_service.uploads.drafts.revision import ConditionDep, NeededConditionDep, etag
 from api_service.uploads.drafts.sample import Sampler
 from api_service.uploads.form_description import FILE_REFUSALS
-from api_service.uploads.found import find_upload, require_known
+from api_service.uploads.found import find_upload, require_draft, require_known, require_no_problem
 from api_service.uploads.intake import announce
+from api_service.uploads.previews.documents import StartOptions
+from api_service.uploads.previews.drift import require_no_drift
 from shared.store_identity import StoreIdentity
-from shared.upload_status import HELD_STATES
 from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
@@ -103,7 +103,7 @@ async def change_draft(
     failpoints: FailpointsDep,
     condition: NeededConditionDep,
 ) -> UploadDocument:
-    draft = _require_draft(await find_upload(engine, upload_id))
+    draft = require_draft(await find_upload(engine, upload_id))
     condition.require(draft)
     try:
         await store_identity.require()
@@ -117,7 +117,7 @@ async def change_draft(
 
 @router.post(
     "/uploads/{upload_id}/start",
-    summary="Start a draft",
+    summary="Start a draft, or what was previewed",
     description="From then on it is an upload like any other, accepted at this moment: between two uploads with "
     "`onDuplicate=update` the later accepted one wins.",
     operation_id="startDraft",
@@ -126,6 +126,8 @@ async def change_draft(
         ProblemCode.UNKNOWN_UPLOAD,
         ProblemCode.NOT_A_DRAFT,
         ProblemCode.DRAFT_HAS_PROBLEM,
+        ProblemCode.NOT_PREVIEWED,
+        ProblemCode.PREVIEW_DRIFTED,
         ProblemCode.REVISION_CHANGED,
         ProblemCode.INVALID_REQUEST,
         *DATABASE_PROBLEMS,
@@ -139,30 +141,24 @@ async def start_draft(
     settings: SettingsDep,
     failpoints: FailpointsDep,
     condition: ConditionDep,
+    options: StartOptions | None = None,
 ) -> UploadDocument:
+    unchanged = await require_no_drift(engine, upload_id) if options is not None and options.if_unchanged else None
     async with engine.begin() as connection:
-        draft = _require_draft(require_known(await queries.lock_upload(connection, upload_id)))
+        draft = require_draft(require_known(await queries.lock_upload(connection, upload_id)))
         if condition is not None:
             condition.require(draft)
-        if draft.problem is not None:
+        if unchanged is not None and draft.preview_id != unchanged.preview_id:
             raise Problem(
-                ProblemCode.DRAFT_HAS_PROBLEM,
-                f"It cannot be read as it is ({draft.problem['code']}): {draft.problem['detail']}",
+                ProblemCode.REVISION_CHANGED, "The upload was changed or previewed meanwhile: look at it again."
             )
+        require_no_problem(draft)
         started = await queries.start_draft(connection, upload_id)
     failpoints.hit("api.before_announce")
     await announce(publisher, upload_id, settings.announce_timeout_seconds)
     response.headers["Location"] = f"/v1/uploads/{upload_id}"
     response.headers["ETag"] = etag(started)
     return upload_document(started)
-
-
-def _require_draft(upload: Row[Any]) -> Row[Any]:
-    if upload.status not in HELD_STATES:
-        raise Problem(
-            ProblemCode.NOT_A_DRAFT, f"The upload is {upload.status}: only a draft can be changed or started."
-        )
-    return upload
 
 
 async def _file_gone(store_identity: StoreIdentity) -> Problem:

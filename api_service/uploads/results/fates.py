@@ -1,4 +1,4 @@
-"""What became of each row of a finished upload, put together from its ledger and rejects, a span of rows at a time.
+"""What became of each row of a finished upload, or would by a preview: from its ledger and rejects, a span at a time.
 
 A row is noted by its own chunk or, if another row displaced it, by any chunk (`shared.database.row_notes`). So the rows
 of a span that were displaced are looked for in all entries that displaced some, which a window of memory keeps from
@@ -7,7 +7,6 @@ being done for each span anew.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -57,23 +56,23 @@ class Span:
 
 
 async def spans(
-    engine: AsyncEngine, upload_id: uuid.UUID, *, first_row: int = 1, last_row: int = _NO_END
+    engine: AsyncEngine, upload: Row[Any], *, first_row: int = 1, last_row: int = _NO_END
 ) -> AsyncIterator[Span]:
     """All rows from one to another, or as far as the file may go, in order. No connection is held between two spans.
 
     The first span may begin before `first_row`.
     """
-    displaced = _DisplacedRows(engine, upload_id)
+    displaced = _DisplacedRows(engine, upload)
     next_row = first_row
     while True:
         async with engine.connect() as connection:
-            entries = await queries.noted_entries(connection, upload_id, from_row=next_row, limit=PAGE_ENTRIES)
+            entries = await queries.noted_entries(connection, upload, from_row=next_row, limit=PAGE_ENTRIES)
         for run in _runs(entries):
             if run[0].first_row > last_row:
                 break
             if run[0].first_row > next_row:
                 yield Span(next_row, run[0].first_row - next_row, None)
-            span = await _span(engine, upload_id, run, displaced)
+            span = await _span(engine, upload, run, displaced)
             yield span
             next_row = span.last_row + 1
         else:
@@ -99,7 +98,7 @@ def _runs(entries: Sequence[Row[Any]]) -> Iterator[list[Row[Any]]]:
         yield run
 
 
-async def _span(engine: AsyncEngine, upload_id: uuid.UUID, run: Sequence[Row[Any]], displaced: _DisplacedRows) -> Span:
+async def _span(engine: AsyncEngine, upload: Row[Any], run: Sequence[Row[Any]], displaced: _DisplacedRows) -> Span:
     first_row, last_row = run[0].first_row, run[-1].first_row + run[-1].row_count - 1
     fates = bytearray(last_row - first_row + 1)
     for entry in run:
@@ -109,7 +108,7 @@ async def _span(engine: AsyncEngine, upload_id: uuid.UUID, run: Sequence[Row[Any
     _mark(fates, "duplicate", (number - first_row for number in await displaced.among(first_row, last_row)))
     if any(entry.rejected for entry in run):
         async with engine.connect() as connection:
-            rejected = await queries.rejected_numbers(connection, upload_id, first_row, last_row)
+            rejected = await queries.rejected_numbers(connection, upload, first_row, last_row)
         _mark(fates, "rejected", (number - first_row for number in rejected))
     return Span(first_row, len(fates), bytes(fates))
 
@@ -129,9 +128,9 @@ def _set_bits(bits: bytes | bytearray | None) -> Iterator[int]:
 class _DisplacedRows:
     """The rows that others displaced, of a window of rows around those that are asked for."""
 
-    def __init__(self, engine: AsyncEngine, upload_id: uuid.UUID) -> None:
+    def __init__(self, engine: AsyncEngine, upload: Row[Any]) -> None:
         self._engine = engine
-        self._upload_id = upload_id
+        self._upload = upload
         self._window = range(0)
         self._bits: bytearray | None = None
 
@@ -148,7 +147,7 @@ class _DisplacedRows:
 
     async def _load(self, first_row: int, last_row: int) -> None:
         self._window, self._bits = range(first_row, last_row + 1), None
-        async for numbers in queries.displaced_numbers(self._engine, self._upload_id, first_row, last_row):
+        async for numbers in queries.displaced_numbers(self._engine, self._upload, first_row, last_row):
             bits = self._bits = self._bits or bytearray(-(-len(self._window) // 8))
             for number in numbers:
                 at = number - first_row

@@ -72,7 +72,7 @@ async def _find(
 ) -> tuple[list[tuple[Span, list[int]]], bool]:
     """The numbers of the page's rows by their spans, and whether there are more."""
     found: list[tuple[Span, list[int]]] = []
-    async for span in spans(engine, upload.id, first_row=after_row + 1, last_row=upload.rows_read):
+    async for span in spans(engine, upload, first_row=after_row + 1, last_row=upload.rows_read):
         row_numbers = span.rows_with(outcomes, from_row=after_row + 1, to_row=upload.rows_read)
         if offset >= len(row_numbers):
             offset -= len(row_numbers)

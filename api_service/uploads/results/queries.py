@@ -13,11 +13,16 @@ from shared.database.upload_layout import FORMAT_COLUMNS
 
 DISPLACED_AT_ONCE: Final = 10_000
 
+# Of what is previewed the counts are those of the preview.
+_COUNTS = ", ".join(
+    f"CASE WHEN status = 'previewed' THEN (preview ->> '{name}')::bigint ELSE {name} END AS {name}"
+    for name in ("rows_read", "inserted", "updated", "duplicates", "rejected", "unprocessed")
+)
 _SOURCE = text(f"""
-    SELECT id, sequence, filename, object_key, sheet, finished_at, file_deleted_at, rows_read, inserted, updated,
-           duplicates, rejected, unprocessed, CAST(problem AS text) AS problem, {FORMAT_COLUMNS}
+    SELECT id, status, sequence, filename, object_key, sheet, finished_at, file_deleted_at, preview_id,
+           {_COUNTS}, CAST(problem AS text) AS problem, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
-""")  # noqa: S608 - a constant
+""")  # noqa: S608 - constants
 
 # Rows that were inserted and never displaced need no note.
 _IS_UNKNOWN = text("""
@@ -28,14 +33,6 @@ _IS_UNKNOWN = text("""
     )
 """)
 
-# From the entry on that the row is in.
-_NOTED_ENTRIES = text("""
-    SELECT first_row, row_count, rejected, duplicate_bits, updated_bits
-    FROM upload_chunks
-    WHERE upload_id = :upload_id AND first_row + row_count > :from_row AND first_row >= coalesce(
-        (SELECT max(first_row) FROM upload_chunks WHERE upload_id = :upload_id AND first_row <= :from_row), 1)
-    ORDER BY first_row LIMIT :limit
-""")
 
 _DISPLACED = text("""
     SELECT displaced.row_number
@@ -44,15 +41,31 @@ _DISPLACED = text("""
       AND displaced.row_number BETWEEN :first_row AND :last_row
 """)
 
-_REJECTED_NUMBERS = text("""
-    SELECT row_number FROM rejected_rows
-    WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
-""")
 
-_REJECTS = text("""
-    SELECT row_number, code, field, message, CAST(other_faults AS text) AS other_faults
-    FROM rejected_rows WHERE upload_id = :upload_id AND row_number = ANY(CAST(:row_numbers AS bigint[]))
-""")
+class _Tables:
+    """The statements on a ledger and its rejects, whose column `key` says whose they are."""
+
+    def __init__(self, chunks: str, rejects: str, key: str) -> None:
+        # From the entry on that the row is in.
+        self.noted_entries = text(f"""
+            SELECT first_row, row_count, rejected, duplicate_bits, updated_bits
+            FROM {chunks}
+            WHERE {key} = :key AND first_row + row_count > :from_row AND first_row >= coalesce(
+                (SELECT max(first_row) FROM {chunks} WHERE {key} = :key AND first_row <= :from_row), 1)
+            ORDER BY first_row LIMIT :limit
+        """)  # noqa: S608 - names of this module
+        self.rejected_numbers = text(f"""
+            SELECT row_number FROM {rejects}
+            WHERE {key} = :key AND row_number BETWEEN :first_row AND :last_row
+        """)  # noqa: S608 - names of this module
+        self.rejects = text(f"""
+            SELECT row_number, code, field, message, CAST(other_faults AS text) AS other_faults
+            FROM {rejects} WHERE {key} = :key AND row_number = ANY(CAST(:row_numbers AS bigint[]))
+        """)  # noqa: S608 - names of this module
+
+
+_OF_UPLOADS = _Tables("upload_chunks", "rejected_rows", "upload_id")
+_OF_PREVIEWS = _Tables("preview_chunks", "preview_rejects", "preview_id")
 
 _EMPLOYEES = text("""
     SELECT lower(email) AS key, id, employee_name, upload_sequence, row_number
@@ -71,38 +84,47 @@ async def has_unnoted_rows(connection: AsyncConnection, upload_id: uuid.UUID) ->
 
 
 async def noted_entries(
-    connection: AsyncConnection, upload_id: uuid.UUID, *, from_row: int, limit: int
+    connection: AsyncConnection, upload: Row[Any], *, from_row: int, limit: int
 ) -> Sequence[Row[Any]]:
     """Done chunks in file order, the first that with this row if there is one."""
-    values = {"upload_id": upload_id, "from_row": from_row, "limit": limit}
-    return (await connection.execute(_NOTED_ENTRIES, values)).all()
+    tables, key = _tables_of(upload)
+    values = {"key": key, "from_row": from_row, "limit": limit}
+    return (await connection.execute(tables.noted_entries, values)).all()
 
 
 async def displaced_numbers(
-    engine: AsyncEngine, upload_id: uuid.UUID, first_row: int, last_row: int
+    engine: AsyncEngine, upload: Row[Any], first_row: int, last_row: int
 ) -> AsyncIterator[Sequence[int]]:
-    """Of the rows from one to another those that others of their upload displaced, in no order."""
-    values = {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
+    """Of the rows from one to another those that others of their upload displaced, in no order. A preview notes them
+    with their own chunks.
+    """
+    values = {"upload_id": upload.id, "first_row": first_row, "last_row": last_row}
     async with engine.connect() as connection, connection.stream(_DISPLACED, values) as result:
         async for numbers in result.scalars().partitions(DISPLACED_AT_ONCE):
             yield numbers
 
 
 async def rejected_numbers(
-    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, last_row: int
+    connection: AsyncConnection, upload: Row[Any], first_row: int, last_row: int
 ) -> Sequence[int]:
-    values = {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
-    return (await connection.execute(_REJECTED_NUMBERS, values)).scalars().all()
+    tables, key = _tables_of(upload)
+    values = {"key": key, "first_row": first_row, "last_row": last_row}
+    return (await connection.execute(tables.rejected_numbers, values)).scalars().all()
 
 
 async def rejects_by_number(
-    connection: AsyncConnection, upload_id: uuid.UUID, row_numbers: Sequence[int]
+    connection: AsyncConnection, upload: Row[Any], row_numbers: Sequence[int]
 ) -> dict[int, Row[Any]]:
     """Why these rows were rejected."""
-    rows = await connection.execute(_REJECTS, {"upload_id": upload_id, "row_numbers": row_numbers})
+    tables, key = _tables_of(upload)
+    rows = await connection.execute(tables.rejects, {"key": key, "row_numbers": row_numbers})
     return {row.row_number: row for row in rows.all()}
 
 
 async def employees_by_key(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, Row[Any]]:
     """Who has these emails, by the key of the email."""
     return {row.key: row for row in (await connection.execute(_EMPLOYEES, {"keys": keys})).all()}
+
+
+def _tables_of(upload: Row[Any]) -> tuple[_Tables, uuid.UUID | int]:
+    return (_OF_UPLOADS, upload.id) if upload.preview_id is None else (_OF_PREVIEWS, upload.preview_id)

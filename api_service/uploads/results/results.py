@@ -44,7 +44,7 @@ async def results_of(
     rejects: dict[int, Row[Any]] = {}
     if rejected:
         async with engine.connect() as connection:
-            rejects = await queries.rejects_by_number(connection, upload.id, rejected)
+            rejects = await queries.rejects_by_number(connection, upload, rejected)
     repeated = [
         each
         for each in records

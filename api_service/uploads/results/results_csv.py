@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import EXCEL_MARK, csv_lines
-from api_service.uploads.queries import has_rejects_wider_than
+from api_service.uploads.queries import has_rejects_wider_than, rejects_of
 from api_service.uploads.rejects_csv import FAULT_SEPARATOR
 from api_service.uploads.report_columns import RESULT_COLUMNS, SURPLUS_COLUMN, FileColumns
 from api_service.uploads.report_rows import report_cells
@@ -37,7 +37,7 @@ async def results_csv(
         )
         header = [*columns.names, *([SURPLUS_COLUMN] if adds_surplus else []), *RESULT_COLUMNS]
         yield EXCEL_MARK + csv_lines([header], upload.delimiter)
-        async for span in spans(engine, upload.id):
+        async for span in spans(engine, upload):
             while rows.row_number < span.last_row:
                 first_row = rows.row_number + 1
                 records = await rows.take(span.last_row - rows.row_number)
@@ -79,7 +79,7 @@ async def _has_surplus(
     width = csv_format.layout.width
     if "rejected" in outcomes:
         async with engine.connect() as connection:
-            if await has_rejects_wider_than(connection, upload.id, width):
+            if await has_rejects_wider_than(connection, rejects_of(upload), width):
                 return True
     if "unprocessed" not in outcomes or not upload.unprocessed:
         return False

@@ -80,7 +80,7 @@ RESULT_PROBLEMS = (
 
 @router.get(
     "/uploads/{upload_id}/rows",
-    summary="List a finished upload's rows with what became of each, in file order",
+    summary="List a finished upload's rows with what became of each, or a preview's with what would, in file order",
     description="Pages come from the stored file, so a later one takes longer: for all rows take `results.csv`.",
     operation_id="listResults",
     responses=problem_responses(*RESULT_PROBLEMS, ProblemCode.INVALID_CURSOR),
@@ -127,7 +127,7 @@ async def list_results(
 
 @router.get(
     "/uploads/{upload_id}/results.csv",
-    summary="Download every row of a finished upload with what became of it, as CSV",
+    summary="Download every row of a finished upload with what became of it, or of a preview with what would, as CSV",
     description="All columns of the file, then `row_number,line_number,outcome,error_code,error_field,error_message,"
     "same_as`, with the file's own delimiter and a byte order mark. `same_as` names what stands instead of a "
     "duplicate: `row 17: …` of this upload or `employee 4711: …`, with the name, so that people who share a mailbox "
@@ -183,8 +183,11 @@ async def _finished_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
     """Raises a problem for one whose results cannot be told: not yet, no more, or never."""
     async with engine.connect() as connection:
         upload = require_known(await queries.upload_with_format(connection, upload_id))
-        if upload.finished_at is None:
-            raise Problem(ProblemCode.NOT_FINISHED, "The upload is not finished: its results can be told at its end.")
+        if upload.finished_at is None and upload.status != "previewed":
+            raise Problem(
+                ProblemCode.NOT_FINISHED,
+                "The upload is not finished: its results can be told at its end, or previewed.",
+            )
         if upload.file_deleted_at is not None:
             raise _file_gone()
         if upload.problem is not None and json.loads(upload.problem)["code"] == FileCode.FILE_CHANGED:

@@ -12,6 +12,7 @@ from shared.database.tables.employees import (
     employees,
     replaced_employees,
 )
+from shared.database.tables.previews import preview_chunks, preview_notes, preview_rejects, upload_previews
 from shared.database.tables.queues import queue_messages, queues
 from shared.database.tables.rejects import (
     BULK_JOB_KINDS,
@@ -46,6 +47,9 @@ __all__ = [
     "kept_rows",
     "malformed_messages",
     "metadata",
+    "preview_chunks",
+    "preview_notes",
+    "preview_rejects",
     "queue_messages",
     "queues",
     "rejected_rows",
@@ -55,6 +59,7 @@ __all__ = [
     "unpublished_letters",
     "upload_chunks",
     "upload_leases",
+    "upload_previews",
     "upload_store",
     "upload_undos",
     "uploads",

@@ -92,6 +92,11 @@ uploads = Table(
     timestamp("undo_expired_at"),
     timestamp("undo_requested_at"),
     timestamp("undone_at"),
+    # The preview that there is of it, under way or done, while it can be started; what it says, and since when it was
+    # asked for. What it said stays.
+    Column("preview_id", BigInteger),
+    Column("preview", JSONB),
+    timestamp("preview_requested_at"),
     # What an undo made of the employees that it had inserted or updated.
     count("deleted"),
     count("restored"),
@@ -100,6 +105,7 @@ uploads = Table(
     CheckConstraint(one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("uploads_preview_idx", "preview_id", postgresql_where=text("preview_id IS NOT NULL")),
     Index("uploads_undoing_idx", "sequence", postgresql_where=text("status = 'undoing'")),
 )
 
@@ -123,6 +129,8 @@ upload_leases = Table(
     # Grows with each new holder; whoever writes for an upload proves that its number is still the newest.
     Column("fence", BigInteger, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    # Instead of that while it is previewed, for then `expires_at` is infinite, as that of a draft.
+    timestamp("preview_expires_at"),
     # An earlier holder died, and no chunk was answered since.
     Column("suspected", Boolean, nullable=False, server_default=text("false")),
     # Producers that died while they read nothing but this upload; also one that reads it so just now.
