@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import BinaryIO, Final
 
 from shared.rows.line_vote import LineVote
@@ -36,6 +35,8 @@ class ByteCheck:
     vote: LineVote = field(default_factory=lambda: LineVote("utf-8"))
     _head: bytearray = field(default_factory=bytearray)
     _whole_head_bytes: int | None = None
+    _line_ends: int = 0  # of the first lines
+    _lines_sought_until: int = 0
     _is_known: bool = False
     _utf16_decoder: codecs.IncrementalDecoder | None = None
     _is_broken_utf16: bool = False
@@ -95,10 +96,21 @@ class ByteCheck:
 
     def _keep(self, block: bytes) -> None:
         self._head += block[: HEAD_BYTES - len(self._head)]
-        if len(self._head) > LEAST_HEAD_BYTES:
-            end = next(islice(_line_end.finditer(self._head), _FIRST_LINES - 1, None), None)
-            if end is not None:
-                del self._head[max(LEAST_HEAD_BYTES, end.end() + _ROWS_BYTES) :]
+        self._seek_first_lines()
+        if len(self._head) > LEAST_HEAD_BYTES and self._line_ends == _FIRST_LINES:
+            del self._head[max(LEAST_HEAD_BYTES, self._lines_sought_until + _ROWS_BYTES) :]
+
+    def _seek_first_lines(self) -> None:
+        """Each byte once: a long line may come in many small blocks."""
+        # A CR at the end may be half a line end.
+        until = len(self._head) - self._head.endswith(b"\r")
+        while self._line_ends < _FIRST_LINES:
+            found = _line_end.search(self._head, self._lines_sought_until, until)
+            if found is None:
+                self._lines_sought_until = until
+                return
+            self._line_ends += 1
+            self._lines_sought_until = found.end()
 
     def _know_utf16(self) -> None:
         self._is_known = True

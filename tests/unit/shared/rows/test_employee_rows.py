@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,9 @@ from shared.rows.employee_row import EmployeeValues, RowFaults, check_row
 from shared.rows.employee_rows import CheckedRows, check_rows
 from shared.rows.fields import FIELD_NAMES, REQUIRED_NAMES
 from shared.rows.layout import Layout, layout_of_names
-from tests.support.near_misses import GOOD_ROW, near_misses
+from tests.support.near_misses import GOOD_ROW, near_miss
+
+Rows = list[tuple[str, ...]]
 
 CANONICAL = layout_of_names(FIELD_NAMES)
 # The other way round, each with a column more beside it, and a name in two columns.
@@ -33,34 +36,41 @@ def one_by_one(rows: Sequence[Sequence[str]], layout: Layout) -> CheckedRows:
     )
 
 
-_odd_width = st.lists(st.sampled_from([*GOOD_ROW, "", " "]), max_size=len(GOOD_ROW) + 3)
 _ZOE = {"employee_name": "Zoë 王", "company_name": "a\\b's", "mobile_no": "(030) 12-34 567", "email": "Z@b.example"}
-_clean = st.sampled_from(
-    [
-        GOOD_ROW,
-        tuple(_ZOE.get(name, "") for name in FIELD_NAMES),
-        ("x" * 200, *GOOD_ROW[1:]),
-    ]
+CLEAN = (
+    GOOD_ROW,
+    tuple(_ZOE.get(name, "") for name in FIELD_NAMES),
+    ("x" * 200, *GOOD_ROW[1:]),
 )
 
 
-@pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=3000)
-@given(st.lists(near_misses() | _odd_width | _clean, max_size=8))
-def test_rows_together_come_out_as_each_alone(rows: list[Sequence[str]]) -> None:
-    assert check_rows(rows, CANONICAL) == one_by_one(rows, CANONICAL)
+def odd_width(chance: random.Random) -> tuple[str, ...]:
+    return tuple(chance.choices([*GOOD_ROW, "", " "], k=chance.randint(0, len(GOOD_ROW) + 3)))
 
 
-@pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=1000)
-@given(
-    st.lists(near_misses() | _clean, max_size=5),
-    st.lists(st.sampled_from(["", "Ada", "\n", "\x1f", "'1", '="a"', "\u200c", "\u200b"]), min_size=2),
-)
-def test_fields_are_taken_from_where_the_layout_says(rows: list[Sequence[str]], more: list[str]) -> None:
-    scattered = [[cell for value in reversed(row) for cell in (value, more[len(value) % 2])] for row in rows]
+def clean(chance: random.Random) -> tuple[str, ...]:
+    return chance.choice(CLEAN)
 
-    assert check_rows(scattered, SCATTERED) == one_by_one(scattered, SCATTERED)
+
+def files(count: int, most_rows: int, *kinds: Callable[[random.Random], tuple[str, ...]]) -> Iterator[Rows]:
+    """The same each time, each of some rows of these kinds."""
+    chance = random.Random(0)
+    for _ in range(count):
+        yield [chance.choice(kinds)(chance) for _ in range(chance.randint(0, most_rows))]
+
+
+def test_rows_together_come_out_as_each_alone() -> None:
+    for rows in files(4000, 8, near_miss, odd_width, clean):
+        assert check_rows(rows, CANONICAL) == one_by_one(rows, CANONICAL)
+
+
+def test_fields_are_taken_from_where_the_layout_says() -> None:
+    chance = random.Random(1)
+    for rows in files(1500, 5, near_miss, clean):
+        more = chance.choices(["", "Ada", "\n", "\x1f", "'1", '="a"', "\u200c", "\u200b"], k=2)
+        scattered = [[cell for value in reversed(row) for cell in (value, more[len(value) % 2])] for row in rows]
+
+        assert check_rows(scattered, SCATTERED) == one_by_one(scattered, SCATTERED)
 
 
 @settings(derandomize=True, deadline=None, max_examples=500)
@@ -94,26 +104,22 @@ def test_rows_without_their_last_empty_cells_are_not_looked_at_one_by_one(monkey
 
 
 # What the patterns let pass is near these: groups of digits with a separator between, and names with odd signs in them.
-_numbers = st.lists(
-    st.sampled_from(
-        ["+", "00", "0", "(0)", "44", "020", "(20)", "555", "0101", "5550101", "01", "2024", " ", "-", "(201) "]
-    ),
-    max_size=7,
-).map("".join)
-_addresses = st.lists(
-    st.sampled_from(["a", ".", "'", "=", "#N/A", "/", "@", "@", "b.c", ".1", ".d1", "-", "xn--", "A"]), max_size=7
-).map("".join)
-_names = st.text(
-    st.sampled_from("a\u00e9e\u0301\u1100\u1161\u200d\u0915\u093c '=#:1+\"NV/A\u0e33\ufb1f\U0001f989"), max_size=7
+# fmt: off
+_NUMBERS = (
+    "+", "00", "0", "(0)", "44", "020", "(20)", "555", "0101", "5550101", "01", "2024", " ", "-", "(201) ",
 )
+_ADDRESSES = ("a", ".", "'", "=", "#N/A", "/", "@", "@", "b.c", ".1", ".d1", "-", "xn--", "A")
+# fmt: on
+_NAMES = "a\u00e9e\u0301\u1100\u1161\u200d\u0915\u093c '=#:1+\"NV/A\u0e33\ufb1f\U0001f989"
 
 
-@pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=300)
-@given(st.lists(st.tuples(_names, _names, _numbers, _addresses), min_size=1, max_size=4))
-def test_what_the_patterns_let_pass_the_rules_take_as_it_is(values: list[tuple[str, str, str, str]]) -> None:
+def test_what_the_patterns_let_pass_the_rules_take_as_it_is() -> None:
     """Each beside good values, which alone would decide the row otherwise."""
-    for name, company, mobile, email in values:
+    chance = random.Random(2)
+    for _ in range(4000):
+        name, company, mobile, email = (
+            "".join(chance.choices(pieces, k=chance.randint(0, 7))) for pieces in (_NAMES, _NAMES, _NUMBERS, _ADDRESSES)
+        )
         odd = {"employee_name": name, "company_name": company, "mobile_no": mobile, "email": email}
         rows = [
             [odd[at] if at == field else good for at, good in zip(FIELD_NAMES, GOOD_ROW, strict=True)] for field in odd
@@ -121,14 +127,13 @@ def test_what_the_patterns_let_pass_the_rules_take_as_it_is(values: list[tuple[s
         assert check_rows(rows, CANONICAL) == one_by_one(rows, CANONICAL)
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
-@given(st.lists(near_misses(), max_size=5))
-def test_fields_that_a_file_lacks_are_empty(rows: list[Sequence[str]]) -> None:
+def test_fields_that_a_file_lacks_are_empty() -> None:
     layout = layout_of_names(REQUIRED_NAMES)
-    narrow = [row[: len(REQUIRED_NAMES)] for row in rows]
-    whole = [[*row, *[""] * (len(FIELD_NAMES) - len(REQUIRED_NAMES))] for row in narrow]
+    for rows in files(1000, 5, near_miss):
+        narrow = [row[: len(REQUIRED_NAMES)] for row in rows]
+        whole = [[*row, *[""] * (len(FIELD_NAMES) - len(REQUIRED_NAMES))] for row in narrow]
 
-    assert check_rows(narrow, layout) == one_by_one(narrow, layout) == one_by_one(whole, CANONICAL)
+        assert check_rows(narrow, layout) == one_by_one(narrow, layout) == one_by_one(whole, CANONICAL)
 
 
 def test_field_that_a_layout_does_not_name_is_missing_unless_it_may_be_empty() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from shared.rows.record import Record
 from shared.rows.version_1.csv_reader import RECORD_LIMIT, UnclosedQuote, read_records
 from tests.support.csv_files import check_bytes, judge
 from tests.support.csv_files import read_version_1 as read
+from tests.support.long_lines import LongLine, read_in_fresh_process
 
 HEADER = "employee_name,company_name,mobile_no,email\n"
 HEADERLESS = CsvFormat("utf-8", False, ",", False, REQUIRED_NAMES, layout_of_names(REQUIRED_NAMES))
@@ -32,23 +32,6 @@ def open_quote(text: str) -> UnclosedQuote:
     with pytest.raises(UnclosedQuote) as caught:
         read((HEADER + text).encode())
     return caught.value
-
-
-class LongLine(io.BytesIO):
-    """The same bytes over and over, as many as were asked for, never held in one piece."""
-
-    def __init__(self, repeated: bytes, size: int, ending: bytes = b"") -> None:
-        super().__init__()
-        self._block = repeated * (65536 // len(repeated))
-        self._left = size
-        self._ending = ending
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._left <= 0:
-            ending, self._ending = self._ending, b""
-            return ending
-        self._left -= len(self._block)
-        return self._block
 
 
 def test_rows_come_with_the_line_they_start_on() -> None:
@@ -202,22 +185,11 @@ def test_a_long_line_cut_before_a_quote_inside_a_cell_opens_none() -> None:
     ],
 )
 def test_memory_stays_bounded_whatever_the_lines(stream: LongLine, problem: type[FileProblem] | None) -> None:
-    tracemalloc.start()
-    try:
-        assert problem_in_reading(stream) is problem
-        # A record as text, in csv.reader's hands, and as a list of as many empty cells.
-        assert tracemalloc.get_traced_memory()[1] < 16 << 20
-    finally:
-        tracemalloc.stop()
-
-
-def problem_in_reading(stream: LongLine) -> type[FileProblem] | None:
-    try:
-        for record in read_records(stream, HEADERLESS):
-            assert sum(map(len, record.cells)) <= 2048
-    except FileProblem as problem:
-        return type(problem)
-    return None
+    reading = read_in_fresh_process(stream, HEADERLESS)
+    assert reading.problem is problem
+    assert reading.most_characters <= 2048
+    # A record as text, in csv.reader's hands, and as a list of as many empty cells.
+    assert reading.peak_bytes < 16 << 20
 
 
 def test_bytes_that_the_encoding_does_not_know_end_the_reading() -> None:
