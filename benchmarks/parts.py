@@ -6,7 +6,17 @@ import argparse
 from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple
 
-from benchmarks import ingest, listing, listing_costs, recovery, row_pipelines, scaling, single_requests, small_upload
+from benchmarks import (
+    ingest,
+    listing,
+    listing_costs,
+    preview,
+    recovery,
+    row_pipelines,
+    scaling,
+    single_requests,
+    small_upload,
+)
 from benchmarks.figures import Outcome
 
 
@@ -21,6 +31,7 @@ class Part(NamedTuple):
 
 PARTS: Final = {
     "ingest": Part("Ingest beside COPY", 5, ingest.add_options, ingest.measure),
+    "preview": Part("A preview beside its upload", 5, preview.add_options, preview.measure),
     "pipelines": Part("One message a row", 12, row_pipelines.add_options, row_pipelines.measure),
     "scaling": Part("Consumers, sizes and memory", 25, scaling.add_options, scaling.measure),
     "small-behind-big": Part("A small upload behind a large one", 6, small_upload.add_options, small_upload.measure),

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,17 +34,21 @@ async def upload_seconds(api_url: str, file: Path, rows: int) -> float:
     return seconds
 
 
-async def post(api_url: str, file: Path) -> str:
+async def post(api_url: str, file: Path, **fields: str) -> str:
     """The id of the upload, which was answered 202."""
-    upload: Json = await asyncio.to_thread(_post, api_url, file)
+    upload: Json = await asyncio.to_thread(_post, api_url, file, fields)
     return str(upload["id"])
 
 
 async def until_finished(api_url: str, upload_id: str) -> Json:
+    return await until_in(api_url, upload_id, FINAL_STATES)
+
+
+async def until_in(api_url: str, upload_id: str, states: Collection[str]) -> Json:
     deadline = time.monotonic() + FINISH_SECONDS
     while time.monotonic() < deadline:
         upload = await asyncio.to_thread(get_json, api_url, f"/v1/uploads/{upload_id}")
-        if upload["status"] in FINAL_STATES:
+        if upload["status"] in states:
             return upload
         await asyncio.sleep(POLL_SECONDS)
     raise TimeoutError(f"not finished after {FINISH_SECONDS} s")
@@ -65,12 +70,17 @@ def send_json(base_url: str, method: str, path: str, body: Json | None) -> Json:
     return _answer(connection, 202)
 
 
-def _post(api_url: str, file: Path) -> Json:
+def _post(api_url: str, file: Path, fields: Mapping[str, str]) -> Json:
+    form = "".join(
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    head = form.encode() + _HEAD
     connection = _connect(api_url)
     connection.putrequest("POST", "/v1/employee-data-upload")
     connection.putheader("Content-Type", f"multipart/form-data; boundary={_BOUNDARY}")
-    connection.putheader("Content-Length", str(len(_HEAD) + file.stat().st_size + len(_TAIL)))
-    connection.endheaders(_HEAD)
+    connection.putheader("Content-Length", str(len(head) + file.stat().st_size + len(_TAIL)))
+    connection.endheaders(head)
     with file.open("rb") as content:
         connection.sock.sendfile(content)
     connection.send(_TAIL)

@@ -86,6 +86,11 @@ async def count_unpublished(database: asyncpg.Connection) -> int:
     return count
 
 
+async def count(database: asyncpg.Connection, table: str) -> int:
+    number: int = await database.fetchval(f"SELECT count(*) FROM {table}")
+    return number
+
+
 async def codes(database: asyncpg.Connection, upload_id: uuid.UUID) -> dict[int, str]:
     """The code of each rejected row."""
     return {each["row_number"]: each["code"] for each in await rejects(database, upload_id)}

@@ -30,6 +30,7 @@ from tests.support.broker import Broker
 from tests.support.checker import (
     count_differences,
     letter_differences,
+    preview_differences,
     report_differences,
     result_differences,
     table_differences,
@@ -114,6 +115,20 @@ class System:
             await asyncio.sleep(0.05)
         raise AssertionError(f"not finished after {allowed:.0f} s: {upload}\n{self.services.last_lines()}")
 
+    async def until_previewed(self, upload_id: str, *, seconds: float = 90) -> Json:
+        """The previewed upload. An API that is being started again meanwhile is waited for."""
+        upload: Json = {}
+
+        async def is_previewed() -> bool:
+            try:
+                upload.update(await self.state(upload_id))
+            except (httpx2.TransportError, httpx2.HTTPStatusError):
+                return False
+            return bool(upload["status"] == "previewed")
+
+        await eventually(is_previewed, seconds=seconds)
+        return upload
+
     async def until_consumed_by(self, consumers: int) -> None:
         async def consumed() -> bool:
             return (await self.broker.state(REQUESTS_QUEUE)).consumers == consumers
@@ -146,7 +161,19 @@ class System:
             *letter_differences(await self.letters(upload["id"], keep=keep_letters), expected, may_repeat=after_crash),
         ]
 
-    async def result_differences(self, upload: Json, expected: Expected) -> list[str]:
+    async def preview_differences(self, upload: Json, expected: Expected) -> list[str]:
+        """What is previewed against the reference, and that nothing was done."""
+        await self.until_drained()
+        report = await self.client.get(f"/v1/uploads/{upload['id']}/rejects.csv")
+        counted = {table: await effects.count(self.database, table) for table in ("employees", "rejected_rows")}
+        return [
+            *preview_differences(upload, expected),
+            *report_differences(report.raise_for_status().text, expected, upload["delimiter"]),
+            *await self.result_differences(upload, expected, is_preview=True),
+            *(f"{table}: {count}" for table, count in counted.items() if count),
+        ]
+
+    async def result_differences(self, upload: Json, expected: Expected, *, is_preview: bool = False) -> list[str]:
         """What became of each row against the reference."""
         with tempfile.TemporaryFile() as file:
             async with self.client.stream("GET", f"/v1/uploads/{upload['id']}/results.csv") as answer:
@@ -154,7 +181,9 @@ class System:
                     file.write(block)
             file.seek(0)
             with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-                return result_differences(csv.reader(text, delimiter=upload["delimiter"]), expected)
+                return result_differences(
+                    csv.reader(text, delimiter=upload["delimiter"]), expected, is_preview=is_preview
+                )
 
     async def leftovers(self) -> list[str]:
         """End the services. Returns what they leaked while they idled, and what they left behind."""
