@@ -29,7 +29,7 @@ Kind = Literal["api_service", "producer_service", "consumer_service"]
 QUICK: Final = {
     "ROLLCALL_API_JOB_LEASE_SECONDS": "3",
     # Longer than any living consumer needs from its commit to its letters, which would come twice otherwise.
-    "ROLLCALL_CONSUMER_UNPUBLISHED_AFTER_SECONDS": "30",
+    "ROLLCALL_CONSUMER_UNPUBLISHED_AFTER_SECONDS": str(30 * patience()),
     "ROLLCALL_PRODUCER_SWEEP_SECONDS": "0.5",
     "ROLLCALL_PRODUCER_LEASE_SECONDS": "3",
     "ROLLCALL_PRODUCER_PROGRESS_SECONDS": "0.1",
