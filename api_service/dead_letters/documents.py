@@ -16,6 +16,7 @@ from api_service.http.row_faults import RowFaultDocument, row_faults
 from shared.dead_letters.identity import MalformedLetter, RowLetter, letter_id
 from shared.errors import RowCode
 
+LetterCode = RowCode | Literal["malformed_message"]
 CHOOSE: Final = 'Say which: a filter, or {"all": true}'
 
 
@@ -73,7 +74,7 @@ class RedriveOrder(_Order):
 class DeletionOrder(_Order):
     """Chooses dead letters to delete."""
 
-    code: RowCode | Literal["malformed_message"] | None = Field(None, description="Only those with this code.")
+    code: LetterCode | None = Field(None, description="Only those with this code.")
 
 
 class JobDocument(JsonModel):

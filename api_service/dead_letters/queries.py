@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, TextClause, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES, Total
@@ -52,17 +52,17 @@ class OutstandingRow(NamedTuple):
 _BEGINNING: Final = LetterKey(datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0), 0)
 
 # The keys of a page come first, from the indexes alone; only its own rows are fetched.
-_PAGE = text("""
+_PAGE: Final = """
     WITH keys AS (
         (
             SELECT dead_at, upload_id AS key_id, row_number FROM rejected_rows
-            WHERE discarded_at IS NULL AND (dead_at, upload_id, row_number) > (:dead_at, :upload_id, :row_number)
+            WHERE discarded_at IS NULL{rows} AND (dead_at, upload_id, row_number) > (:dead_at, :upload_id, :row_number)
             ORDER BY dead_at, upload_id, row_number LIMIT CAST(:offset AS bigint) + :limit
         )
         UNION ALL
         (
             SELECT dead_at, id, 0 FROM malformed_messages
-            WHERE discarded_at IS NULL AND (dead_at, id, 0) > (:dead_at, :upload_id, :row_number)
+            WHERE discarded_at IS NULL{malformed} AND (dead_at, id, 0) > (:dead_at, :upload_id, :row_number)
             ORDER BY dead_at, id LIMIT CAST(:offset AS bigint) + :limit
         )
         ORDER BY dead_at, key_id, row_number OFFSET :offset LIMIT :limit
@@ -83,13 +83,14 @@ _PAGE = text("""
     ) AS page
     WHERE coalesce(bytes_before, 0) < :max_bytes
     ORDER BY dead_at, key_id, key_row
-""")
+"""
 
-_COUNT_ALL = text("""
-    SELECT (SELECT count(*) FROM (SELECT FROM rejected_rows WHERE discarded_at IS NULL LIMIT :most) AS counted)
-         + (SELECT count(*) FROM (SELECT FROM malformed_messages WHERE discarded_at IS NULL LIMIT :most) AS counted),
+_COUNT_SHOWN: Final = """
+    SELECT (SELECT count(*) FROM (SELECT FROM rejected_rows WHERE discarded_at IS NULL{rows} LIMIT :most) AS counted)
+         + (SELECT count(*) FROM (SELECT FROM malformed_messages WHERE discarded_at IS NULL{malformed} LIMIT :most)
+                AS counted),
            (SELECT reltuples FROM pg_class WHERE oid = CAST('rejected_rows_oldest_idx' AS regclass))
-""")
+"""
 
 # Without the rows for which an entry of the outbox stands. OFFSET 0 as in `consumer_service.dead_letters`.
 _COUNT_PUBLISHED = text("""
@@ -138,20 +139,23 @@ class LetterPage(NamedTuple):
     was_cut: bool
 
 
-async def list_letters(connection: AsyncConnection, *, after: LetterKey | None, offset: int, limit: int) -> LetterPage:
-    """The dead letters, oldest first."""
+async def list_letters(
+    connection: AsyncConnection, matching: LetterFilter, *, after: LetterKey | None, offset: int, limit: int
+) -> LetterPage:
+    """The dead letters that match, oldest first."""
     key = after or _BEGINNING
     parameters = {
         **key._asdict(),
+        **_filter_values(matching),
         "offset": offset,
         "limit": limit + 1,
         "malformed_code": MALFORMED_CODE,
         "cell_bytes": CELL_BYTES,
         "max_bytes": MAX_PAGE_BYTES,
     }
-    rows = (await connection.execute(_PAGE, parameters)).all()
+    rows = (await connection.execute(_filtered(_PAGE, matching), parameters)).all()
     was_cut = bool(rows) and len(rows) < rows[0].page_rows
-    return LetterPage(rows, await _count_letters(connection), was_cut)
+    return LetterPage(rows, await _count_letters(connection, matching), was_cut)
 
 
 def key_of(row: Row[Any]) -> LetterKey:
@@ -237,12 +241,26 @@ async def current_time(connection: AsyncConnection) -> datetime:
     return now
 
 
-async def _count_letters(connection: AsyncConnection) -> Total:
+async def _count_letters(connection: AsyncConnection, matching: LetterFilter) -> Total:
     """Exact to `EXACT_LETTERS`."""
-    counted, estimate = (await connection.execute(_COUNT_ALL, {"most": EXACT_LETTERS + 1})).one()
+    parameters = {"most": EXACT_LETTERS + 1, **_filter_values(matching)}
+    counted, estimate = (await connection.execute(_filtered(_COUNT_SHOWN, matching), parameters)).one()
     if counted <= EXACT_LETTERS:
         return Total(counted)
-    return Total(max(int(estimate), counted), is_estimate=True)
+    # Of those that match no more is known than that they are at least so many.
+    return Total(counted if matching != LetterFilter() else max(int(estimate), counted), is_estimate=True)
+
+
+def _filtered(statement: str, matching: LetterFilter) -> TextClause:
+    """Conditions that are not asked for are left out, so that the plan without any stays what it is."""
+    rows = "" if matching.upload_id is None else " AND upload_id = :of_upload"
+    rows += "" if matching.code is None else " AND code = :with_code"
+    return text(statement.format(rows=rows, malformed="" if matching.takes_malformed else " AND false"))
+
+
+def _filter_values(matching: LetterFilter) -> dict[str, Any]:
+    values = {"of_upload": matching.upload_id, "with_code": matching.code}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnElement[bool]]:

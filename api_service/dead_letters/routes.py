@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 from fastapi.exceptions import RequestValidationError
 
 from api_service.dead_letters.bulk_jobs import Job, cancel_job, find_job
@@ -13,6 +13,7 @@ from api_service.dead_letters.documents import (
     DeadLetterListing,
     DeletionOrder,
     JobDocument,
+    LetterCode,
     RedriveOrder,
     dead_letter_document,
     job_document,
@@ -40,14 +41,22 @@ Order = TypeVar("Order", RedriveOrder, DeletionOrder)
     operation_id="listDeadLetters",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, ProblemCode.DATABASE_BUSY),
 )
-async def get_dead_letters(engine: EngineDep, settings: SettingsDep, paging: PagingDep) -> DeadLetterListing:
+async def get_dead_letters(
+    engine: EngineDep,
+    settings: SettingsDep,
+    paging: PagingDep,
+    upload_id: Annotated[UUID | None, Query(alias="uploadId", description="Only those of this upload.")] = None,
+    code: Annotated[LetterCode | None, Query(description="Only those with this code.")] = None,
+) -> DeadLetterListing:
     """A malformed message has the code `malformed_message` and neither upload nor cells.
 
     The total is exact to 100,000. A letter whose row is being redriven is listed until the row succeeds.
     """
     after = paging.after(LetterKey)
     async with engine.connect() as connection:
-        page = await list_letters(connection, after=after, offset=paging.offset, limit=paging.limit)
+        page = await list_letters(
+            connection, LetterFilter(upload_id, code), after=after, offset=paging.offset, limit=paging.limit
+        )
     listing = paging.listing(page.rows, page.total, key=key_of, item=dead_letter_document, was_cut=page.was_cut)
     return DeadLetterListing(**dict(listing), depth=await read_depth(settings, DEAD_LETTERS_QUEUE))
 

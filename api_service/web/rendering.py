@@ -19,7 +19,13 @@ from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES, SETTLED_STA
 from shared.version import VERSION
 
 # In the order of the navigation. What is not built yet is not shown.
-PAGES: Final = (("/", "Uploads"),)
+PAGES: Final = (
+    ("/", "Uploads"),
+    ("/employees", "Employees"),
+    ("/dead-letters", "Dead letters"),
+    ("/queues", "Queues"),
+    ("/system", "System"),
+)
 HEADERS: Final = {
     # Pages have people in them.
     "Cache-Control": "no-store",

@@ -6,9 +6,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
 from tests.support.patience import patience
+from tests.support.uploads import send
+from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
@@ -47,3 +50,14 @@ async def accessibility_findings(page: Page, axe_script: str) -> list[str]:
         for finding in results["violations"]
         for node in finding["nodes"]
     ]
+
+
+async def finished_upload(api: httpx2.AsyncClient, content: bytes) -> str:
+    """The address of its page, once all of its rows have become something."""
+    address = (await send(api, content)).headers["Location"]
+
+    async def is_finished() -> bool:
+        return (await api.get(address)).json()["finishedAt"] is not None
+
+    await eventually(is_finished, seconds=60)
+    return address.removeprefix("/v1")

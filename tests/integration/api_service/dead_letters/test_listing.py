@@ -46,6 +46,28 @@ async def test_pages_and_cursors_lead_through_all_dead_letters(
     assert [letter["messageId"] for letter in by_cursor] == expected
 
 
+async def test_a_filter_chooses_what_an_order_with_it_takes(
+    api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
+) -> None:
+    emails = await letters.add_rows(upload_id, [1, 2, 3])
+    (missing,) = await letters.add_rows(upload_id, [4], code="missing_value")
+    malformed = await letters.add_malformed()
+    for parameters, expected in (
+        ({"code": "invalid_email"}, emails),
+        ({"code": "missing_value", "uploadId": str(upload_id)}, [missing]),
+        ({"uploadId": str(upload_id)}, [*emails, missing]),
+        ({"uploadId": str(uuid.uuid4())}, []),
+        ({"code": "malformed_message"}, [malformed]),
+    ):
+        body = (await api.get(LETTERS, params=parameters)).json()
+        assert [letter["messageId"] for letter in body["data"]] == expected
+        assert body["totalData"] == len(expected)
+    page = (await api.get(LETTERS, params={"code": "invalid_email", "limit": 2})).json()
+    rest = (await api.get(LETTERS, params={"code": "invalid_email", "limit": 2, "cursor": page["nextCursor"]})).json()
+    assert [letter["messageId"] for letter in page["data"] + rest["data"]] == emails
+    assert (await api.get(LETTERS, params={"code": "no_such_code"})).status_code == 422
+
+
 async def test_a_cursor_of_another_list_is_refused(
     api: httpx2.AsyncClient, letters: DeadLetters, upload_id: uuid.UUID
 ) -> None:
@@ -55,7 +77,7 @@ async def test_a_cursor_of_another_list_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
-@pytest.mark.parametrize("parameter", ["code", "uploadId", "Limit", "offset"])
+@pytest.mark.parametrize("parameter", ["Code", "upload_id", "Limit", "offset"])
 async def test_parameter_that_there_is_not_is_refused(api: httpx2.AsyncClient, parameter: str) -> None:
     answer = await api.get(LETTERS, params={parameter: "1"})
 

@@ -1,0 +1,87 @@
+"""The pages of lease queues: all of them, and one with its messages and what can be done with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api_service.http.pagination import MAX_PAGE
+from api_service.http.problems import Problem, ProblemCode
+from api_service.lease_queues.messages import DEFAULT_QUEUE, QUEUE_NAME_PATTERN
+from api_service.lease_queues.queue_queries import MessageState
+from api_service.web.own_api import OwnApi, Refused
+from api_service.web.page_route import PageRoute
+from api_service.web.rendering import address, render
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+ROWS_A_PAGE: Final = 50
+QueueName = Annotated[str, Path(pattern=QUEUE_NAME_PATTERN)]
+PageNumber = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+
+
+@router.get("/queues")
+async def show_queues(request: Request, page: PageNumber = 1) -> Response:
+    queues = await OwnApi(request).get("/v1/queues", {"page": page, "limit": ROWS_A_PAGE})
+    return render(request, "queues.html", queues=queues)
+
+
+@router.get("/queues/{queue}")
+async def show_queue(
+    request: Request, queue: QueueName, state: MessageState | None = None, page: PageNumber = 1
+) -> Response:
+    """Of a queue that there is none of yet, too: it begins with its first message."""
+    api = OwnApi(request)
+    counts, messages = None, None
+    try:
+        counts = await api.get(f"/v1/queues/{queue}")
+        asked = {"state": state, "page": page, "limit": ROWS_A_PAGE}
+        messages = await api.get(f"/v1/queues/{queue}/messages", asked)
+    except Refused as refusal:
+        if refusal.document["code"] != ProblemCode.UNKNOWN_QUEUE:
+            raise
+    return render(request, "queue.html", name=queue, counts=counts, messages=messages, query={"state": state})
+
+
+@router.post("/queues/{queue}/send")
+async def send_message(request: Request, queue: QueueName) -> Response:
+    api = OwnApi(request)
+    text = str((await api.form()).get("payload", ""))
+    try:
+        payload = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(text)))
+    except (msgspec.DecodeError, RecursionError):
+        detail = 'Nothing was sent. Write JSON, such as {"to": "asha@example.com"}, or a text in quotes.'
+        raise Problem(ProblemCode.INVALID_REQUEST, detail) from None
+    await api.send("POST", f"/v1/queues/{queue}/messages", {"payload": payload})
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/redrive")
+async def redrive(request: Request, queue: QueueName) -> Response:
+    await OwnApi(request).send("POST", f"/v1/queues/{queue}/redrive")
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/purge")
+async def purge(request: Request, queue: QueueName) -> Response:
+    """What the filter shows: the messages in one state, or all."""
+    api = OwnApi(request)
+    state = (await api.form()).get("state")
+    await api.send("DELETE", f"/v1/queues/{queue}/messages", query={"state": state} if state else None)
+    return _see(queue)
+
+
+@router.get("/info")
+async def show_as_older_clients_know_it(
+    queue: Annotated[str, Query(pattern=QUEUE_NAME_PATTERN)] = DEFAULT_QUEUE, page: PageNumber = 1
+) -> Response:
+    """One of the two servers whose addresses the older clients know had a page here."""
+    shown: dict[str, Any] = {"page": page if page > 1 else None}
+    return RedirectResponse(address(f"/queues/{queue}", shown), 307)
+
+
+def _see(queue: str) -> RedirectResponse:
+    return RedirectResponse(f"/queues/{queue}", 303)

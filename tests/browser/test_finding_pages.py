@@ -1,0 +1,68 @@
+"""Pages on which something is looked for: employees, and messages of a queue."""
+
+from __future__ import annotations
+
+import re
+
+import httpx2
+from playwright.async_api import Page, expect
+
+from tests.support.browsing import finished_upload
+from tests.support.patience import patience
+from tests.support.services import Services
+from tests.support.uploads import HEADER
+
+SECONDS = 30_000 * patience()
+
+
+async def test_employees_are_found_while_somebody_types_and_the_address_says_what_is_shown(
+    services: Services, page: Page
+) -> None:
+    await services.start_all(consumers=1)
+    people = b"".join(b"Ada Holm %d,Fjord AS,+47 22 55 01 01,ada%d@fjord.example\n" % (at, at) for at in range(60))
+    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+        upload = await finished_upload(
+            api, HEADER + people + b"Zo\xc3\xab <b>,Fjord AS,+47 22 55 01 01,z@fjord.example\n"
+        )
+    await page.goto("/employees")
+    await expect(page.get_by_text("61 people")).to_be_visible()
+    await page.get_by_role("link", name="More →").click()
+    await expect(page.get_by_text("Page 2 of 3")).to_be_visible()
+    await page.keyboard.press("/")
+    await page.keyboard.type("zoë")
+    await expect(page.get_by_text("1 person")).to_be_visible(timeout=SECONDS)
+    await expect(page).to_have_url(re.compile("searchTerm=zo%C3%AB"))
+    await page.reload()
+    await page.get_by_role("link", name="Zoë <b>").click()
+    await expect(page.get_by_role("heading", name="Zoë <b>")).to_be_visible()
+    await page.get_by_role("link", name="employees.csv").click()
+    await expect(page).to_have_url(re.compile(upload))
+
+
+async def test_dead_letters_are_discarded_as_the_filter_shows_them(services: Services, page: Page) -> None:
+    await services.start_all(consumers=1)
+    bad_emails = b"".join(b"Ada Holm,Fjord AS,+47 22 55 01 01,nothing%d\n" % at for at in range(3))
+    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+        await finished_upload(api, HEADER + bad_emails + b"Bob Ek,Fjord AS,no number,bob@fjord.example\n")
+    await page.goto("/dead-letters")
+    await expect(page.get_by_text("4 in all")).to_be_visible()
+    await page.get_by_label("Reason").select_option("invalid_email")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.locator("tbody tr")).to_have_count(3)
+    await page.get_by_role("button", name="Discard 3").click()
+    await page.get_by_role("link", name="What is left").click(timeout=SECONDS)
+    await expect(page.get_by_text("1 in all")).to_be_visible()
+    await expect(page.locator("tbody")).to_contain_text("invalid mobile")
+
+
+async def test_a_message_is_sent_looked_at_and_deleted_by_its_state(services: Services, page: Page) -> None:
+    await services.start("api_service")
+    await page.goto("/queues")
+    await page.get_by_role("link", name="send one").click()
+    await page.get_by_label("Payload, as JSON").fill('{"to": "<i>asha</i>"}')
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator("code")).to_have_text('{"to":"<i>asha</i>"}')
+    await page.get_by_role("link", name="visible 1").click()
+    await page.get_by_text("Delete the visible messages").click()
+    await page.get_by_role("button", name="Delete 1").click()
+    await expect(page.get_by_text("No message is here yet.")).to_be_visible()
