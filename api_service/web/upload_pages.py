@@ -14,7 +14,7 @@ from api_service.web.draft_page import draft_page, start_draft
 from api_service.web.own_api import OwnApi
 from api_service.web.page_route import PageRoute
 from api_service.web.rendering import render
-from shared.upload_status import UploadStatus
+from shared.upload_status import HELD_STATES, UploadStatus
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -61,7 +61,7 @@ async def show_upload(
     """The query is that of a draft's form, and empty for all others."""
     api = OwnApi(request)
     upload = await api.get(f"/v1/uploads/{upload_id}")
-    if upload["status"] == "draft":
+    if upload["status"] in HELD_STATES:
         return await draft_page(request, api, upload, request.query_params)
     return render(request, "upload.html", upload=upload)
 

@@ -97,6 +97,20 @@ async def test_row_at_which_the_service_fails_is_rejected_alone(
     assert [(each["line_number"], json.loads(each["cells"])) for each in stored] == [(2, cells[0]), (4, cells[2])]
 
 
+async def test_row_at_which_three_consumers_died_is_poison_in_a_preview_too(
+    engine: AsyncEngine, database: asyncpg.Connection, database_url: str, add_upload: AddUpload, preview_id: int
+) -> None:
+    upload_id = await add_upload(status="previewing", preview_id=preview_id)
+    marker = "INSERT INTO row_markers (upload_id, row_number, consumers) VALUES ($1, 2, $2)"
+    await database.execute(marker, upload_id, [uuid.uuid4() for _ in range(3)])
+    request = preview_chunk(chunk(upload_id, rows(3)), preview_id)
+    handled = await handler(engine, database_url).handle(request, careful=True)
+    assert handled.letters == []
+    assert [number for number, _ in await noted(database)] == [1, 3]
+    assert await rejected(database) == {2: "poison_row"}
+    assert await database.fetchval("SELECT count(*) FROM row_markers") == 0
+
+
 async def test_cells_of_any_kind_are_noted(
     engine: AsyncEngine, database: asyncpg.Connection, database_url: str, add_upload: AddUpload, preview_id: int
 ) -> None:

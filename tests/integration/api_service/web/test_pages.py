@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -29,6 +30,17 @@ async def test_a_name_is_text_and_a_page_runs_and_loads_nothing_but_our_files(ap
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert not re.search(r"<style|\sstyle=|<script>|<b\b", page.text)
+
+
+async def test_a_previewed_draft_is_shown_as_the_draft_that_it_is(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    draft = (await send(api, SMALL_CSV, start="draft")).json()
+    for status in ("draft", "previewed"):
+        await database.execute("UPDATE uploads SET status = $1", status)
+        assert "data-draft" in (await api.get(f"/uploads/{draft['id']}")).text
+    await api.post(f"/v1/uploads/{draft['id']}/preview")
+    assert "data-draft" not in (await api.get(f"/uploads/{draft['id']}")).text
 
 
 async def test_files_of_the_pages_are_small_and_kept_by_their_digest(api: httpx2.AsyncClient) -> None:

@@ -6,6 +6,7 @@ import json
 import uuid
 
 import asyncpg
+import msgspec
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from sqlalchemy import event
@@ -20,7 +21,7 @@ from shared.amqp.topology import (
     REQUEST_DELIVERY_LIMIT,
     REQUESTS_QUEUE,
 )
-from shared.messages import CorrectionRequest, RedriveRequest, Request, encode
+from shared.messages import CorrectionRequest, PreviewChunkRequest, RedriveRequest, Request, encode
 from tests.integration.producer_service.conftest import AddUpload
 from tests.support.broker import Broker
 from tests.support.chunks import chunk, rows
@@ -100,6 +101,30 @@ async def test_chunk_of_an_upload_that_takes_no_more_is_dropped(
     status: str, engine: AsyncEngine, settings: ProducerSettings, broker: Broker, add_upload: AddUpload
 ) -> None:
     await _is_dropped(engine, settings, broker, chunk(await add_upload(status=status), rows(2)))
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_chunk_of_a_preview_goes_round_until_that_is_over(
+    is_over: bool,
+    engine: AsyncEngine,
+    settings: ProducerSettings,
+    broker: Broker,
+    add_upload: AddUpload,
+    database: asyncpg.Connection,
+) -> None:
+    upload_id = await add_upload(status="previewing", preview_id=7)
+    # So that no producer takes it, as another has it.
+    lease = "INSERT INTO upload_leases (upload_id, owner, fence, expires_at) VALUES ($1, 'other', 1, 'infinity')"
+    await database.execute(lease, upload_id)
+    values = msgspec.structs.asdict(chunk(upload_id, rows(2))) | {"version": 4, "preview_id": 6 if is_over else 7}
+    request = PreviewChunkRequest(**values)
+    if is_over:
+        await _is_dropped(engine, settings, broker, request)
+        return
+    async with running_producer(engine, settings):
+        await broker.publish(DEAD_CHUNKS_QUEUE, encode(request))
+        (again,) = await broker.take(REQUESTS_QUEUE, 1)
+    assert again.body == encode(request)
 
 
 async def test_chunk_of_an_unknown_upload_is_dropped(
