@@ -114,7 +114,9 @@ async def _cases(connection: asyncpg.Connection, api_url: str, size: int) -> lis
     deep_id = deep_page["data"][-1]["id"]
     return [
         Case("first page", [_path()], [[_after(0)]]),
-        Case("page in the middle", [_path(page=middle)], [[(statements.AT_OFFSET, [(middle - 1) * LIMIT, LIMIT + 1])]]),
+        Case(
+            "page in the middle", [_path(page=middle)], [[(statements.at_offset(), [(middle - 1) * LIMIT, LIMIT + 1])]]
+        ),
         Case("cursor deep down", [_path(cursor=deep_page["nextCursor"])], [[_after(deep_id)]]),
         Case("rare term", [_path(searchTerm=term) for term in rare], [_rare(term, shares) for term in rare]),
         Case("common term", [_path(searchTerm=COMMON_DOMAIN)], [_common(COMMON_DOMAIN)]),
@@ -130,7 +132,7 @@ def _path(**parameters: Any) -> str:
 
 
 def _after(employee_id: int) -> Statement:
-    return statements.AFTER, [employee_id, LIMIT + 1]
+    return statements.after(), [employee_id, LIMIT + 1]
 
 
 def _rare(searched: str, shares: TrigramShares) -> list[Statement]:

@@ -22,6 +22,7 @@ from sqlalchemy import text
 from consumer_service.copy_policy import CopyPolicy
 from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
+from consumer_service.named_emails import note_named_emails
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOCK_UPLOAD = text("""
-    SELECT status, sequence, on_duplicate, reader_version FROM uploads WHERE id = :upload_id FOR KEY SHARE
+    SELECT status, sequence, on_duplicate, reader_version, absent_scope FROM uploads WHERE id = :upload_id FOR KEY SHARE
 """)
 
 
@@ -127,7 +128,9 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
                 log.error("a chunk of other rules or borders than its upload's: refused", **_log_fields(chunk))
                 return Handled(self._reply(chunk, None), [])
             target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
-            written, rejects = await write(connection, _raw_rows(chunk), target, self._check_rows)
+            rows = _raw_rows(chunk)
+            written, rejects = await write(connection, rows, target, self._check_rows)
+            await self._note_names(connection, locked, chunk, rows)
             counts = count(written, rejects)
             entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, counts, written.notes)
             letters = await self._store(connection, chunk, rejects, entry)
@@ -166,6 +169,11 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
 
     @abstractmethod
     def _ledger(self, chunk: ChunkT) -> Ledger: ...
+
+    async def _note_names(
+        self, connection: AsyncConnection, upload: Row[Any], chunk: ChunkT, rows: RawRows
+    ) -> None:
+        """Whom the rows name, where it matters who is named by none."""
 
     @abstractmethod
     async def _store(
@@ -212,6 +220,12 @@ class ChunkHandler(AnyChunkHandler[ChunkRequest]):
 
     def _ledger(self, chunk: ChunkRequest) -> Ledger:
         return ledger_of(chunk.upload_id)
+
+    async def _note_names(
+        self, connection: AsyncConnection, upload: Row[Any], chunk: ChunkRequest, rows: RawRows
+    ) -> None:
+        if upload.absent_scope is not None:
+            await note_named_emails(connection, chunk.upload_id, chunk.first_row, rows, chunk.layout)
 
     async def _store(
         self, connection: AsyncConnection, chunk: ChunkRequest, rejects: Sequence[Reject], entry: LedgerEntry

@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from consumer_service import metrics
 from consumer_service.chunk_handler import ChunkHandler
 from consumer_service.dead_letters import publish_letters
+from consumer_service.leavers_handler import LeaversHandler
 from consumer_service.preview_handler import PreviewHandler
 from consumer_service.redrive_handler import RedriveHandler
 from consumer_service.row_markers import forget_own_markers
@@ -47,6 +48,7 @@ from shared.messages import (
     ChunkRequest,
     CorrectionRequest,
     EmployeeRequest,
+    LeaversRequest,
     PreviewChunkRequest,
     RedriveRequest,
     RequestReply,
@@ -103,6 +105,7 @@ class Deliveries:
         self._begin_life()
         self._singles = SingleHandler(engine, failpoints)
         self._undos = UndoHandler(engine, failpoints)
+        self._leavers = LeaversHandler(engine, failpoints)
         self._holds = Backoff(HOLD_SECONDS)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self._resuming: asyncio.Task[None] | None = None
@@ -175,6 +178,9 @@ class Deliveries:
                 await _retry_conflicts(lambda: self._redrives.handle(request, careful=careful, publish=self._publish))
             case UndoRequest():
                 reply = await _retry_conflicts(lambda: self._undos.handle(request))
+                self._replies.send(message.reply_to, message.correlation_id, reply)
+            case LeaversRequest():
+                reply = await _retry_conflicts(lambda: self._leavers.handle(request))
                 self._replies.send(message.reply_to, message.correlation_id, reply)
             case TextRequest():
                 self._answer(message, f"Consumer processed {request.text}")

@@ -6,6 +6,8 @@ Every employee carries its provenance: the sequence of the upload and the number
 * `update`: a row replaces what no `update` upload said, and what an earlier one, or an earlier row, said.
 * `reject`: a row never replaces anything; its producer sends one chunk at a time, so chunks come in file order.
 
+Who has left (`left_at`) gives way in all three, and is back.
+
 So the end is that of one worker reading the file top to bottom, and of k rows with one email one is inserted or
 updated and k-1 are duplicates, whichever came first.
 
@@ -80,7 +82,8 @@ class NumberedEmployees:
 
 class Written(NamedTuple):
     """The outcome of valid rows. `refused` are the row numbers that `reject` turned away, `unknown` those of rows that
-    would have inserted somebody without a name.
+    would have inserted somebody without a name. `returned` are the numbers of leavers of this very upload who came
+    back.
     """
 
     inserted: int
@@ -89,6 +92,7 @@ class Written(NamedTuple):
     refused: frozenset[int] = frozenset()
     notes: RowNotes = NO_NOTES
     unknown: frozenset[int] = frozenset()
+    returned: frozenset[int] = frozenset()
 
 
 def add_up(parts: Sequence[Written]) -> Written:
@@ -99,6 +103,7 @@ def add_up(parts: Sequence[Written]) -> Written:
         refused=frozenset().union(*(part.refused for part in parts)),
         notes=join_notes(part.notes for part in parts),
         unknown=frozenset().union(*(part.unknown for part in parts)),
+        returned=frozenset().union(*(part.returned for part in parts)),
     )
 
 
@@ -129,7 +134,7 @@ _SOURCE_OF_CLAIMS = f"""
 
 def _merging(source: str, on_conflict: str, *, is_ours: str) -> TextClause:
     """Rows that fail the guard are not returned. Of those that are, an employee may stand as another's row, and have
-    taken fields from ours alone.
+    taken fields from ours alone. A row below zero that was displaced is a leaver (`leavers`) of the same upload.
     """
     return text(f"""
         WITH written AS (
@@ -137,9 +142,10 @@ def _merging(source: str, on_conflict: str, *, is_ours: str) -> TextClause:
             RETURNING e.upload_sequence, e.row_number, e.replaced_sequence, e.replaced_row)
         SELECT coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NULL), '{{}}') AS new,
                coalesce(array_agg(row_number) FILTER (WHERE replaced_sequence IS NOT NULL), '{{}}') AS updated,
-               coalesce(array_agg(replaced_row) FILTER (WHERE replaced_row IS NOT NULL), '{{}}') AS displaced,
+               coalesce(array_agg(replaced_row) FILTER (WHERE replaced_row > 0), '{{}}') AS displaced,
+               coalesce(array_agg(-replaced_row) FILTER (WHERE replaced_row < 0), '{{}}') AS returned,
                count(*) FILTER (WHERE replaced_sequence IS NULL AND replaced_row IS NULL) AS times_inserted,
-               count(*) FILTER (WHERE replaced_sequence IS NOT NULL AND replaced_row IS NULL) AS times_updated
+               count(*) FILTER (WHERE replaced_sequence IS NOT NULL AND coalesce(replaced_row, -1) < 0) AS times_updated
         FROM written WHERE upload_sequence = :sequence AND {is_ours}
     """)  # noqa: S608 - put together of constants
 
@@ -151,7 +157,7 @@ _UPDATE_BY_CLAIMS = _merging(
     _SOURCE_OF_CLAIMS, provenance.UPDATE, is_ours="row_number IN (SELECT unnest(CAST(:row_numbers AS bigint[])))"
 )
 
-_REJECT = text(f"{_SOURCE} ON CONFLICT (lower(email)) DO NOTHING RETURNING e.row_number")
+_REJECT = _merging(_SOURCE, provenance.REJECT, is_ours="true")
 
 COPIED = (*FIELD_NAMES, "row_number", "upload_sequence", "by_update")
 
@@ -209,7 +215,9 @@ async def write_employees(
             await merge_claims(connection, late, late, [None] * len(late), sequence=sequence)
             return written
         case "reject":
-            return await _insert_only(connection, rows, arrays)
+            written = await _replace(connection, _REJECT, rows, arrays)
+            refused = frozenset(written.notes.duplicates)
+            return written._replace(duplicates=0, refused=refused, notes=written.notes._replace(duplicates=()))
 
 
 async def merge_claims(
@@ -235,12 +243,8 @@ async def _replace(
     fates = (await connection.execute(statement, arrays)).one()
     inserted, updated = fates.times_inserted, fates.times_updated
     notes = RowNotes(rows.others_than([*fates.new, *fates.updated]), fates.updated, fates.displaced)
-    return Written(inserted, updated, len(rows) - inserted - updated, notes=notes)
-
-
-async def _insert_only(connection: AsyncConnection, rows: NumberedEmployees, arrays: dict[str, object]) -> Written:
-    inserted = (await connection.execute(_REJECT, arrays)).scalars().all()
-    return Written(len(inserted), 0, 0, rows.others_than(inserted))
+    duplicates = len(rows) - inserted - updated
+    return Written(inserted, updated, duplicates, notes=notes, returned=frozenset(fates.returned))
 
 
 def _as_copy_text(rows: NumberedEmployees, sequence: int, *, by_update: bool) -> bytes:

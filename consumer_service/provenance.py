@@ -48,7 +48,8 @@ def _stripped(provenances: dict[str, str]) -> str:
 def _set(takes_all: str, wins: str, takes: dict[str, str], provenance: str) -> str:
     """`takes_all` is true of plain rows, `takes` says it of a field, and `wins` of the row.
 
-    A row that displaces one of its own upload takes its place: it is inserted or updated as that one was.
+    A row that displaces one of its own upload takes its place: it is inserted or updated as that one was. One that its
+    upload had marked as left stands as a row below zero, and is updated.
     """
     fields = [
         f"{name} = CASE WHEN {takes_all} OR {takes[name]} THEN excluded.{name} ELSE e.{name} END" for name in takes
@@ -61,10 +62,14 @@ def _set(takes_all: str, wins: str, takes: dict[str, str], provenance: str) -> s
                                  THEN e.upload_sequence ELSE e.replaced_sequence END,
         replaced_row = CASE WHEN {wins} AND e.upload_sequence = excluded.upload_sequence THEN e.row_number END,
         field_provenance = CASE WHEN {takes_all} THEN NULL ELSE {provenance} END,
-        updated_at = now()
+        left_at = CASE WHEN {wins} THEN NULL ELSE e.left_at END, updated_at = now()
     """
 
 
+# Who has left gives way to whatever names them later, in any mode.
+_COMES_BACK: Final = (
+    "(e.left_at IS NOT NULL AND (excluded.upload_sequence, excluded.row_number) > (e.upload_sequence, e.row_number))"
+)
 _WINS: Final = (
     "(NOT e.by_update OR (excluded.upload_sequence, excluded.row_number) > (e.upload_sequence, e.row_number))"
 )
@@ -82,24 +87,27 @@ UPDATE: Final = f"""
 
 # The same for rows that say all fields, as nearly all do: one that wins takes everything. One that loses may have
 # fields to give to an employee with `field_provenance` all the same; those few go through the statement above.
-UPDATE_WHOLE: Final = f"""
+_TAKE_WHOLE: Final = f"""
     ON CONFLICT (lower(email)) DO UPDATE SET
         {", ".join(f"{name} = excluded.{name}" for name in (*FIELD_NAMES, *_PROVENANCE_COLUMNS))},
         replaced_sequence = CASE WHEN e.upload_sequence = excluded.upload_sequence
                                  THEN e.replaced_sequence ELSE e.upload_sequence END,
         replaced_row = CASE WHEN e.upload_sequence = excluded.upload_sequence THEN e.row_number END,
-        field_provenance = NULL, updated_at = now()
-    WHERE {_WINS}
+        field_provenance = NULL, left_at = NULL, updated_at = now()
 """
+UPDATE_WHOLE: Final = f"{_TAKE_WHOLE} WHERE {_WINS}"
+REJECT: Final = f"{_TAKE_WHOLE} WHERE {_COMES_BACK}"
 
 _DISPLACED: Final = {name: _is_displaced(name) for name in FIELD_NAMES}
 _AFTER_DISPLACEMENT: Final = {
     name: f"CASE WHEN {displaced} THEN {_of_row('excluded')} ELSE e.field_provenance -> '{name}' END"
     for name, displaced in _DISPLACED.items()
 }
-# Only a later row of its own upload gives way. Where an `update` came between, fields that this kept do.
+# Only a later row of its own upload gives way, and who has left. Where an `update` came between, fields that this kept
+# do.
 SKIP: Final = f"""
     {_set(_IS_PLAIN, _IS_PLAIN, _DISPLACED, _stripped(_AFTER_DISPLACEMENT))}
     WHERE (e.upload_sequence = excluded.upload_sequence AND excluded.row_number < e.row_number)
+       OR {_COMES_BACK}
        OR (NOT ({_IS_PLAIN}) AND ({" OR ".join(f"({displaced})" for displaced in _DISPLACED.values())}))
 """

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from consumer_service.corrected_rows import CorrectedRows
 from consumer_service.dead_letters import UnpublishedLetters, faults_json, unpublished_letters_of
 from consumer_service.employee_writer import Written
+from consumer_service.named_emails import note_named_emails
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
@@ -50,7 +51,7 @@ _REFUSED_IN_READING = (RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES)
 
 # This is the lock of the final state change: no chunk commits and no state changes while counts are moved.
 _LOCK_UPLOAD = text(f"""
-    SELECT status, sequence, on_duplicate, {LAYOUT_COLUMNS}
+    SELECT status, sequence, on_duplicate, absent_scope, {LAYOUT_COLUMNS}
     FROM uploads WHERE id = :upload_id FOR UPDATE
 """)  # noqa: S608 - a constant
 
@@ -112,10 +113,15 @@ _UPLOAD_CODES = text("SELECT CAST(rejected_by AS text) FROM uploads WHERE id = :
 _MOVE_UPLOAD_COUNTS = text("""
     UPDATE uploads
     SET inserted = inserted + :inserted, updated = updated + :updated, duplicates = duplicates + :duplicates,
-        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb), revision = revision + 1,
-        status = CASE WHEN status = 'partially_succeeded' AND rejected = :left THEN 'succeeded' ELSE status END
+        rejected = rejected - :left, rejected_by = CAST(:rejected_by AS jsonb), deactivated = deactivated - :returned,
+        status = CASE WHEN status = 'partially_succeeded' AND problem IS NULL AND rejected = :left
+                      THEN 'succeeded' ELSE status END,
+        revision = revision + 1
     WHERE id = :upload_id
 """)
+
+# Whom their own upload had marked as left, and a row of it names after all.
+_RETURN = text("DELETE FROM leavers WHERE upload_id = :upload_id AND number = ANY(CAST(:numbers AS bigint[]))")
 
 _COUNT_EMPLOYEES = text("UPDATE employee_totals SET total = total + :inserted WHERE slot = 0")
 
@@ -220,6 +226,8 @@ class RedriveHandler:
                     )
                 else:
                     written, rejects = await write_at_once(connection, rows, target, self._check_rows)
+                if upload.status == "running" and upload.absent_scope is not None:
+                    await note_named_emails(connection, upload_id, first_row, rows, target.layout)
                 if corrected is not None:
                     await corrected.settle(connection, rows.row_numbers, written.notes, rejects)
                 retried = _RetriedRows(rows, codes_before, written, rejects)
@@ -281,6 +289,7 @@ async def _move_counts(
         "updated": written.updated,
         "duplicates": written.duplicates,
         "left": len(retried.rows) - len(retried.rejects),
+        "returned": len(written.returned),
     }
     chunk_key = {"upload_id": upload_id, "first_row": first_row}
     chunk = (await connection.execute(_CHUNK, chunk_key)).one()
@@ -295,6 +304,8 @@ async def _move_counts(
     upload_codes = (await connection.execute(_UPLOAD_CODES, {"upload_id": upload_id})).scalar_one_or_none()
     if upload_codes is not None:
         await connection.execute(_MOVE_UPLOAD_COUNTS, moved | {"rejected_by": _codes_after(upload_codes, retried)})
+    if written.returned:
+        await connection.execute(_RETURN, {"upload_id": upload_id, "numbers": list(written.returned)})
     if written.inserted:
         await connection.execute(_COUNT_EMPLOYEES, {"inserted": written.inserted})
 

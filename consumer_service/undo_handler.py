@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import structlog
 from sqlalchemy import text
 
+from consumer_service.employee_locks import BY_KEYS, LOCK_EMPLOYEES
 from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS, employees
 from shared.errors import RollcallError
@@ -33,12 +34,8 @@ _LOCK_UPLOAD = text("SELECT status, sequence FROM uploads WHERE id = :upload_id 
 
 _IS_DONE = text("SELECT 1 FROM upload_undos WHERE upload_id = :upload_id AND first_row = :first_row")
 
-# Row by row, by primary keys: a range is a small part of tables that change as a whole just now, so that the planner's
-# numbers are wrong. `OFFSET 0` and `+ 0` leave it no other way. And what is put back replaces nothing.
-_PREPARE = text("""
-    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-           set_config('enable_mergejoin', 'off', true), set_config('rollcall.is_undo', 'on', true)
-""")
+# `OFFSET 0` and `+ 0` below leave the planner no other way than by keys. And what is put back replaces nothing.
+_IS_UNDO = text("SELECT set_config('rollcall.is_undo', 'on', true)")
 
 # By one snapshot, in which each stands as a row of the range or has a later entry that says so.
 _FIND_EMPLOYEES = text("""
@@ -46,12 +43,6 @@ _FIND_EMPLOYEES = text("""
     UNION ALL
     SELECT employee_id FROM replaced_employees
     WHERE replaced_sequence = :sequence AND replaced_row BETWEEN :first_row AND :last_row
-""")
-
-# In the order in which all writers lock. From then on nobody moves one along its chain.
-_LOCK_EMPLOYEES = text("""
-    SELECT e.id FROM unnest(CAST(:ids AS bigint[])) AS wanted (id) JOIN employees AS e ON e.id = wanted.id
-    ORDER BY lower(e.email) COLLATE "C" FOR UPDATE OF e
 """)
 
 _DELETE = text("""
@@ -176,10 +167,11 @@ class UndoHandler:
             if upload is None or upload.status != "undoing":
                 return "closed"
             rows = {"sequence": upload.sequence, **key, "last_row": request.last_row}
-            await connection.execute(_PREPARE)
+            await connection.execute(BY_KEYS)
+            await connection.execute(_IS_UNDO)
             found = list((await connection.execute(_FIND_EMPLOYEES, rows)).scalars())
             # Each statement from here on has a snapshot of its own, taken under these locks.
-            ids = list((await connection.execute(_LOCK_EMPLOYEES, {"ids": found})).scalars())
+            ids = list((await connection.execute(LOCK_EMPLOYEES, {"ids": found})).scalars())
             standing = await take_back(connection, rows, ids)
             kept = (await connection.execute(_KEEP, rows)).scalar_one()
             undone = standing._replace(kept=standing.kept + kept)

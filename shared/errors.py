@@ -68,6 +68,8 @@ class FileCode(StrEnum):
     FILE_CHANGED = "file_changed"
     FILE_MISSING = "file_missing"
     TOO_MANY_REJECTS = "too_many_rejects"
+    TOO_MANY_ABSENT = "too_many_absent"
+    ABSENT_UNCLEAR = "absent_unclear"
     NO_PROGRESS = "no_progress"
     LEDGER_MISMATCH = "ledger_mismatch"
     DRAFT_EXPIRED = "draft_expired"

@@ -15,10 +15,13 @@ from shared.decoded_size import decoded_bytes
 from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
-NEWEST_VERSION: Final = 4
-# Of most messages, and of a chunk whose layout has optional fields.
+NEWEST_VERSION: Final = 5
+# Of most messages, of a chunk whose layout has optional fields, of undos, and of what is about leavers: ranges of them,
+# and chunks whose consumer has to note whom they name.
 PLAIN_VERSION: Final = 1
 OPTIONAL_VERSION: Final = 3
+UNDO_VERSION: Final = 3
+NAMING_VERSION: Final = 5
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
 
@@ -27,6 +30,8 @@ ReaderFault = Literal["row_too_long", "malformed_quotes"]
 
 # The tables hold no larger numbers: one would fail in the database each time it is delivered.
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+# Of an employee that an upload wrote: a row of its file, or below zero one that its file lacks (`leavers`).
+Place = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 ReaderVersion = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=1, le=NEWEST_VERSION)]
@@ -96,10 +101,19 @@ class CorrectionRequest(_Message, frozen=True, kw_only=True, tag="correction", t
 class UndoRequest(_Message, frozen=True, kw_only=True, tag="undo", tag_field="kind"):
     """What became of these rows of an upload, whole chunks of its ledger, is to be taken back."""
 
-    version: Version = 3
+    version: Version = UNDO_VERSION
     upload_id: uuid.UUID
-    first_row: Position
-    last_row: Position
+    first_row: Place
+    last_row: Place
+
+
+class LeaversRequest(_Message, frozen=True, kw_only=True, tag="leavers", tag_field="kind"):
+    """The leavers of an upload with these numbers are to be marked as left."""
+
+    version: Version = NAMING_VERSION
+    upload_id: uuid.UUID
+    first_number: Position
+    last_number: Position
 
 
 class TextRequest(_Message, frozen=True, kw_only=True, tag="text", tag_field="kind"):
@@ -144,6 +158,7 @@ Request = (
     | RedriveRequest
     | CorrectionRequest
     | UndoRequest
+    | LeaversRequest
     | TextRequest
     | EmployeeRequest
 )
@@ -160,7 +175,10 @@ class ChunkCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ChunkReply(_Message, frozen=True, kw_only=True, tag="chunk_reply", tag_field="kind"):
-    """A hint to the producer: `done` means that the ledger has the chunk, `closed` that the upload takes no more."""
+    """A hint to the producer: `done` means that the ledger has the chunk, `closed` that the upload takes no more.
+
+    Of leavers `first_row` is their first number.
+    """
 
     upload_id: uuid.UUID
     first_row: int

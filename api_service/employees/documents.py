@@ -32,6 +32,9 @@ class EmployeeDocument(_EmployeeValues):
     upload_id: UUID | None = Field(description="The upload it came from; null when that was deleted.")
     created_at: datetime
     updated_at: datetime
+    left_at: datetime | None = Field(
+        description="When an upload with `absent=deactivate` did not name them; null: they are there."
+    )
 
 
 async def delete_employee(connection: AsyncConnection, employee_id: int) -> bool:

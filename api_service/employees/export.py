@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -19,21 +19,25 @@ COLUMNS: Final = {
     "created_at": "createdAt",
     "updated_at": "updatedAt",
 }
+LEFT_COLUMNS: Final = {**COLUMNS, "left_at": "leftAt"}
 BATCH_ROWS: Final = 1000
 # One batch looks at no more employees for the matches of a common term, so that it never takes long.
 WALK_ROWS: Final = 100_000
 
 
-async def export_csv(listing: EmployeeListing, term: SearchTerm | None) -> AsyncIterator[bytes]:
+async def export_csv(
+    listing: EmployeeListing, term: SearchTerm | None, *, with_left: bool = False
+) -> AsyncIterator[bytes]:
     """The header and a block of lines a batch, in the order of ids.
 
     Who is added or deleted meanwhile may be in it or not; everybody else is, once.
     """
-    lines = csv_lines([list(COLUMNS)])
+    columns = LEFT_COLUMNS if with_left else COLUMNS
+    lines = csv_lines([list(columns)])
     after: int | None = 0
     while after is not None:
-        page = await listing.page(term, limit=BATCH_ROWS, after=after, walk_rows=WALK_ROWS)
-        lines += csv_lines([_cells(employee) for employee in page.employees])
+        page = await listing.page(term, limit=BATCH_ROWS, after=after, walk_rows=WALK_ROWS, with_left=with_left)
+        lines += csv_lines([_cells(employee, columns) for employee in page.employees])
         after = page.employees[-1]["id"] if len(page.employees) == BATCH_ROWS else page.resume_after
         # Not held while the client reads.
         del page
@@ -42,8 +46,8 @@ async def export_csv(listing: EmployeeListing, term: SearchTerm | None) -> Async
         lines = b""
 
 
-def _cells(employee: ListedEmployee) -> list[str]:
-    values = (employee[name] for name in COLUMNS.values())
+def _cells(employee: ListedEmployee, columns: Mapping[str, str]) -> list[str]:
+    values = (employee[name] for name in columns.values())
     return [_plain(value) for value in values]
 
 

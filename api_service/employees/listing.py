@@ -37,6 +37,10 @@ COMMON_SHARE: Final = 0.05
 # About a second's work.
 WALK_ROWS: Final = 1_000_000
 
+# By whether those who left are in it: put together once, because a plain list takes no longer than that would.
+_AFTER: Final = {with_left: statements.after(with_left=with_left) for with_left in (False, True)}
+_AT_OFFSET: Final = {with_left: statements.at_offset(with_left=with_left) for with_left in (False, True)}
+
 # An employee under the names that the API shows its values by (`statements`).
 ListedEmployee = dict[str, Any]
 
@@ -67,31 +71,50 @@ class EmployeeListing:
         self._terms = TermCache()
 
     async def page(
-        self, term: SearchTerm | None, *, limit: int, after: int = 0, offset: int = 0, walk_rows: int | None = None
+        self,
+        term: SearchTerm | None,
+        *,
+        limit: int,
+        after: int = 0,
+        offset: int = 0,
+        walk_rows: int | None = None,
+        with_left: bool = False,
     ) -> EmployeePage:
-        """`limit` employees in the order of their ids, after an id or from an offset. Raises `PageTooDeep`."""
+        """`limit` employees in the order of their ids, after an id or from an offset, those who left only if asked for.
+
+        Raises `PageTooDeep`.
+        """
         if term is None:
             async with self._reads.turn():
-                return await self._page_of_all(after, offset, limit)
+                return await self._page_of_all(after, offset, limit, with_left=with_left)
         # One turn for all statements of a search: one that has begun is not given up for want of another.
         async with self._searches.turn():
             weight = self._terms.get(term) or self._terms.put(term, await self.weigh(term))
             if not weight.is_common:
                 try:
-                    page = await self.find_rare(term, after=after, offset=offset, limit=limit)
+                    page = await self.find_rare(term, after=after, offset=offset, limit=limit, with_left=with_left)
                     if page is not None:
                         return page
                     weight = Weight(max(weight.estimate, EXACT_MATCHES + 1), is_common=True)
                 except SearchTooSlow:
                     weight = weight._replace(is_common=True)
                 self._terms.put(term, weight)
-            found = await self.walk(term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS)
+            found = await self.walk(
+                term, after=after, offset=offset, limit=limit, rows=walk_rows or WALK_ROWS, with_left=with_left
+            )
         if offset and not found.employees and found.resume_after is not None:
             raise PageTooDeep
         return found._replace(total=_walked_total(found, weight.estimate, after=after, offset=offset, limit=limit))
 
     async def page_of_upload(
-        self, upload_id: UUID, term: SearchTerm | None, *, limit: int, after: int, offset: int
+        self,
+        upload_id: UUID,
+        term: SearchTerm | None,
+        *,
+        limit: int,
+        after: int,
+        offset: int,
+        with_left: bool = False,
     ) -> EmployeePage | None:
         """Of those that stand as that upload left them, with an exact total; None if there is no such upload."""
         async with self._searches.turn():
@@ -100,7 +123,7 @@ class EmployeeListing:
                 return None
             patterns = () if term is None else (term.pattern,)
             arguments = (found[0]["sequence"], after, offset, limit, *patterns)
-            return _page(await self._searches.fetch(statements.of_upload(term), *arguments))
+            return _page(await self._searches.fetch(statements.of_upload(term, with_left=with_left), *arguments))
 
     async def one(self, employee_id: int) -> ListedEmployee | None:
         async with self._reads.turn():
@@ -116,22 +139,27 @@ class EmployeeListing:
         [[employees]] = await self._searches.fetch(statements.COUNT)
         return Weight(estimate, is_common=estimate > COMMON_SHARE * employees)
 
-    async def find_rare(self, term: SearchTerm, *, after: int, offset: int, limit: int) -> EmployeePage | None:
+    async def find_rare(
+        self, term: SearchTerm, *, after: int, offset: int, limit: int, with_left: bool = False
+    ) -> EmployeePage | None:
         """None for a term that has too many matches. Raises `SearchTooSlow`."""
         trigrams = self._shares.rarest(term.trigrams, LOOKED_UP_TRIGRAMS)
         arguments = (term.pattern, EXACT_MATCHES + 1, after, offset, limit, *trigrams)
         try:
             found = await self._searches.fetch(
-                statements.rare_matches(term), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS
+                statements.rare_matches(term, with_left=with_left), *arguments, timeout_seconds=INDEX_SEARCH_SECONDS
             )
         except TimeoutError:
             raise SearchTooSlow from None
         page = _page(found)
         return page if page.total.items <= EXACT_MATCHES else None
 
-    async def walk(self, term: SearchTerm, *, after: int, offset: int, limit: int, rows: int) -> EmployeePage:
+    async def walk(
+        self, term: SearchTerm, *, after: int, offset: int, limit: int, rows: int, with_left: bool = False
+    ) -> EmployeePage:
         """Matches among the next `rows` employees, of a total that a walk cannot know."""
-        found = await self._searches.fetch(statements.walk(term), term.pattern, after, rows, offset, limit)
+        statement = statements.walk(term, with_left=with_left)
+        found = await self._searches.fetch(statement, term.pattern, after, rows, offset, limit)
         employees = [dict(row) for row in found]
         if len(employees) == limit:
             return EmployeePage(employees, Total(0))
@@ -139,10 +167,10 @@ class EmployeeListing:
         resume_after = last_seen_and_next[0]["id"] if len(last_seen_and_next) == 2 else None
         return EmployeePage(employees, Total(0), resume_after)
 
-    async def _page_of_all(self, after: int, offset: int, limit: int) -> EmployeePage:
+    async def _page_of_all(self, after: int, offset: int, limit: int, *, with_left: bool) -> EmployeePage:
         if offset:
-            return _page(await self._reads.fetch(statements.AT_OFFSET, offset, limit))
-        return _page(await self._reads.fetch(statements.AFTER, after, limit))
+            return _page(await self._reads.fetch(_AT_OFFSET[with_left], offset, limit))
+        return _page(await self._reads.fetch(_AFTER[with_left], after, limit))
 
 
 def _walked_total(found: EmployeePage, estimate: int, *, after: int, offset: int, limit: int) -> Total:

@@ -1,6 +1,6 @@
 """The routes under /v1/employees."""
 
-from typing import Annotated, NamedTuple, TypedDict
+from typing import Annotated, Literal, NamedTuple, TypedDict
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -39,6 +39,10 @@ SearchText = Annotated[
         examples=["asha"],
     ),
 ]
+Left = Annotated[
+    Literal["include"] | None,
+    Query(description="Employees with a `leftAt` too, whom an upload with `absent=deactivate` did not name."),
+]
 
 
 class EmployeeKey(NamedTuple):
@@ -72,6 +76,7 @@ async def get_employees(
             alias="uploadId", description="Only those that stand as that upload left them: no later one changed them."
         ),
     ] = None,
+    left: Left = None,
 ) -> Response:
     """`totalData` is exact without a term, and with one up to 10,000 matches; beyond that it is an estimate.
 
@@ -80,7 +85,12 @@ async def get_employees(
     """
     after = paging.after(EmployeeKey)
     term = _searched_term(search_text)
-    part = _Part(after=after.id if after else 0, offset=paging.offset, limit=paging.limit + 1)
+    part = _Part(
+        after=after.id if after else 0,
+        offset=paging.offset,
+        limit=paging.limit + 1,
+        with_left=left == "include",
+    )
     finding = listing.page(term, **part) if upload_id is None else _page_of_upload(listing, upload_id, term, part)
     try:
         # Who types on gives up one search for the next: it leaves the line. A plain list is through before it could.
@@ -112,9 +122,15 @@ async def get_employees(
         ),
     },
 )
-async def get_employees_csv(listing: EmployeeListingDep, memory: MemoryDep, search_text: SearchText = "") -> Response:
-    """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again."""
-    return await stream_csv(export_csv(listing, _searched_term(search_text)), "employees.csv", memory.downloads)
+async def get_employees_csv(
+    listing: EmployeeListingDep, memory: MemoryDep, search_text: SearchText = "", left: Left = None
+) -> Response:
+    """Cells that a spreadsheet would run as a formula begin with `'`, which an upload here takes off again.
+
+    With `left=include` there is a column `left_at`, too.
+    """
+    exported = export_csv(listing, _searched_term(search_text), with_left=left == "include")
+    return await stream_csv(exported, "employees.csv", memory.downloads)
 
 
 @router.get(
@@ -151,6 +167,7 @@ class _Part(TypedDict):
     after: int
     offset: int
     limit: int
+    with_left: bool
 
 
 async def _page_of_upload(

@@ -2,7 +2,7 @@
 
 `$1` is the pattern of a search term where there is one. A row holds what the API shows of an employee, under the names
 that it shows them by; beside it, on each row, whatever is known of the whole list. A page without anybody is one row
-whose `id` is null.
+whose `id` is null. Who has left is left out, unless a statement is made `with_left`.
 """
 
 # ruff: noqa: S608 - what is put together are constants, here and in search_term
@@ -15,45 +15,71 @@ from shared.database.tables import EMAIL_DOMAIN, NAME_AND_LOCAL_PART
 from shared.rows.fields import FIELD_NAMES
 
 _COLUMNS: Final = f"""employees.id, {", ".join(FIELD_NAMES)}, uploads.id AS "uploadId",
-                   employees.created_at AS "createdAt", employees.updated_at AS "updatedAt\""""
+                   employees.created_at AS "createdAt", employees.updated_at AS "updatedAt",
+                   employees.left_at AS "leftAt\""""
 _UPLOADS: Final = "LEFT JOIN uploads ON uploads.sequence = employees.upload_sequence"
 
-# Exact: every transaction that adds or deletes employees keeps it.
-_COUNTED: Final = "(SELECT sum(total)::bigint AS total FROM employee_totals) AS counted"
+# Exact: every transaction that adds or deletes employees keeps it, and triggers keep the number of those who left.
+_COUNTED: Final = "(SELECT sum(total - left_total)::bigint AS total FROM employee_totals) AS counted"
+_COUNTED_WITH_LEFT: Final = "(SELECT sum(total)::bigint AS total FROM employee_totals) AS counted"
+_NOBODY_LEFT: Final = "(SELECT sum(left_total) = 0 FROM employee_totals)"
 
-COUNT: Final = f"SELECT total FROM {_COUNTED}"
+COUNT: Final = f"SELECT total FROM {_COUNTED_WITH_LEFT}"
 
 ONE: Final = f"SELECT {_COLUMNS} FROM employees {_UPLOADS} WHERE employees.id = $1"
 
-# $1: the id to go on after, $2: the limit.
-AFTER: Final = f"""
-    SELECT counted.total, page.*
-    FROM {_COUNTED} LEFT JOIN (
-        SELECT {_COLUMNS}
-        FROM (SELECT * FROM employees WHERE id > $1 ORDER BY id LIMIT $2) AS employees {_UPLOADS}
-    ) AS page ON true
-    ORDER BY page.id
-"""
 
-# $1: the offset, $2: the limit. Ids first, so that a far offset counts along the primary key without touching the rows.
-AT_OFFSET: Final = f"""
-    SELECT counted.total, page.*
-    FROM {_COUNTED} LEFT JOIN (
-        SELECT {_COLUMNS}
-        FROM (SELECT id FROM employees ORDER BY id OFFSET $1 LIMIT $2) AS ids JOIN employees USING (id) {_UPLOADS}
-    ) AS page ON true
-    ORDER BY page.id
-"""
+def after(*, with_left: bool = False) -> str:
+    """`$1`: the id to go on after, `$2`: the limit."""
+    return f"""
+        SELECT counted.total, page.*
+        FROM {_counted(with_left)} LEFT JOIN (
+            SELECT {_COLUMNS}
+            FROM (
+                SELECT * FROM employees WHERE id > $1{_is_there(with_left)} ORDER BY id LIMIT $2
+            ) AS employees {_UPLOADS}
+        ) AS page ON true
+        ORDER BY page.id
+    """
+
+
+def at_offset(*, with_left: bool = False) -> str:
+    """`$1`: the offset, `$2`: the limit. Ids first, so that a far offset counts along the primary key without touching
+    the rows, as long as nobody has left: of the two halves one is never begun.
+    """
+    ids = "SELECT id FROM employees ORDER BY id OFFSET $1 LIMIT $2"
+    if not with_left:
+        ids = f"""
+            (SELECT id FROM employees WHERE {_NOBODY_LEFT} ORDER BY id OFFSET $1 LIMIT $2)
+            UNION ALL
+            (SELECT id FROM employees WHERE NOT {_NOBODY_LEFT} AND left_at IS NULL ORDER BY id OFFSET $1 LIMIT $2)
+        """
+    return f"""
+        SELECT counted.total, page.*
+        FROM {_counted(with_left)} LEFT JOIN (
+            SELECT {_COLUMNS} FROM ({ids}) AS ids JOIN employees USING (id) {_UPLOADS}
+        ) AS page ON true
+        ORDER BY page.id
+    """
+
+
+def _counted(with_left: bool) -> str:
+    return _COUNTED_WITH_LEFT if with_left else _COUNTED
+
+
+def _is_there(with_left: bool) -> str:
+    return "" if with_left else " AND left_at IS NULL"
 
 
 SEQUENCE_OF_UPLOAD: Final = "SELECT sequence FROM uploads WHERE id = $1"
 
 
-def of_upload(term: SearchTerm | None) -> str:
+def of_upload(term: SearchTerm | None, *, with_left: bool = False) -> str:
     """Those that stand as a row of the upload with the sequence `$1`. `total` counts them; those after the id `$2` from
     the offset `$3`, `$4` of them, are the page. `$5` is the pattern of a term.
     """
     condition = "" if term is None else f" AND {term.condition.replace('$1::text', '$5::text')}"
+    condition += _is_there(with_left)
     # Materialized, they are found by their upload. Planned for the first few, the whole table would be walked by id.
     return f"""
         WITH matches AS MATERIALIZED (SELECT id FROM employees WHERE upload_sequence = $1{condition})
@@ -92,14 +118,16 @@ def explain(term: SearchTerm) -> str:
     return f"EXPLAIN (FORMAT JSON) SELECT FROM employees WHERE {condition}"
 
 
-def rare_matches(term: SearchTerm) -> str:
+def rare_matches(term: SearchTerm, *, with_left: bool = False) -> str:
     """Through the indexes for searches. `total` counts the matches up to `$2`; those after the id `$3` from the offset
     `$4`, `$5` of them, are the page, which means nothing when the total reached `$2`. `$6` and on are
     `LOOKED_UP_TRIGRAMS` of the term's trigrams, if it has any.
     """
     # Materialized, the search is planned for all of its rows. Planned for the first few it would walk the whole table
     # in the hope to meet them early.
-    lookups = " UNION ALL ".join(f"SELECT id FROM employees WHERE {lookup}" for lookup in _lookups(term))
+    lookups = " UNION ALL ".join(
+        f"SELECT id FROM employees WHERE {lookup}{_is_there(with_left)}" for lookup in _lookups(term)
+    )
     return f"""
         WITH matches AS MATERIALIZED ({lookups}),
              first_matches AS MATERIALIZED (SELECT id FROM matches LIMIT $2)
@@ -129,7 +157,7 @@ def _lookups(term: SearchTerm) -> list[str]:
     return [" AND ".join(in_name_or_local_part), f"{in_domain} AND {term.condition} AND NOT ({unindexed})"]
 
 
-def walk(term: SearchTerm) -> str:
+def walk(term: SearchTerm, *, with_left: bool = False) -> str:
     """Along the primary key, for a term whose next match is near: matches among the `$3` employees after the id `$2`,
     from the offset `$4`, `$5` of them.
     """
@@ -138,7 +166,7 @@ def walk(term: SearchTerm) -> str:
         FROM (
             SELECT *
             FROM (SELECT * FROM employees WHERE id > $2 ORDER BY id LIMIT $3) AS employees
-            WHERE {term.condition}
+            WHERE ({term.condition}){_is_there(with_left)}
             ORDER BY id OFFSET $4 LIMIT $5
         ) AS employees {_UPLOADS}
         ORDER BY employees.id

@@ -32,6 +32,15 @@ class FieldSource(JsonModel):
     )
 
 
+class AbsenceDocument(JsonModel):
+    """What an upload found of employees whom its file does not name."""
+
+    in_scope: int = Field(description="Employees of the scope who were there before the upload.", examples=[1200])
+    absent: int = Field(description="Those of them whom the file does not name.", examples=[17])
+    at_most: int = Field(description="So many may be lacking, by `absentAtMost`.", examples=[120])
+    unreadable_rows: int = Field(description="Rejected rows whose email cannot be read.", examples=[0])
+
+
 class UploadDocument(JsonModel):
     """One uploaded file and what became of its rows."""
 
@@ -100,7 +109,13 @@ class UploadDocument(JsonModel):
     restored: int = Field(description="Of an undo: employees that are again what this upload had replaced.")
     kept: int = Field(
         description="Of an undo: employees that were changed or deleted since. When it is `undone`, `deleted` + "
-        "`restored` + `kept` = `inserted` + `updated`."
+        "`restored` + `kept` = `inserted` + `updated` + `deactivated`."
+    )
+    deactivated: int = Field(
+        description="Employees whom the file does not name, and who got `leftAt`. They have no row in it."
+    )
+    absence: AbsenceDocument | None = Field(
+        description="With `absent=deactivate`, once all rows were in: what was found. Else null."
     )
     preview: PreviewDocument | None = Field(
         description="What the upload would do, as it was previewed last; it stays beside the counts, so that a drift "
@@ -185,6 +200,8 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         restored=row.restored,
         kept=row.kept,
         preview=preview_document(row),
+        deactivated=row.deactivated,
+        absence=None if row.absence is None else AbsenceDocument.model_validate(row.absence),
         # A file of a header alone has no chunks, and is done all the same.
         progress=1.0 if finished_well else min(1.0, row.bytes_done / row.byte_count),
         revision=row.revision,

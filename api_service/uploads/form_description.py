@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api_service.uploads.absent_options import DEACTIVATE, DEFAULT_AT_MOST
 from api_service.uploads.intake import FILE_FIELD
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES
 from shared.errors import FileCode
@@ -107,6 +108,26 @@ INTAKE_BODY = {
                         "default": "now",
                         "description": "`draft`: the file is stored and judged, and nothing is done with it before it "
                         "is started.",
+                    },
+                    "absent": {
+                        "type": "string",
+                        "enum": [DEACTIVATE],
+                        "description": "The file names everybody of `absentScope`: after all its rows went in, whom it "
+                        "does not name gets `leftAt`. Nobody, if they are more than `absentAtMost`, or if the email of "
+                        "a rejected row cannot be read. An undo takes it back.",
+                    },
+                    "absentScope": {
+                        "type": "string",
+                        "description": "Whose employees `absent` is about: those of this company, whatever the case of "
+                        "its letters, or `all`.",
+                        "examples": ["Initech"],
+                    },
+                    "absentAtMost": {
+                        "type": "string",
+                        "default": DEFAULT_AT_MOST,
+                        "description": "Of the employees who were in the scope before, so many may be lacking: a count "
+                        "or a share. Past it the upload ends `partially_succeeded`, `too_many_absent`.",
+                        "examples": ["10%", "25"],
                     },
                     "maxRejects": {
                         "type": "integer",

@@ -19,6 +19,7 @@ from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.patient_budget import PRESSED_BYTES_PER_SECOND, PRESSED_PAUSE_SECONDS, PatientBudget, UploadRoom
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
+from api_service.uploads.absent_options import NO_VALUES
 from api_service.uploads.judgement import BLOCK_BYTES, FormatJudge, Judged, format_values, storable_json
 from api_service.uploads.multipart_form import FormReader
 from api_service.uploads.options import FIELD_NAMES, UploadOptions, given_options, parse_options
@@ -241,6 +242,7 @@ class Intake:
             **format_values(file.judged),
             "chunk_rows": self._settings.chunk_rows,
             "max_rejects": self._settings.max_rejects if options.max_rejects is None else options.max_rejects,
+            **(options.absent.values() if options.absent else NO_VALUES),
             "options": storable_json(given_options(received.fields)),
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,

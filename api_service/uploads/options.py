@@ -7,9 +7,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, NoReturn, cast
+from typing import Any, Final, Literal, cast
 
-from api_service.http.problems import Problem, ProblemCode
+from api_service.uploads.absent_options import NAMES as ABSENT_NAMES
+from api_service.uploads.absent_options import AbsentOptions, absent_options
+from api_service.uploads.refused_option import refuse_option
 from shared.duplicate_mode import DEFAULT_DUPLICATE_MODE, DUPLICATE_MODES, DuplicateMode
 from shared.rows.fields import FIELDS
 from shared.rows.format_judge import FormatOptions, parse_columns, parse_mapping
@@ -28,6 +30,7 @@ FIELD_NAMES: Final = frozenset(
         "sheet",
         "maxRejects",
         "start",
+        *ABSENT_NAMES,
     }
 )
 # What can be said anew of a draft: all that says how its file is read and what its rows do.
@@ -50,6 +53,7 @@ class UploadOptions:
     sheet: str | None = None
     max_rejects: int | None = None
     is_draft: bool = False
+    absent: AbsentOptions | None = None
 
     def fingerprint(self, sha256: str) -> str:
         """Equal for equal content with equal options, and the same in every release that knows these options."""
@@ -63,6 +67,8 @@ class UploadOptions:
             del options["max_rejects"]
         if not self.is_draft:
             del options["is_draft"]
+        if self.absent is None:
+            del options["absent"]
         canonical = json.dumps([sha256, options], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -90,6 +96,7 @@ def parse_options(fields: Mapping[str, str], *, most_rejects: int) -> UploadOpti
         fields.get("sheet"),
         _number("maxRejects", fields, most_rejects),
         is_draft=_choose("start", fields, _START, "now") == "draft",
+        absent=absent_options(fields),
     )
 
 
@@ -123,7 +130,7 @@ def form_fields(given: Mapping[str, Any]) -> dict[str, str]:
 def _choose(name: str, fields: Mapping[str, str], choices: tuple[str, ...], default: str | None) -> str | None:
     value = fields.get(name, default)
     if name in fields and value not in choices:
-        _refuse(
+        refuse_option(
             name, f"must be one of {', '.join(choices)}" if default else f"must be {' or '.join(choices)}, or left out"
         )
     return value
@@ -135,7 +142,7 @@ def _number(name: str, fields: Mapping[str, str], most: int) -> int | None:
         return None
     # Neither signs nor spaces, underscores or digits of other scripts, all of which `int` takes.
     if not re.fullmatch(r"[0-9]{1,19}", value) or int(value) > most:
-        _refuse(name, f"must be a whole number from 0 to {most}, or left out")
+        refuse_option(name, f"must be a whole number from 0 to {most}, or left out")
     return int(value)
 
 
@@ -144,7 +151,7 @@ def _header_line(fields: Mapping[str, str]) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= _LAST_HEADER_LINE):
-        _refuse("headerLine", f"must be the number of a line from 1 to {_LAST_HEADER_LINE}")
+        refuse_option("headerLine", f"must be the number of a line from 1 to {_LAST_HEADER_LINE}")
     return int(value)
 
 
@@ -155,9 +162,9 @@ def _optional(fields: Mapping[str, str], on_duplicate: DuplicateMode) -> tuple[s
     for field in FIELDS:
         if field.name in names and field.name not in may_be:
             also = f", except with onDuplicate={' or '.join(field.optional_in)}" if field.optional_in else ""
-            _refuse("optional", f"cannot name {field.name}: every row needs one{also}")
+            refuse_option("optional", f"cannot name {field.name}: every row needs one{also}")
     if not names.issubset(may_be):
-        _refuse(
+        refuse_option(
             "optional",
             f"must name fields, separated by commas. With onDuplicate={on_duplicate} these can be "
             f"optional: {', '.join(may_be)}",
@@ -171,14 +178,6 @@ def _refuse_contradictions(fields: Mapping[str, str]) -> None:
         others = [name for name in ("headerLine", "mapping") if name in fields]
         others += ["header=present"] if fields.get("header") == "present" else []
         if others:
-            _refuse("columns", f"is for a file without a header, so it cannot come with {' or '.join(others)}")
+            refuse_option("columns", f"is for a file without a header, so it cannot come with {' or '.join(others)}")
     if "headerLine" in fields and fields.get("header") == "absent":
-        _refuse("headerLine", "says where the header is, so it cannot come with header=absent")
-
-
-def _refuse(name: str, detail: str) -> NoReturn:
-    raise Problem(
-        ProblemCode.INVALID_REQUEST,
-        f"The field {name} {detail}.",
-        errors=[{"location": f"body.{name}", "detail": detail}],
-    )
+        refuse_option("headerLine", "says where the header is, so it cannot come with header=absent")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from producer_service.sent_ranges import SentRange
 from producer_service.uploads import leases
 from producer_service.uploads.leases import Lease, LeaseLost
 from shared.errors import RollcallError
@@ -17,13 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 PAGE_CHUNKS = 1000
-
-
-class UndoRange(NamedTuple):
-    """Whole chunks of the ledger, and what may lie between them without an effect."""
-
-    first_row: int
-    last_row: int
+# Below every place of an employee that an upload wrote.
+FIRST_PLACE = -(2**62)
 
 
 class UndoIncomplete(RollcallError):
@@ -47,14 +43,21 @@ _ACQUIRE = text("""
     RETURNING fence
 """)
 
+# What it did: the chunks of its rows, and below zero the ranges of its leavers.
+_DONE_BY_UPLOAD = """
+    SELECT first_row, row_count FROM upload_chunks WHERE upload_id = :upload_id
+    UNION ALL
+    SELECT -last_number, last_number - first_number + 1 FROM leaver_ranges WHERE upload_id = :upload_id
+"""
+
 # Those in no range that was taken back, whatever its borders were.
-_CHUNKS_AFTER = text("""
-    SELECT c.first_row, c.row_count FROM upload_chunks AS c
-    WHERE c.upload_id = :upload_id AND c.first_row > :row_number AND NOT EXISTS (
+_CHUNKS_AFTER = text(f"""
+    SELECT c.first_row, c.row_count FROM ({_DONE_BY_UPLOAD}) AS c
+    WHERE c.first_row > :row_number AND NOT EXISTS (
         SELECT FROM upload_undos AS u
         WHERE u.upload_id = :upload_id AND u.first_row <= c.first_row AND u.last_row >= c.first_row)
     ORDER BY c.first_row LIMIT :limit
-""")
+""")  # noqa: S608 - a constant of this module
 
 _DONE_AMONG = text("SELECT first_row FROM upload_undos WHERE upload_id = :upload_id AND first_row = ANY(:first_rows)")
 
@@ -77,24 +80,24 @@ _PROGRESS = text(f"""
 _LOCK = text("SELECT 1 FROM uploads WHERE id = :upload_id AND status = 'undoing' FOR UPDATE")
 
 # Beside one another in file order, a chunk is left if no range up to it reaches it.
-_HAS_LEFT = text("""
+_HAS_LEFT = text(f"""
     SELECT EXISTS (
         SELECT FROM (
             SELECT first_row, is_chunk, max(last_row) OVER (ORDER BY first_row, is_chunk) AS undone_to
             FROM (
-                SELECT first_row, true AS is_chunk, 0 AS last_row FROM upload_chunks WHERE upload_id = :upload_id
+                SELECT first_row, true AS is_chunk, {FIRST_PLACE} AS last_row FROM ({_DONE_BY_UPLOAD}) AS done
                 UNION ALL
                 SELECT first_row, false, last_row FROM upload_undos WHERE upload_id = :upload_id
             ) AS in_order
         ) AS reached
         WHERE is_chunk AND undone_to < first_row)
-""")
+""")  # noqa: S608 - constants of this module
 
 # Whatever was neither deleted nor restored is kept, also an employee that somebody deleted since.
 _FINISH = text(f"""
     UPDATE uploads AS u
     SET status = 'undone', undone_at = now(), deleted = sums.deleted, restored = sums.restored,
-        kept = u.inserted + u.updated - sums.deleted - sums.restored, revision = u.revision + 1
+        kept = u.inserted + u.updated + u.deactivated - sums.deleted - sums.restored, revision = u.revision + 1
     FROM ({_SUMS}) AS sums WHERE u.id = :upload_id
 """)  # noqa: S608 - a constant of this module
 
@@ -113,9 +116,9 @@ async def acquire(connection: AsyncConnection, upload_id: uuid.UUID, *, owner: s
     return None if fence is None else Lease(upload_id, owner, fence)
 
 
-async def ranges_left(engine: AsyncEngine, upload_id: uuid.UUID, *, range_rows: int) -> AsyncGenerator[UndoRange]:
+async def ranges_left(engine: AsyncEngine, upload_id: uuid.UUID, *, range_rows: int) -> AsyncGenerator[SentRange]:
     """Of at least so many rows each, in file order; a page of the ledger, which grows no more, is read at a time."""
-    first_row, row_count, last_row = 0, 0, 0
+    first_row, row_count, last_row = 0, 0, FIRST_PLACE
     while True:
         async with engine.connect() as connection:
             parameters = {"upload_id": upload_id, "row_number": last_row, "limit": PAGE_CHUNKS}
@@ -125,12 +128,12 @@ async def ranges_left(engine: AsyncEngine, upload_id: uuid.UUID, *, range_rows: 
             row_count += chunk.row_count
             last_row = chunk.first_row + chunk.row_count - 1
             if row_count >= range_rows:
-                yield UndoRange(first_row, last_row)
+                yield SentRange(first_row, last_row)
                 first_row = row_count = 0
         if len(chunks) < PAGE_CHUNKS:
             break
     if first_row:
-        yield UndoRange(first_row, last_row)
+        yield SentRange(first_row, last_row)
 
 
 async def done_among(connection: AsyncConnection, upload_id: uuid.UUID, first_rows: Iterable[int]) -> set[int]:

@@ -10,6 +10,7 @@ import msgspec
 
 from shared.errors import FileCode, FileProblem, RowCode
 from shared.messages import (
+    NAMING_VERSION,
     OPTIONAL_VERSION,
     PLAIN_VERSION,
     ChunkRequest,
@@ -252,7 +253,7 @@ class ChunkReader:
         }
         request: ChunkRequest
         if self._upload.preview_id is None:
-            request = ChunkRequest(version=OPTIONAL_VERSION if layout.optional else PLAIN_VERSION, **parts)
+            request = ChunkRequest(version=_version(self._upload), **parts)
         else:
             request = PreviewChunkRequest(preview_id=self._upload.preview_id, **parts)
         return FileChunk(first_row, len(rows), byte_count, encode(request))
@@ -266,6 +267,13 @@ class ChunkReader:
                 "The stored file is not the one that was uploaded: its SHA-256 differs. Rows that were read from it "
                 "before this was noticed are accounted for; upload the file again.",
             )
+
+
+def _version(upload: Upload) -> int:
+    """An older consumer would note nobody whom the rows name, and refuse fields that it does not know."""
+    if upload.marks_leavers:
+        return NAMING_VERSION
+    return OPTIONAL_VERSION if upload.csv_format.layout.optional else PLAIN_VERSION
 
 
 class _HashedStream:

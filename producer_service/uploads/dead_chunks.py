@@ -29,7 +29,17 @@ from shared.amqp.topology import (
 from shared.database.ledger import ledger_of, ledger_of_preview
 from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown
-from shared.messages import ChunkRequest, EmployeeRequest, PreviewChunkRequest, TextRequest, UndoRequest, decode_request
+from shared.messages import (
+    ChunkRequest,
+    CorrectionRequest,
+    EmployeeRequest,
+    LeaversRequest,
+    PreviewChunkRequest,
+    RedriveRequest,
+    TextRequest,
+    UndoRequest,
+    decode_request,
+)
 from shared.service.backoff import Backoff
 from shared.service.telemetry import describe_error
 
@@ -37,10 +47,11 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from shared.messages import CorrectionRequest, RedriveRequest
     from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
+
+_UploadRequest = ChunkRequest | RedriveRequest | CorrectionRequest | UndoRequest | LeaversRequest
 
 RETRY_SECONDS = 3
 NEWER_PAUSE_SECONDS = (0.1, 0.5, 1, 5, 30)
@@ -53,6 +64,10 @@ _IS_PREVIEWING = text("""
 _IS_LEFT = text("""
     SELECT EXISTS (SELECT FROM uploads WHERE id = :upload_id AND status = 'undoing')
        AND NOT EXISTS (SELECT FROM upload_undos WHERE upload_id = :upload_id AND first_row = :first_row)
+""")
+_ARE_LEFT = text("""
+    SELECT EXISTS (SELECT FROM uploads WHERE id = :upload_id AND status = 'running')
+       AND NOT EXISTS (SELECT FROM leaver_ranges WHERE upload_id = :upload_id AND first_number = :first_number)
 """)
 _STANDS_AT_ATTEMPT = text("""
     SELECT EXISTS (
@@ -131,7 +146,7 @@ class DeadChunks:
             reply_to=message.reply_to,
         )
 
-    async def _is_wanted(self, request: ChunkRequest | RedriveRequest | CorrectionRequest | UndoRequest) -> bool:
+    async def _is_wanted(self, request: _UploadRequest) -> bool:
         async with self._engine.connect() as connection:
             if isinstance(request, UndoRequest):
                 key = {"upload_id": request.upload_id, "first_row": request.first_row}
@@ -141,6 +156,9 @@ class DeadChunks:
                     return False
                 key = {"upload_id": request.upload_id, "preview_id": request.preview_id}
                 return bool((await connection.execute(_IS_PREVIEWING, key)).scalar_one_or_none())
+            if isinstance(request, LeaversRequest):
+                key = {"upload_id": request.upload_id, "first_number": request.first_number}
+                return bool((await connection.execute(_ARE_LEFT, key)).scalar_one())
             if isinstance(request, ChunkRequest):
                 if await ledger_of(request.upload_id).entries_among(connection, [request.first_row]):
                     return False

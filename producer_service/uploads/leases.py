@@ -37,10 +37,11 @@ class Lease(NamedTuple):
     file_was_missing: bool = False
 
 
-# Of a row without a name it decides who is there, and earlier uploads may bring somebody yet. One that has begun goes
-# on.
+# Of a row without a name it decides who is there, and of whom the file lacks, and earlier uploads may bring somebody
+# yet. One that has begun goes on.
 _WAITS_FOR_EARLIER_ONES = f"""
-    u.status = 'queued' AND jsonb_exists_any(u.field_columns, {MAY_LACK_NAMES}) AND EXISTS (
+    u.status = 'queued' AND (u.absent_scope IS NOT NULL OR jsonb_exists_any(u.field_columns, {MAY_LACK_NAMES}))
+    AND EXISTS (
         SELECT 1 FROM uploads AS earlier
         WHERE earlier.finished_at IS NULL AND earlier.sequence < u.sequence
           AND earlier.status IN ('queued', 'running', 'cancelling'))

@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from producer_service import metrics
+from producer_service.leavers.leavers_marker import LeaversMarker
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_reader import ChunkReader
 from producer_service.uploads.finished_chunks import FinishedChunks, ledger_mismatch
@@ -183,7 +184,21 @@ class UploadRunner:
             await self._store_identity.require()
         self._failpoints.hit("producer.all_published")
         await self._pending.wait_until_empty()
+        if problem is None and self._upload.marks_leavers and not self._sends_no_more:
+            await self._mark_leavers()
         return problem
+
+    async def _mark_leavers(self) -> None:
+        marker = LeaversMarker(
+            self._engine,
+            self._requester,
+            self._settings,
+            self._failpoints,
+            self._lease,
+            is_cancelled=lambda: self._sends_no_more,
+        )
+        self._requester.listen(self._upload.id, marker.sender)
+        await marker.run(rows_read=self._rows_read)
 
     async def _send_file(self, reader: ChunkReader) -> FileProblem | None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
 
+from producer_service.leavers.leavers_state import conclude
 from producer_service.uploads import leases
 from producer_service.uploads.finished_chunks import ledger_mismatch
 from shared.database.ledger import ledger_of, ledger_of_preview
@@ -40,6 +41,8 @@ class Upload(NamedTuple):
     # None: it has no such end.
     max_rejects: int | None
     csv_format: CsvFormat
+    # Whether employees whom the file lacks have left.
+    marks_leavers: bool = False
     # Of the preview that it is, if it is no more than that.
     preview_id: int | None = None
 
@@ -66,7 +69,8 @@ class LedgerIncomplete(RollcallError):
 
 _LOAD = text(f"""
     SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects,
-           CASE WHEN status = 'previewing' THEN preview_id END AS preview_id, {FORMAT_COLUMNS}
+           CASE WHEN status = 'previewing' THEN preview_id END AS preview_id,
+           absent_scope IS NOT NULL AND status <> 'previewing' AS marks_leavers, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
 
@@ -102,7 +106,7 @@ _FINISH = text("""
         rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted, updated = :updated,
         duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
         blank_rows = coalesce(CAST(:blank_rows AS bigint), blank_rows), unprocessed = :unprocessed,
-        revision = revision + 1
+        deactivated = :deactivated, revision = revision + 1
     WHERE id = :upload_id
 """)
 
@@ -122,6 +126,7 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         row.chunk_rows,
         row.max_rejects,
         format_of(row),
+        row.marks_leavers,
         row.preview_id,
     )
 
@@ -185,14 +190,19 @@ async def finish(
         # An earlier producer may have read further in a file that is gone or changed by now.
         rows_read = max(rows_read, totals.row_count)
     final = _final_state(status, totals, rows_read, problem)
+    deactivated, absence_problem = await conclude(connection, lease.upload_id)
+    if final == "succeeded" and absence_problem is not None:
+        final = "partially_succeeded"
+    problem_to_tell = problem or (absence_problem if final == "partially_succeeded" else None)
     await connection.execute(
         _FINISH,
         _counts(Progress(rows_read, byte_count if problem is None else totals.byte_count, totals.counts, blank_rows))
         | {
             "upload_id": lease.upload_id,
             "status": final,
-            "problem": None if problem is None else json.dumps(described(problem)),
+            "problem": None if problem_to_tell is None else json.dumps(described(problem_to_tell)),
             "unprocessed": rows_read - totals.row_count,
+            "deactivated": deactivated,
         },
     )
     await connection.execute(_END_LEASE, {"upload_id": lease.upload_id})

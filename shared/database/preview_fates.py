@@ -34,10 +34,13 @@ _UPDATE_FATE: Final = """
     CASE WHEN NOT is_known AND (first_named IS NULL OR row_number < first_named) THEN 'unknown_email'
          WHEN row_number <> last_row THEN 'duplicate' WHEN is_known THEN 'updated' ELSE 'inserted' END
 """
+# Who has left gives way to any row.
+_COMES_BACK: Final = "WHEN has_left AND row_number = first_named THEN 'updated'"
 _FATE: Final[dict[str, str]] = {
-    "skip": "CASE WHEN is_known OR row_number <> first_named THEN 'duplicate' ELSE 'inserted' END",
+    "skip": f"CASE {_COMES_BACK} WHEN is_known OR row_number <> first_named THEN 'duplicate' ELSE 'inserted' END",
     "update": _UPDATE_FATE,
-    "reject": "CASE WHEN is_known OR row_number <> first_named THEN 'duplicate_email' ELSE 'inserted' END",
+    "reject": f"CASE {_COMES_BACK} WHEN is_known OR row_number <> first_named THEN 'duplicate_email'"
+    " ELSE 'inserted' END",
 }
 # With which code each mode refuses a row for who is there.
 _REFUSAL: Final[dict[str, RowCode]] = {
@@ -53,6 +56,7 @@ def _fates(on_duplicate: DuplicateMode) -> str:
         SELECT first_row, row_number, line_number, cells, {_FATE[on_duplicate]} AS fate
         FROM (
             SELECT n.first_row, n.row_number, n.line_number, n.cells, e.id IS NOT NULL AS is_known,
+                   e.left_at IS NOT NULL AS has_left,
                    min(n.row_number) FILTER (WHERE n.lacks_name IS NOT TRUE) OVER same_email AS first_named,
                    max(n.row_number) OVER same_email AS last_row
             FROM preview_notes AS n LEFT JOIN employees AS e ON lower(e.email) = n.email

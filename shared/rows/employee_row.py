@@ -84,6 +84,11 @@ def clean_value(field: Field, value: str, *, is_optional: bool = False) -> str |
     return field.rule.clean(field.name, text)
 
 
+def joined_value(cells: Sequence[str], layout: Layout, field: int) -> str | RowFault:
+    """One field of a record, by its place in `FIELDS`."""
+    return clean_value(FIELDS[field], _joined(cells, layout.in_order[field]))
+
+
 def _joined(cells: Sequence[str], columns: Sequence[int]) -> str:
     there = [cells[at] for at in columns if at < len(cells)]
     return there[0] if len(there) == 1 else " ".join(map(bare, there))

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-FAULTS: Final = tuple(range(1, 48))
+FAULTS: Final = tuple(range(1, 49))
 RUNS_KEPT: Final = 2
 
 

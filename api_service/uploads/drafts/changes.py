@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api_service.http.patient_budget import UploadRoom
 from api_service.http.problems import Problem, ProblemCode
 from api_service.settings import ApiSettings
+from api_service.uploads.absent_options import NO_VALUES
 from api_service.uploads.drafts.queries import change_draft
 from api_service.uploads.drafts.stored_text import StoredText
 from api_service.uploads.judgement import BLOCK_BYTES, FormatJudge, format_values, storable_json
@@ -83,6 +84,7 @@ class DraftChanger:
         values: dict[str, Any] = {
             "on_duplicate": options.on_duplicate,
             "max_rejects": self._settings.max_rejects if options.max_rejects is None else options.max_rejects,
+            **(options.absent.values() if options.absent else NO_VALUES),
             **format_values(judged),
         }
         if unpacked is not None:

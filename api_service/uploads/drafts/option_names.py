@@ -27,6 +27,9 @@ class ChangedOptions(JsonModel):
     escape: Literal["backslash"] | None = None
     sheet: str | int | None = Field(None, examples=["Staff"])
     max_rejects: int | None = Field(None, examples=[100])
+    absent: Literal["deactivate"] | None = None
+    absent_scope: str | None = Field(None, examples=["Initech"])
+    absent_at_most: str | int | None = Field(None, examples=["10%"])
 
     def given(self) -> dict[str, Any]:
         """By the names of the form, without those that were left out."""
@@ -48,6 +51,9 @@ async def _tried_options(
     escape: _Option = None,
     sheet: _Option = None,
     max_rejects: Annotated[_Option, Query(alias="maxRejects")] = None,
+    absent: _Option = None,
+    absent_scope: Annotated[_Option, Query(alias="absentScope")] = None,
+    absent_at_most: Annotated[_Option, Query(alias="absentAtMost")] = None,
 ) -> dict[str, str]:
     given = {
         "onDuplicate": on_duplicate,
@@ -61,6 +67,9 @@ async def _tried_options(
         "escape": escape,
         "sheet": sheet,
         "maxRejects": max_rejects,
+        "absent": absent,
+        "absentScope": absent_scope,
+        "absentAtMost": absent_at_most,
     }
     return {name: value for name, value in given.items() if value is not None}
 

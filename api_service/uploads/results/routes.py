@@ -12,12 +12,15 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.http.csv_download import DOWNLOAD_BYTES, stream_csv
+from api_service.http.cursors import BIGINT_MAX
 from api_service.http.dependencies import EngineDep, StoreIdentityDep, UploadStoreDep
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.memory import MemoryDep
 from api_service.http.pagination import Listing, Paging, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from api_service.uploads.found import require_known
+from api_service.uploads.leavers.documents import DeactivatedDocument, deactivated_document
+from api_service.uploads.leavers.queries import list_leavers
 from api_service.uploads.queries import upload_by_id
 from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.results import queries
@@ -50,13 +53,15 @@ def _split(given: object) -> object:
     return [one for each in given for one in str(each).split(",")] if isinstance(given, list) else given
 
 
-Kept = Literal["kept"]
+# These have no row of the file, or stand beside what became of it, so they go alone.
+Alone = Literal["kept", "deactivated"]
 RowsQuery = Annotated[
-    list[Outcome | Kept] | None,
+    list[Outcome | Alone] | None,
     BeforeValidator(_split),
     Query(
         description="Only rows with this outcome, or with one of several; else all. `kept`, alone: the rows of an "
-        "undone upload whose employees another upload had changed, and by which.",
+        "undone upload whose employees another upload had changed, and by which. `deactivated`, alone: employees "
+        "whom the file does not name, and who got `leftAt`.",
         examples=[["duplicate"]],
     ),
 ]
@@ -94,9 +99,11 @@ async def list_results(
     memory: MemoryDep,
     paging: PagingDep,
     outcome: RowsQuery = None,
-) -> Listing[ResultDocument] | Listing[KeptRowDocument]:
+) -> Listing[ResultDocument] | Listing[KeptRowDocument] | Listing[DeactivatedDocument]:
     if outcome is not None and "kept" in outcome:
         return await _kept_rows(engine, upload_id, paging, outcome)
+    if outcome is not None and "deactivated" in outcome:
+        return await _deactivated(engine, upload_id, paging, outcome)
     outcomes = frozenset(cast("list[Outcome]", outcome) or OUTCOMES)
     after_row, *begin = paging.after(tuple[int, int, int]) or (0, 0, 0)
     upload = await _finished_upload(engine, upload_id)
@@ -158,21 +165,41 @@ async def download_results(
 
 
 async def _kept_rows(
-    engine: AsyncEngine, upload_id: UUID, paging: Paging, outcome: list[Outcome | Kept]
+    engine: AsyncEngine, upload_id: UUID, paging: Paging, outcome: list[Outcome | Alone]
 ) -> Listing[KeptRowDocument]:
     """They are told by the undo, so the file is not needed."""
-    if set(outcome) != {"kept"}:
-        detail = "Ask for kept alone: the other outcomes say what the upload did, before it was undone."
-        raise Problem(
-            ProblemCode.INVALID_REQUEST, detail, errors=[{"location": "query.outcome", "detail": "kept goes alone"}]
-        )
-    (after_row,) = paging.after(tuple[int]) or (0,)
+    _require_alone("kept", outcome)
+    (after_row,) = paging.after(tuple[int]) or (-BIGINT_MAX,)
     async with engine.connect() as connection:
         require_known(await upload_by_id(connection, upload_id))
         found = await list_kept(
             connection, upload_id, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
         )
     return paging.listing(found.rows, Total(found.total), key=lambda row: (row.row_number,), item=kept_row_document)
+
+
+async def _deactivated(
+    engine: AsyncEngine, upload_id: UUID, paging: Paging, outcome: list[Outcome | Alone]
+) -> Listing[DeactivatedDocument]:
+    """Nor is it here: it does not have them."""
+    _require_alone("deactivated", outcome)
+    (after_number,) = paging.after(tuple[int]) or (0,)
+    async with engine.connect() as connection:
+        upload = require_known(await upload_by_id(connection, upload_id))
+        if upload.finished_at is None:
+            raise _not_finished()
+        found = await list_leavers(
+            connection, upload_id, after_number=after_number, offset=paging.offset, limit=paging.limit + 1
+        )
+    return paging.listing(found, Total(upload.deactivated), key=lambda row: (row.number,), item=deactivated_document)
+
+
+def _require_alone(name: Alone, outcome: list[Outcome | Alone]) -> None:
+    if set(outcome) != {name}:
+        detail = f"Ask for {name} alone: the other outcomes say what became of rows of the file."
+        raise Problem(
+            ProblemCode.INVALID_REQUEST, detail, errors=[{"location": "query.outcome", "detail": f"{name} goes alone"}]
+        )
 
 
 def _key(placed: PlacedResult) -> tuple[int, int, int]:
@@ -184,10 +211,7 @@ async def _finished_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
     async with engine.connect() as connection:
         upload = require_known(await queries.upload_with_format(connection, upload_id))
         if upload.finished_at is None and upload.status != "previewed":
-            raise Problem(
-                ProblemCode.NOT_FINISHED,
-                "The upload is not finished: its results can be told at its end, or previewed.",
-            )
+            raise _not_finished()
         if upload.file_deleted_at is not None:
             raise _file_gone()
         if upload.problem is not None and json.loads(upload.problem)["code"] == FileCode.FILE_CHANGED:
@@ -215,6 +239,10 @@ async def _gone_if_missing(store_identity: StoreIdentity) -> AsyncIterator[None]
     except ObjectMissing:
         await store_identity.require()
         raise _file_gone() from None
+
+
+def _not_finished() -> Problem:
+    return Problem(ProblemCode.NOT_FINISHED, "The upload is not finished: its results can be told at its end, or previewed.")
 
 
 def _file_gone() -> Problem:

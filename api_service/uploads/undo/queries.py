@@ -19,7 +19,7 @@ def is_undoable(upload: Row[Any]) -> bool:
 
 def loses_undo(upload: Row[Any]) -> bool:
     """Whether its deletion takes something away that could still be taken back."""
-    return is_undoable(upload) and bool(upload.inserted + upload.updated)
+    return is_undoable(upload) and bool(upload.inserted + upload.updated + upload.deactivated)
 
 
 async def request_undo(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[Any] | None:

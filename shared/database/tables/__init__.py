@@ -12,6 +12,7 @@ from shared.database.tables.employees import (
     employees,
     replaced_employees,
 )
+from shared.database.tables.leavers import leaver_ranges, leavers, named_emails
 from shared.database.tables.previews import preview_chunks, preview_notes, preview_rejects, upload_previews
 from shared.database.tables.queues import queue_messages, queues
 from shared.database.tables.rejects import (
@@ -45,8 +46,11 @@ __all__ = [
     "employee_totals",
     "employees",
     "kept_rows",
+    "leaver_ranges",
+    "leavers",
     "malformed_messages",
     "metadata",
+    "named_emails",
     "preview_chunks",
     "preview_notes",
     "preview_rejects",

@@ -57,6 +57,8 @@ employees = Table(
     # By the name of each field that another row said than the one it stands as, that row's provenance:
     # [by_update, upload_sequence, row_number]. Null where there is none, as after files without optional fields.
     Column("field_provenance", JSONB),
+    # Since when no file names it that was to name everybody. Null: it is there.
+    timestamp("left_at"),
     timestamp("created_at", now=True),
     timestamp("updated_at", now=True),
     Index("employees_email_key", text("lower(email)"), unique=True),
@@ -109,10 +111,12 @@ email_domains = Table(
     ),
 )
 
-# The exact number of employees is the sum of the slots. With one slot consumers would wait for each other.
+# The exact number of employees is the sum of the slots, and so is that of those among them who have left, which
+# triggers keep. With one slot consumers would wait for each other.
 employee_totals = Table(
     "employee_totals",
     metadata,
     Column("slot", SmallInteger, primary_key=True, autoincrement=False),
     Column("total", BigInteger, nullable=False, server_default=text("0")),
+    Column("left_total", BigInteger, nullable=False, server_default=text("0")),
 )

@@ -101,6 +101,12 @@ uploads = Table(
     count("deleted"),
     count("restored"),
     count("kept"),
+    # Whose employees have left if the file does not name them: a company's, or `all`; null: nobody's. And how many
+    # may be lacking, or which share. What was found, once it is decided, before the first of them is marked.
+    Column("absent_scope", Text),
+    Column("absent_at_most", Text),
+    Column("absence", JSONB),
+    count("deactivated"),
     CheckConstraint(one_of("status", UPLOAD_STATES), name="status_check"),
     CheckConstraint(one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),

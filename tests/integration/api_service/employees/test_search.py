@@ -310,9 +310,10 @@ async def test_each_list_takes_one_round_trip(reads: ReadPool, database: asyncpg
     await insert_employees(database, every_third_is_special(60))
     plans = Plans(reads)
     listing = EmployeeListing(reads, reads)
-    for part in ({"offset": 0}, {"offset": 30}, {"after": 30}, {"offset": 90}, {"after": 90}):
-        await listing.page(None, limit=11, **part)
-        assert plans.forget() == 1, part
+    for after, offset in ((0, 0), (0, 30), (30, 0), (0, 90), (90, 0)):
+        for with_left in (False, True):
+            await listing.page(None, limit=11, after=after, offset=offset, with_left=with_left)
+            assert plans.forget() == 1, (after, offset, with_left)
 
 
 class Plans:

@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from producer_service.sent_ranges import SentRange
 from producer_service.settings import ProducerSettings
 from producer_service.undos import undo_state
-from producer_service.undos.undo_state import UndoIncomplete, UndoRange
+from producer_service.undos.undo_state import UndoIncomplete
 from producer_service.uploads.leases import LeaseLost
 from shared.amqp.topology import BULK_REQUESTS_QUEUE, DEAD_CHUNKS_QUEUE
 from shared.messages import UndoRequest, encode
@@ -40,7 +41,7 @@ async def done(database: asyncpg.Connection, upload_id: uuid.UUID, first_row: in
 async def test_ranges_are_of_whole_chunks_and_pass_over_what_was_taken_back_by_any_borders(
     engine: AsyncEngine, database: asyncpg.Connection, undoing: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def left(range_rows: int) -> list[UndoRange]:
+    async def left(range_rows: int) -> list[SentRange]:
         return [each async for each in undo_state.ranges_left(engine, undoing, range_rows=range_rows)]
 
     monkeypatch.setattr(undo_state, "PAGE_CHUNKS", 2)
