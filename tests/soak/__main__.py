@@ -107,7 +107,7 @@ async def _left_behind(stage: Stage) -> list[str]:
             for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, UPLOADS_QUEUE, DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE):
                 left[queue] = (await broker.state(queue)).ready
         database = await asyncpg.connect(stage.postgres.url)
-        for table in ("upload_leases", "row_markers"):
+        for table in ("upload_leases", "row_markers", "named_emails"):
             left[table] = await database.fetchval(f"SELECT count(*) FROM {table}")
         await database.close()
         found[:] = [f"left or not ready: {name} ({count})" for name, count in left.items() if count]

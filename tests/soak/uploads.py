@@ -1,4 +1,4 @@
-"""Keeps uploading mixed files in all modes, and holds each upload to its own reference, alone among the others."""
+"""Keeps uploading mixed files in all modes, corrects and undoes some of them, and holds each to its own reference."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import asyncpg
 import httpx2
 
 from shared.upload_status import FINAL_STATES
+from tests.soak.aftermath import Aftermath, company_names, corrected, undo_differences
 from tests.soak.letters import Letters
 from tests.soak.patience import PASSING, patiently
 from tests.soak.stage import Stage
@@ -34,9 +35,11 @@ from tests.support.uploads import send
 # So many emails nobody else uses, file after file.
 PEOPLE_A_LINE: Final = 100_000_000
 MODES: Final[tuple[Mode, ...]] = ("skip", "update", "reject")
+OPTIONAL: Final = ("mobile_no", "company_name")
 SIZES: Final = (1, 40, 300, 2_000, 2_000, 5_000, 10_000)
 # An upload that does not get on for so long is stuck, however many faults there were meanwhile.
 STUCK_SECONDS: Final = 120
+LEAVERS_SHARE: Final = 0.2
 ANSWER_SECONDS: Final = 90
 
 
@@ -55,6 +58,23 @@ class Plan(NamedTuple):
         return self.seed % 6 == 0
 
     @property
+    def key(self) -> str:
+        return f"{self.first_person}-{self.seed}"
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        return OPTIONAL if self.seed % 5 == 0 else ()
+
+    @property
+    def is_corrected(self) -> bool:
+        return self.seed % 2 == 0
+
+    @property
+    def is_undone_last(self) -> bool:
+        """Whether it is undone once it is the last of its history, and corrected."""
+        return self.seed % 7 < 2
+
+    @property
     def is_draft_first(self) -> bool:
         return self.seed % 3 == 0
 
@@ -66,6 +86,7 @@ class Plan(NamedTuple):
             duplicate_share=self.duplicate_share,
             seed=self.seed,
             first_person=self.first_person,
+            lacking=self.optional,
         )
 
 
@@ -86,6 +107,8 @@ class Uploads:
         self._folder = folder
         apis = stage.services.of("api_service")
         self._apis = itertools.cycle([httpx2.AsyncClient(base_url=api.url, timeout=20) for api in apis])
+        self._aftermath = Aftermath(self._apis)
+        self._companies = company_names()
         self._histories: list[History] = []
         self.under_way = 0
 
@@ -100,23 +123,32 @@ class Uploads:
             path = self._folder / f"line-{number}.csv"
             for plan in plans:
                 expected = await asyncio.to_thread(_expect, plan, path, table)
-                if not await self._bring_to_its_end(plan, history, path, expected):
+                if not await self._bring_to_its_end(plan, history, path, expected, table):
                     return
                 table = expected.employees
             self._histories.append(history)
+            if chance.random() < LEAVERS_SHARE and not await self._leave():
+                return
 
     async def check_again(self) -> None:
         """What is in the table of every history, now that nothing moves any more, and that nothing else is there."""
         path = self._folder / "again.csv"
         employees = 0
         for plans, upload_ids in self._histories:
-            table: dict[str, ExpectedEmployee] = {}
+            expected = Expected([], {})
             for plan, upload_id in zip(plans, upload_ids, strict=True):
-                expected = await asyncio.to_thread(_expect, plan, path, table)
-                self._verdict.differs(upload_id, count_differences(await self._state(upload_id), expected))
-                table = expected.employees
+                before = expected.employees
+                expected = await asyncio.to_thread(_expect, plan, path, before)
+                if plan.is_corrected:
+                    expected = corrected(expected, plan.key)
+                upload = await self._state(upload_id)
+                if plan is plans[-1] and plan.is_undone_last:
+                    self._verdict.differs(upload_id, undo_differences(upload))
+                    expected.employees = before
+                else:
+                    self._verdict.differs(upload_id, count_differences(upload, expected))
             self._verdict.differs(upload_id, await self._share_differences(upload_id, expected))
-            employees += len(table)
+            employees += len(expected.employees)
         database = await asyncpg.connect(self._stage.postgres.url)
         found, counted = await database.fetchrow(
             "SELECT (SELECT count(*) FROM employees), (SELECT sum(total)::bigint FROM employee_totals)"
@@ -126,7 +158,9 @@ class Uploads:
         self._verdict.differs("the table", await domain_differences(database))
         await database.close()
 
-    async def _bring_to_its_end(self, plan: Plan, history: History, path: Path, expected: Expected) -> bool:
+    async def _bring_to_its_end(
+        self, plan: Plan, history: History, path: Path, expected: Expected, before: dict[str, ExpectedEmployee]
+    ) -> bool:
         """False when it got stuck: its line ends, because nothing can be said of what would follow."""
         self.under_way += 1
         subject = f"{plan}"
@@ -137,6 +171,7 @@ class Uploads:
             upload = await self._until_finished(upload_id)
             self._verdict.finished(plan.rows)
             self._verdict.differs(subject, await self._differences(upload, expected))
+            await self._go_on(plan, history, expected, before)
         except (*PASSING, AssertionError) as error:
             self._verdict.differs(subject, [f"stuck: {error!r}"])
             return False
@@ -144,28 +179,55 @@ class Uploads:
             self.under_way -= 1
         return True
 
+    async def _go_on(
+        self, plan: Plan, history: History, expected: Expected, before: dict[str, ExpectedEmployee]
+    ) -> None:
+        """Correct its rejects, and undo it if it is the last of its history."""
+        upload_id = history.upload_ids[-1]
+        subject = f"{plan}, upload {upload_id}"
+        if plan.is_corrected:
+            expected = await self._aftermath.correct(upload_id, expected, plan.key)
+            upload = await self._state(upload_id)
+            self._verdict.differs(f"{subject}, corrected", await self._told_differences(upload, expected))
+        if plan is history.plans[-1] and plan.is_undone_last:
+            undone = await self._aftermath.undo(upload_id)
+            expected.employees = before
+            differences = undo_differences(undone) + await self._share_differences(upload_id, expected)
+            self._verdict.differs(f"{subject}, undone", differences)
+
+    async def _leave(self) -> bool:
+        """As `_bring_to_its_end`, of a company whose people leave."""
+        self.under_way += 1
+        company = next(self._companies)
+        try:
+            self._verdict.differs(company, await self._aftermath.leave(company))
+        except (*PASSING, AssertionError) as error:
+            self._verdict.differs(company, [f"stuck: {error!r}"])
+            return False
+        finally:
+            self.under_way -= 1
+        return True
+
     async def _upload(self, plan: Plan, content: bytes) -> str:
         """However often the API has to be asked: with its key it is one upload. Some are drafts first."""
-        key = f"{plan.first_person}-{plan.seed}"
-        form = {"start": "draft"} if plan.is_draft_first else {"onDuplicate": plan.mode}
+        said = {"onDuplicate": plan.mode, **({"optional": ",".join(plan.optional)} if plan.optional else {})}
+        form = {"start": "draft"} if plan.is_draft_first else said
 
         async def attempt() -> str:
-            answer = await send(next(self._apis), content, key=key, **form)
+            answer = await send(next(self._apis), content, key=plan.key, **form)
             assert not answer.is_client_error, answer.text
             return str(answer.raise_for_status().json()["id"])
 
         upload_id = await patiently(attempt, seconds=ANSWER_SECONDS)
         if plan.is_draft_first:
-            await patiently(lambda: self._change(upload_id, plan.mode), seconds=ANSWER_SECONDS)
+            await patiently(lambda: self._change(upload_id, said), seconds=ANSWER_SECONDS)
             if plan.is_previewed:
                 await self._preview(upload_id)
             await patiently(lambda: self._start(upload_id), seconds=ANSWER_SECONDS)
         return upload_id
 
-    async def _change(self, upload_id: str, mode: Mode) -> None:
-        answer = await next(self._apis).patch(
-            f"/v1/uploads/{upload_id}", json={"onDuplicate": mode}, headers={"If-Match": "*"}
-        )
+    async def _change(self, upload_id: str, said: dict[str, str]) -> None:
+        answer = await next(self._apis).patch(f"/v1/uploads/{upload_id}", json=said, headers={"If-Match": "*"})
         assert not answer.is_client_error, answer.text
         answer.raise_for_status()
 
@@ -201,13 +263,17 @@ class Uploads:
         return upload
 
     async def _state(self, upload_id: str) -> dict[str, Any]:
-        async def attempt() -> dict[str, Any]:
-            upload: dict[str, Any] = (await next(self._apis).get(f"/v1/uploads/{upload_id}")).raise_for_status().json()
-            return upload
-
-        return await patiently(attempt, seconds=ANSWER_SECONDS)
+        return await self._aftermath.state(upload_id)
 
     async def _differences(self, upload: dict[str, Any], expected: Expected) -> list[str]:
+        return [
+            *await self._told_differences(upload, expected),
+            *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
+        ]
+
+    async def _told_differences(self, upload: dict[str, Any], expected: Expected) -> list[str]:
+        """All but the dead letters, which come once and go."""
+
         async def report() -> str:
             return (await next(self._apis).get(f"/v1/uploads/{upload['id']}/rejects.csv")).raise_for_status().text
 
@@ -224,7 +290,6 @@ class Uploads:
             *await self._share_differences(upload["id"], expected),
             *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected, upload["delimiter"]),
             *result_differences(lines, expected),
-            *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
         ]
 
     async def _share_differences(self, upload_id: str, expected: Expected) -> list[str]:
@@ -267,4 +332,4 @@ def _plans(first_person: int, chance: random.Random) -> Iterator[Plan]:
 
 def _expect(plan: Plan, path: Path, before: dict[str, ExpectedEmployee]) -> Expected:
     plan.write(path)
-    return read_top_to_bottom(path, plan.mode, before)
+    return read_top_to_bottom(path, plan.mode, before, optional=plan.optional)
