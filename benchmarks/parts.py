@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Final, NamedTuple
 
 from benchmarks import (
+    fates,
     ingest,
     listing,
     listing_costs,
@@ -38,5 +39,8 @@ PARTS: Final = {
     "one-request": Part("Single requests", 1, single_requests.add_options, single_requests.measure),
     "listing": Part("The listing and the search", 15, listing.add_options, listing.measure),
     "listing-costs": Part("The listing's choices", 8, listing_costs.add_options, listing_costs.measure),
+    "undo": Part("An undo beside its upload", 15, fates.add_undo_options, fates.measure_undo),
+    "results": Part("The results of every row", 4, fates.add_results_options, fates.measure_results),
+    "corrections": Part("Rejects corrected", 2, fates.add_corrections_options, fates.measure_corrections),
     "recovery": Part("Recovery from a kill", 1, recovery.add_options, recovery.measure),
 }

@@ -170,9 +170,7 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
     @abstractmethod
     def _ledger(self, chunk: ChunkT) -> Ledger: ...
 
-    async def _note_names(
-        self, connection: AsyncConnection, upload: Row[Any], chunk: ChunkT, rows: RawRows
-    ) -> None:
+    async def _note_names(self, connection: AsyncConnection, upload: Row[Any], chunk: ChunkT, rows: RawRows) -> None:
         """Whom the rows name, where it matters who is named by none."""
 
     @abstractmethod

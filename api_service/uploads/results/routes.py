@@ -242,7 +242,9 @@ async def _gone_if_missing(store_identity: StoreIdentity) -> AsyncIterator[None]
 
 
 def _not_finished() -> Problem:
-    return Problem(ProblemCode.NOT_FINISHED, "The upload is not finished: its results can be told at its end, or previewed.")
+    return Problem(
+        ProblemCode.NOT_FINISHED, "The upload is not finished: its results can be told at its end, or previewed."
+    )
 
 
 def _file_gone() -> Problem:
