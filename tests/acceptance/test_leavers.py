@@ -174,8 +174,16 @@ async def test_a_leaver_whom_a_corrected_row_of_the_same_upload_names_is_back(
         assert await _left(system) == {f"p{n}@initech.example" for n in range(25, 29)}
         rows = (await system.client.get(f"/v1/uploads/{upload_id}/rows?outcome=deactivated")).json()
         assert (rows["totalData"], len(rows["data"])) == (4, 4)
+        told = (await system.client.get(f"/v1/uploads/{upload_id}/rows?outcome=updated&limit=1000")).json()["data"]
+        assert told[-1]["corrected"]
+        assert told[-1]["cells"] == ["Asha 29", "Initech", "+919876500029", "p29@initech.example"]
         undone = await _undone(system, upload_id)
         assert undone["kept"] == 0
+        told = (await system.client.get(f"/v1/uploads/{upload_id}/rows?limit=1000")).json()
+        assert [row["outcome"] for row in told["data"]] == (
+            ["duplicate"] * 25 + ["undone"] if mode == "skip" else ["undone"] * 26
+        )
+        assert told["totalData"] == 26
         assert await _table(system) == before
 
 

@@ -34,6 +34,11 @@ async def table_differences(database: asyncpg.Connection, expected: Expected) ->
     counted = await database.fetchval("SELECT count(*) FROM employees")
     if total != counted:
         differences.append(f"counted as {total} employees: there are {counted}")
+    left = await database.fetchrow(
+        "SELECT (SELECT sum(left_total)::bigint FROM employee_totals), (SELECT count(left_at) FROM employees)"
+    )
+    if left is not None and left[0] != left[1]:
+        differences.append(f"counted as {left[0]} who have left: they are {left[1]}")
     return differences + await domain_differences(database)
 
 

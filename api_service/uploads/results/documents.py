@@ -11,7 +11,7 @@ from shared.rows.fields import FIELDS
 
 
 class ResultDocument(JsonModel):
-    """One row of the file, as it stands there, and its outcome."""
+    """One row of the file, and its outcome."""
 
     row_number: int = Field(description="Counts the records after the header, from 1.", examples=[17])
     line_number: int = Field(description="The line of the file on which the record starts.", examples=[18])
@@ -22,6 +22,7 @@ class ResultDocument(JsonModel):
         "that was there before or came from elsewhere; with the name.",
         examples=["row 3: Asha Rao"],
     )
+    corrected: bool = Field(description="Whether the row was corrected: then `cells` are those of its correction.")
     cells: list[str] = Field(examples=[[field.example for field in FIELDS]])
 
 
@@ -32,5 +33,6 @@ def result_document(result: Result, columns: FileColumns) -> ResultDocument:
         outcome=result.outcome,
         faults=result.faults,
         same_as=result.same_as,
+        corrected=result.is_corrected,
         cells=columns.own_cells(result.cells),
     )

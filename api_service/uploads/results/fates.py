@@ -16,8 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.uploads.results import queries
 
-Outcome = Literal["inserted", "updated", "duplicate", "rejected", "unprocessed"]
+# The last two are of an undone upload, in the place of the first two.
+Outcome = Literal["inserted", "updated", "duplicate", "rejected", "unprocessed", "undone", "kept"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+
+_TAKEN_BACK: Final = bytes.maketrans(
+    bytes([OUTCOMES.index("inserted"), OUTCOMES.index("updated")]), bytes([OUTCOMES.index("undone")] * 2)
+)
 
 # Entries are read so many at once, and small ones share a span.
 PAGE_ENTRIES: Final = 200
@@ -110,6 +115,11 @@ async def _span(engine: AsyncEngine, upload: Row[Any], run: Sequence[Row[Any]], 
         async with engine.connect() as connection:
             rejected = await queries.rejected_numbers(connection, upload, first_row, last_row)
         _mark(fates, "rejected", (number - first_row for number in rejected))
+    if upload.status == "undone":
+        fates = fates.translate(_TAKEN_BACK)
+        async with engine.connect() as connection:
+            kept = await queries.kept_numbers(connection, upload.id, first_row, last_row)
+        _mark(fates, "kept", (number - first_row for number in kept))
     return Span(first_row, len(fates), bytes(fates))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -20,7 +21,9 @@ _COUNTS = ", ".join(
 )
 _SOURCE = text(f"""
     SELECT id, status, sequence, filename, object_key, sheet, finished_at, file_deleted_at, preview_id,
-           {_COUNTS}, CAST(problem AS text) AS problem, {FORMAT_COLUMNS}
+           {_COUNTS}, CAST(problem AS text) AS problem,
+           (SELECT count(*) FROM kept_rows WHERE upload_id = :upload_id AND row_number > 0) AS kept,
+           EXISTS (SELECT FROM corrections WHERE upload_id = :upload_id) AS has_corrections, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - constants
 
@@ -39,6 +42,22 @@ _DISPLACED = text("""
     FROM upload_chunks CROSS JOIN LATERAL unnest(displaced_rows) AS displaced (row_number)
     WHERE upload_id = :upload_id AND displaced_rows IS NOT NULL
       AND displaced.row_number BETWEEN :first_row AND :last_row
+""")
+
+
+_KEPT_NUMBERS = text("""
+    SELECT row_number FROM kept_rows WHERE upload_id = :upload_id AND row_number BETWEEN :first_row AND :last_row
+""")
+
+# Those that went in, and of rows that are rejected still those that were tried last.
+_CORRECTED_CELLS = text("""
+    SELECT r.row_number, CAST(r.cells AS text) AS cells
+    FROM corrections AS c JOIN corrected_rows AS r ON r.correction_id = c.id
+    WHERE c.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
+      AND r.outcome IN ('inserted', 'updated', 'duplicate')
+    UNION ALL
+    SELECT row_number, CAST(cells AS text) FROM rejected_rows
+    WHERE upload_id = :upload_id AND row_number = ANY(CAST(:row_numbers AS bigint[])) AND original_cells IS NOT NULL
 """)
 
 
@@ -128,3 +147,19 @@ async def employees_by_key(connection: AsyncConnection, keys: Sequence[str]) -> 
 
 def _tables_of(upload: Row[Any]) -> tuple[_Tables, uuid.UUID | int]:
     return (_OF_UPLOADS, upload.id) if upload.preview_id is None else (_OF_PREVIEWS, upload.preview_id)
+
+
+async def kept_numbers(
+    connection: AsyncConnection, upload_id: uuid.UUID, first_row: int, last_row: int
+) -> Sequence[int]:
+    """The rows of an undone upload whose employees another upload had changed."""
+    values = {"upload_id": upload_id, "first_row": first_row, "last_row": last_row}
+    return (await connection.execute(_KEPT_NUMBERS, values)).scalars().all()
+
+
+async def corrected_cells(
+    connection: AsyncConnection, upload_id: uuid.UUID, row_numbers: Sequence[int]
+) -> dict[int, list[str]]:
+    """The cells of rows that were corrected, for as long as their corrections are kept."""
+    rows = await connection.execute(_CORRECTED_CELLS, {"upload_id": upload_id, "row_numbers": row_numbers})
+    return {row.row_number: json.loads(row.cells) for row in rows.all()}

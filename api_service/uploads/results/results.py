@@ -25,7 +25,10 @@ class NumberedRecord(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`faults` are those of a rejected row; `same_as` names the row or employee that stands instead of this one."""
+    """`faults` are those of a rejected row; `same_as` names the row or employee that stands instead of this one.
+
+    The cells are those of the file, or of the row's correction.
+    """
 
     row_number: int
     line_number: int
@@ -33,6 +36,7 @@ class Result(NamedTuple):
     faults: list[RowFaultDocument]
     same_as: str | None
     cells: Sequence[str]
+    is_corrected: bool
 
 
 async def results_of(
@@ -45,6 +49,14 @@ async def results_of(
     if rejected:
         async with engine.connect() as connection:
             rejects = await queries.rejects_by_number(connection, upload, rejected)
+    corrected: dict[int, list[str]] = {}
+    if upload.has_corrections:
+        async with engine.connect() as connection:
+            corrected = await queries.corrected_cells(connection, upload.id, list(outcomes))
+        records = [
+            NumberedRecord(number, record._replace(cells=corrected.get(number, record.cells)))
+            for number, record in records
+        ]
     repeated = [
         each
         for each in records
@@ -60,6 +72,7 @@ async def results_of(
             row_faults(rejects[row_number]) if row_number in rejects else [],
             same_as.get(row_number),
             record.cells,
+            row_number in corrected,
         )
         for row_number, record in records
     ]

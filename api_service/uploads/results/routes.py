@@ -38,15 +38,6 @@ from shared.upload_store import ObjectMissing
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
-# An upload's counts by the outcome of their rows.
-_COUNTS: dict[Outcome, str] = {
-    "inserted": "inserted",
-    "updated": "updated",
-    "duplicate": "duplicates",
-    "rejected": "rejected",
-    "unprocessed": "unprocessed",
-}
-
 
 def _split(given: object) -> object:
     """`a,b` means the same as two parameters."""
@@ -54,7 +45,7 @@ def _split(given: object) -> object:
 
 
 # These have no row of the file, or stand beside what became of it, so they go alone.
-Alone = Literal["kept", "deactivated"]
+Alone = Literal["deactivated"]
 RowsQuery = Annotated[
     list[Outcome | Alone] | None,
     BeforeValidator(_split),
@@ -125,7 +116,7 @@ async def list_results(
     return paging.listing(
         # One more than the page has says that there are more.
         page.results + page.results[-1:] * page.has_more,
-        Total(sum(getattr(upload, _COUNTS[each]) for each in outcomes)),
+        Total(sum(_counts(upload)[each] for each in outcomes)),
         key=_key,
         item=lambda placed: result_document(placed.result, columns),
         was_cut=page.was_cut,
@@ -194,12 +185,22 @@ async def _deactivated(
     return paging.listing(found, Total(upload.deactivated), key=lambda row: (row.number,), item=deactivated_document)
 
 
-def _require_alone(name: Alone, outcome: list[Outcome | Alone]) -> None:
+def _require_alone(name: Outcome | Alone, outcome: list[Outcome | Alone]) -> None:
     if set(outcome) != {name}:
         detail = f"Ask for {name} alone: the other outcomes say what became of rows of the file."
         raise Problem(
             ProblemCode.INVALID_REQUEST, detail, errors=[{"location": "query.outcome", "detail": f"{name} goes alone"}]
         )
+
+
+def _counts(upload: Row[Any]) -> dict[Outcome, int]:
+    """An upload's rows by their outcome."""
+    written = {"inserted": upload.inserted, "updated": upload.updated, "undone": 0, "kept": 0}
+    if upload.status == "undone":
+        taken_back = upload.inserted + upload.updated - upload.kept
+        written = {"inserted": 0, "updated": 0, "undone": taken_back, "kept": upload.kept}
+    others = {"duplicate": upload.duplicates, "rejected": upload.rejected, "unprocessed": upload.unprocessed}
+    return cast("dict[Outcome, int]", written | others)
 
 
 def _key(placed: PlacedResult) -> tuple[int, int, int]:
@@ -212,6 +213,8 @@ async def _finished_upload(engine: AsyncEngine, upload_id: UUID) -> Row[Any]:
         upload = require_known(await queries.upload_with_format(connection, upload_id))
         if upload.finished_at is None and upload.status != "previewed":
             raise _not_finished()
+        if upload.status == "undoing":
+            raise Problem(ProblemCode.NOT_FINISHED, "The upload is being undone: its results can be told at the end.")
         if upload.file_deleted_at is not None:
             raise _file_gone()
         if upload.problem is not None and json.loads(upload.problem)["code"] == FileCode.FILE_CHANGED:

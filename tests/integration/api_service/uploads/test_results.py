@@ -107,6 +107,7 @@ async def test_every_row_is_named_with_its_cells_its_outcome_and_what_stands_ins
         "outcome": "duplicate",
         "faults": [],
         "sameAs": f"employee {bo}: Bo Ek",
+        "corrected": False,
         "cells": ROWS[1],
     }
     assert [fault["code"] for fault in rows[2]["faults"]] == ["invalid_mobile", "invalid_email"]
