@@ -268,6 +268,8 @@ class Uploads:
     async def _differences(self, upload: dict[str, Any], expected: Expected) -> list[str]:
         return [
             *await self._told_differences(upload, expected),
+            # Before anything is corrected, which no preview could say.
+            *_preview_differences(upload),
             *await self._letters.differences(upload["id"], expected, seconds=ANSWER_SECONDS),
         ]
 
@@ -286,7 +288,6 @@ class Uploads:
         )
         return [
             *count_differences(upload, expected),
-            *_preview_differences(upload),
             *await self._share_differences(upload["id"], expected),
             *report_differences(await patiently(report, seconds=ANSWER_SECONDS), expected, upload["delimiter"]),
             *result_differences(lines, expected),
