@@ -1,4 +1,4 @@
-"""A draft: how its first rows read under the options that are chosen, and the start with exactly these."""
+"""A draft: how its first rows read under the options that are chosen, its preview, and the start with exactly these."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ async def draft_page(request: Request, api: OwnApi, upload: dict[str, Any], chos
         problem = sample["problem"] or (None if chosen else upload["problem"])
     except Refused as refusal:
         problem = refusal.document
+    # What is chosen but not kept yet is another upload than the one that was previewed.
+    is_previewed = upload["status"] == "previewed" and upload["preview"] is not None and not chosen
     rows = sample["rows"] if sample else []
     columns = _columns(sample) if sample else []
     has_header = bool(sample and sample["headerLine"])
@@ -82,15 +84,42 @@ async def draft_page(request: Request, api: OwnApi, upload: dict[str, Any], chos
         columns=columns or _unnamed(rows, str(options.get("columns") or "")),
         rows=rows,
         has_header=has_header,
-        row_count=_row_count(upload, rows),
+        row_count=upload["preview"]["rowsRead"] if is_previewed else _row_count(upload, rows),
+        is_row_count_exact=is_previewed or len(rows) < SHOWN_ROWS,
         delimiters=DELIMITERS,
         encodings=ENCODINGS,
         optional=_optional(options),
+        preview=preview_counts(upload) if is_previewed else None,
     )
 
 
 async def start_draft(request: Request, upload_id: str) -> Response:
     """With what its form says now, and only if nobody else changed the draft meanwhile."""
+    return await _change_and(request, upload_id, "start")
+
+
+async def preview_draft(request: Request, upload_id: str) -> Response:
+    """The same, but nothing is done: all of its rows are checked."""
+    return await _change_and(request, upload_id, "preview")
+
+
+async def start_previewed(request: Request, upload_id: str) -> Response:
+    """Exactly what the preview says, or nothing."""
+    api = OwnApi(request)
+    revision = str((await api.form()).get("revision", ""))
+    await api.send("POST", f"/v1/uploads/{upload_id}/start", {"ifUnchanged": True}, headers={"if-match": revision})
+    return RedirectResponse(f"/uploads/{upload_id}", 303)
+
+
+def preview_counts(upload: dict[str, Any]) -> dict[str, Any]:
+    """As an upload has them, of what it would do; what is not known yet is none."""
+    preview = upload["preview"]
+    counts = {name: preview[name] or 0 for name in ("inserted", "updated", "duplicates", "rejected", "unprocessed")}
+    named = {name: preview[name] for name in ("rowsRead", "rowsDone", "progress", "rejectedBy", "outcome", "problem")}
+    return {"id": upload["id"], "status": upload["status"], **named, **counts}
+
+
+async def _change_and(request: Request, upload_id: str, step: str) -> Response:
     api = OwnApi(request)
     form = await api.form()
     address = f"/v1/uploads/{upload_id}"
@@ -104,7 +133,7 @@ async def start_draft(request: Request, upload_id: str) -> Response:
     revision = str(form.get("revision", ""))
     answer = await api.send("PATCH", address, given, headers={"if-match": revision})
     if answer.document["problem"] is None:
-        await api.send("POST", f"{address}/start", headers={"if-match": str(answer.document["revision"])})
+        await api.send("POST", f"{address}/{step}", headers={"if-match": str(answer.document["revision"])})
     return RedirectResponse(f"/uploads/{upload_id}", 303)
 
 
@@ -134,9 +163,11 @@ def _mapping(fields: list[str], names: list[str]) -> dict[str, list[str]]:
 
 
 def _as_query(options: dict[str, Any], stored: dict[str, Any]) -> dict[str, str]:
-    """An option that the draft has and the form took back is empty; the others are left out."""
+    """What the form says otherwise than the draft; an option that it took back is empty."""
     query = {}
     for name, value in options.items():
+        if name in stored and value == stored[name]:
+            continue
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if isinstance(value, list):
             text = ",".join(value)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from api_service.web.assets import asset_address
 from shared.rows.fields import FIELD_NAMES, FIELDS
-from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES, SETTLED_STATES, UPLOAD_STATES
+from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES, SETTLED_STATES, UNSTARTED_STATES, UPLOAD_STATES
 from shared.version import VERSION
 
 # In the order of the navigation. What is not built yet is not shown.
@@ -114,6 +114,7 @@ def _make_environment() -> jinja2.Environment:
         "upload_states": UPLOAD_STATES,
         "settled_states": SETTLED_STATES,
         "resting_states": RESTING_STATES,
+        "unstarted_states": UNSTARTED_STATES,
         "cancellable_states": CANCELLABLE_STATES,
         "pages": PAGES,
         "version": VERSION,

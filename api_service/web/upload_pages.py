@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from api_service.http.pagination import MAX_PAGE
 from api_service.uploads.results.fates import Outcome
-from api_service.web.draft_page import draft_page, start_draft
+from api_service.web.draft_page import draft_page, preview_counts, preview_draft, start_draft, start_previewed
 from api_service.web.own_api import OwnApi
 from api_service.web.page_route import PageRoute
 from api_service.web.rendering import render
@@ -63,12 +63,24 @@ async def show_upload(
     upload = await api.get(f"/v1/uploads/{upload_id}")
     if upload["status"] in HELD_STATES:
         return await draft_page(request, api, upload, request.query_params)
+    if upload["status"] == "previewing":
+        return render(request, "previewing.html", upload=upload, counts=preview_counts(upload))
     return render(request, "upload.html", upload=upload)
 
 
 @router.post("/uploads/{upload_id}/start")
 async def start_upload(request: Request, upload_id: UUID) -> Response:
     return await start_draft(request, str(upload_id))
+
+
+@router.post("/uploads/{upload_id}/preview")
+async def preview_upload(request: Request, upload_id: UUID) -> Response:
+    return await preview_draft(request, str(upload_id))
+
+
+@router.post("/uploads/{upload_id}/start-previewed")
+async def start_previewed_upload(request: Request, upload_id: UUID) -> Response:
+    return await start_previewed(request, str(upload_id))
 
 
 @router.post("/uploads/{upload_id}/cancel")
@@ -98,7 +110,8 @@ async def show_results(
     upload = await api.get(f"/v1/uploads/{upload_id}")
     query: dict[str, Any] = {"outcome": outcome, "page": page, "limit": ROWS_A_PAGE}
     rows = await api.get(f"/v1/uploads/{upload_id}/rows", query)
-    return render(request, "results.html", upload=upload, rows=rows, query={"outcome": outcome})
+    counts = preview_counts(upload) if upload["status"] == "previewed" and upload["preview"] else upload
+    return render(request, "results.html", upload=upload, counts=counts, rows=rows, query={"outcome": outcome})
 
 
 def _see(address: str) -> RedirectResponse:

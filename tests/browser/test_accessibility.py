@@ -11,6 +11,7 @@ from playwright.async_api import Browser
 from tests.support.browsing import accessibility_findings, finished_upload, open_page
 from tests.support.services import Services
 from tests.support.uploads import HEADER, send
+from tests.support.waiting import eventually
 
 CSV = HEADER + b"Ada Holm,Fjord AS,+47 22 55 01 01,ada@fjord.example\nBob Ek,Fjord AS,nothing,bob\n"
 
@@ -24,6 +25,13 @@ async def test_axe_finds_nothing(
         upload = await finished_upload(api, CSV)
         draft = (await send(api, CSV, start="draft")).headers["Location"].removeprefix("/v1")
         await api.post("/v1/queues/default/messages", json={"payload": {"to": "ada"}})
+        previewed = (await send(api, CSV, start="draft")).headers["Location"]
+        await api.post(f"{previewed}/preview")
+
+        async def is_previewed() -> bool:
+            return bool((await api.get(previewed)).json()["status"] == "previewed")
+
+        await eventually(is_previewed, seconds=60)
         unclear = await send(api, "name;email\nŽák;a@b.example\n".encode("cp1250"), start="draft")
     addresses = [
         "/",
@@ -32,6 +40,7 @@ async def test_axe_finds_nothing(
         f"{upload}/results",
         f"{upload}/rejects",
         draft,
+        previewed.removeprefix("/v1"),
         unclear.headers["Location"].removeprefix("/v1"),
         "/uploads/none",
         "/employees",

@@ -64,6 +64,22 @@ async def test_a_file_in_an_unclear_encoding_is_mended_by_the_chooser(
     assert [row["employee_name"] for row in names] == ["Jiří Růžička", "Věra Žáčková"]
 
 
+async def test_what_was_previewed_is_imported_and_nothing_else(services: Services, page: Page, tmp_path: Path) -> None:
+    await services.start_all(consumers=1)
+    file = tmp_path / "staff.csv"
+    file.write_bytes(numbered_rows(250) + b"Bob Ek,Fjord AS,no number,bob@fjord.example\n")
+    await page.goto("/")
+    await page.set_input_files("#file", file)
+    await page.get_by_role("button", name="Look at its rows").click()
+    await page.get_by_role("button", name="Check all rows").click()
+    await expect(page.get_by_role("heading", name="All 251 rows were checked")).to_be_visible(timeout=SECONDS)
+    await page.get_by_role("link", name="1 would be refused").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.go_back()
+    await page.get_by_role("button", name="Import exactly this").click()
+    await expect(page.locator(".counts")).to_contain_text("250 inserted", timeout=SECONDS)
+
+
 async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_api_and_undone(
     services: Services, page: Page
 ) -> None:

@@ -3,7 +3,7 @@
 import { fetchPage } from "./page.js";
 
 const form = document.querySelector("[data-draft]");
-const PARTS = ["actions", "problem", "encodings", "sample"];
+const PARTS = ["actions", "problem", "preview", "encodings", "sample"];
 let under = null;
 
 function hideRedraw() {

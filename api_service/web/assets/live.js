@@ -15,13 +15,13 @@ function seconds(value) {
 
 function show(upload) {
   for (const each of view.querySelectorAll("[data-count]")) {
-    each.textContent = number.format(upload[each.dataset.count]);
+    each.textContent = number.format(upload[each.dataset.count] ?? 0);
   }
   const whole = upload.progress ? Math.max(upload.rowsDone / upload.progress, upload.rowsRead, 1) : Math.max(upload.rowsRead, 1);
   let x = 0;
   for (const name of PARTS) {
     const part = view.querySelector(`rect[data-part=${name}]`);
-    const width = Math.min((100 * upload[name]) / whole, 100 - x);
+    const width = Math.min((100 * (upload[name] ?? 0)) / whole, 100 - x);
     part.setAttribute("x", x);
     part.setAttribute("width", width);
     x += width;
@@ -57,7 +57,7 @@ events.addEventListener("progress", (event) => {
   const upload = JSON.parse(event.data);
   if (status !== null && upload.status !== status) location.reload();
   status = upload.status;
-  show(upload);
+  show(view.dataset.of ? upload[view.dataset.of] ?? upload : upload);
 });
 events.addEventListener("finished", () => {
   events.close();
