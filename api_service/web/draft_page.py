@@ -143,6 +143,10 @@ def chosen_options(chosen: QueryParams | FormData) -> dict[str, Any]:
     for name in ("mapping", "columns", "header"):
         options[name] = "" if "anew" in chosen else str(chosen.get(name, ""))
     options["optional"] = ",".join(map(str, chosen.getlist("optional")))
+    options["absent"] = str(chosen.get("absent", ""))
+    for name in ("absentScope", "absentAtMost"):
+        # Left standing in the form, they say nothing of an upload in which nobody leaves.
+        options[name] = str(chosen.get(name, "")).strip() if options["absent"] else ""
     fields = list(map(str, chosen.getlist("column")))
     # The API takes the columns by itself until somebody chose another one.
     if fields != list(map(str, chosen.getlist("columnWas"))):

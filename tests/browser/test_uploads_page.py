@@ -71,6 +71,10 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
     await page.goto("/")
     await page.set_input_files("#file", file)
     await page.get_by_role("button", name="Look at its rows").click()
+    await page.get_by_label("have left").check()
+    await page.get_by_label("if they are of the company").fill("all")
+    await page.get_by_label("if they are of the company").press("Enter")
+    await expect(page.locator("form[aria-busy]")).to_have_count(0)
     await page.get_by_role("button", name="Check all rows").click()
     await expect(page.get_by_role("heading", name="All 251 rows were checked")).to_be_visible(timeout=SECONDS)
     await page.get_by_role("link", name="1 would be refused").click()
@@ -78,6 +82,7 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
     await page.go_back()
     await page.get_by_role("button", name="Import exactly this").click()
     await expect(page.locator(".counts")).to_contain_text("250 inserted", timeout=SECONDS)
+    await expect(page.get_by_text("0 have left")).to_be_visible(timeout=SECONDS)
 
 
 async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_api_and_undone(
