@@ -51,6 +51,9 @@ _LIST = text(f"""
     ) AS absent
 """)  # noqa: S608 - constants
 
+# Numbers of before the upload may say that nobody is older than it: then every employee would look through all names.
+_BY_HASH = text("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
+
 _DECIDE = text("""
     UPDATE uploads SET absence = CAST(:absence AS jsonb), revision = revision + 1
     WHERE id = :upload_id AND absence IS NULL
@@ -150,6 +153,7 @@ async def decide(connection: AsyncConnection, lease: Lease, *, rows_read: int, r
     scope = key | {"sequence": upload.sequence, "scope": upload.absent_scope}
     unreadable = int((await connection.execute(_UNREADABLE, key)).scalar_one())
     in_scope = int((await connection.execute(_IN_SCOPE, scope)).scalar_one())
+    await connection.execute(_BY_HASH)
     savepoint = await connection.begin_nested()
     absent = (await connection.execute(_LIST, scope)).rowcount
     found = Absence(in_scope, absent, most_absent(upload.absent_at_most, in_scope), unreadable)
