@@ -80,6 +80,7 @@ PARTS = (
         "full_dead_letters",
         "undo",
         "previews",
+        "leavers",
         "bad_files",
     ),
     _acceptance(
