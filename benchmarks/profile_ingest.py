@@ -75,6 +75,7 @@ async def main() -> None:
     parser.add_argument("--consumers", type=int, default=2)
     parser.add_argument("--copies", type=int, default=1, help="connections that COPY uses at once, or 0 (1)")
     parser.add_argument("--bad-share", type=float, default=BAD_SHARE, help="share of the rows that is rejected (0.01)")
+    parser.add_argument("--broken-quotes", type=int, default=0, help="one row in so many has a quote too many (none)")
     parser.add_argument(
         "--again",
         choices=("skip", "update", "reject"),
@@ -90,6 +91,8 @@ async def main() -> None:
         upload, clean = folder / "upload.csv", folder / "clean.csv"
         write_sample(upload, options.rows, options.bad_share)
         write_sample(clean, options.rows, 0)
+        if options.broken_quotes:
+            _break_quotes(upload, options.broken_quotes)
         if options.copies:
             _print(f"COPY, {options.copies} connections", options.rows, await _copy(servers, clean, options.copies))
         _print(
@@ -97,6 +100,14 @@ async def main() -> None:
             options.rows,
             await _ingest(servers, upload, folder, options.consumers, settings, options.again),
         )
+
+
+def _break_quotes(file: Path, one_in: int) -> None:
+    """Each is closed where the next one opens, in the midst of another row."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    for at in range(one_in, len(lines), one_in):
+        lines[at] = b'"' + lines[at]
+    file.write_bytes(b"".join(lines))
 
 
 async def _copy(servers: Servers, file: Path, connections: int) -> Spent:
