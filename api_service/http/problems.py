@@ -101,6 +101,8 @@ FILE_MEANINGS: Mapping[FileCode, str] = {
     FileCode.FILE_CHANGED: "The stored file is not the one that was uploaded",
     FileCode.FILE_MISSING: "The stored file is gone",
     FileCode.TOO_MANY_REJECTS: "More rows were rejected than the upload allows",
+    FileCode.TOO_MANY_ABSENT: "The file lacks more employees than `absentAtMost`: nobody was deactivated",
+    FileCode.ABSENT_UNCLEAR: "The email of a rejected row cannot be read: nobody was deactivated",
     FileCode.NO_PROGRESS: "Processing was given up after repeated failures",
     FileCode.LEDGER_MISMATCH: "What is on record as done does not fit the file",
     FileCode.DRAFT_EXPIRED: "Nobody started the draft while it was kept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -14,7 +14,7 @@ from api_service.lease_queues.messages import DEFAULT_QUEUE, QUEUE_NAME_PATTERN
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.web.own_api import OwnApi, Refused
 from api_service.web.page_route import PageRoute
-from api_service.web.rendering import address, render
+from api_service.web.rendering import render
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -76,11 +76,12 @@ async def purge(request: Request, queue: QueueName) -> Response:
 
 @router.get("/info")
 async def show_as_older_clients_know_it(
-    queue: Annotated[str, Query(pattern=QUEUE_NAME_PATTERN)] = DEFAULT_QUEUE, page: PageNumber = 1
+    request: Request,
+    queue: Annotated[str, Query(pattern=QUEUE_NAME_PATTERN)] = DEFAULT_QUEUE,
+    page: PageNumber = 1,
 ) -> Response:
-    """One of the two servers whose addresses the older clients know had a page here."""
-    shown: dict[str, Any] = {"page": page if page > 1 else None}
-    return RedirectResponse(address(f"/queues/{queue}", shown), 307)
+    """One of the two servers whose addresses the older clients know had a page here, with all messages."""
+    return await show_queue(request, queue, page=page)
 
 
 def _see(queue: str) -> RedirectResponse:

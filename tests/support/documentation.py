@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from api_service.http.problems import FILE_MEANINGS, ProblemCode
+from shared.errors import FileCode
 from shared.service.settings import FOR_TESTS
 
 
@@ -38,7 +39,14 @@ def settings_rows(settings: type[BaseSettings]) -> list[str]:
 def problem_rows() -> list[str]:
     """One table row a code that a request or a file can be refused with."""
     rows = [f"| `{code.value}` | {code.status} | {code.meaning} |" for code in ProblemCode]
-    return rows + [f"| `{code.value}` | 422 or `failed` | {meaning} |" for code, meaning in FILE_MEANINGS.items()]
+    return rows + [f"| `{code.value}` | {_ends(code)} | {meaning} |" for code, meaning in FILE_MEANINGS.items()]
+
+
+def _ends(code: FileCode) -> str:
+    """How a file that has the code is answered, or its upload ends."""
+    if code in (FileCode.TOO_MANY_ABSENT, FileCode.ABSENT_UNCLEAR):
+        return "`partially_succeeded`"
+    return "422 or `failed`"
 
 
 def metric_rows() -> list[str]:

@@ -49,6 +49,7 @@ async def test_an_employee_is_listed_with_its_upload(api: httpx2.AsyncClient, da
         "company_name": "Acme",
         "mobile_no": "+919876543210",
         "email": "Asha@Example.com",
+        "leftAt": None,
         "uploadId": str(upload_id),
         **{field.name: None for field in FIELDS if field.may_be_empty},
     }
