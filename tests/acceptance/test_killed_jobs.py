@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from shared.amqp.topology import BULK_REQUESTS_QUEUE, DEAD_LETTERS_QUEUE
+from shared.database import advisory_locks
 from tests.support.failpoint_settings import API, killing_api
 from tests.support.jobs import Json, delete, order_deletion, order_redrive, redrive, until_ended, watch
 from tests.support.services import KILLED, Services
@@ -37,6 +38,8 @@ async def kill_at(
 ) -> Json:
     """The job at which the API died, at that place."""
     await services.api.terminate()
+    # The retention begins with the service, and would drop letters that the job is to drop.
+    await system.database.execute("SELECT pg_advisory_lock($1)", advisory_locks.RETENTION)
     await services.api.restart(killing_api(place, after=after))
     order = order_redrive if kind == "redrive" else order_deletion
     try:
@@ -44,6 +47,7 @@ async def kill_at(
     except httpx2.TransportError:  # it died before it had answered
         job = {"id": await system.database.fetchval("SELECT id FROM bulk_jobs WHERE finished_at IS NULL")}
     assert await services.api.ended() == KILLED
+    await system.database.execute("SELECT pg_advisory_unlock($1)", advisory_locks.RETENTION)
     return job
 
 
