@@ -32,8 +32,11 @@ async def hanging_commits(database: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def terminate_in_commit(database: asyncpg.Connection, application: str) -> None:
-    """Wait for a COMMIT of this service that hangs, and terminate its session."""
-    hangs = f"application_name = '{application}' AND wait_event = 'SyncRep'"
+    """Wait for a COMMIT of this service that hangs, and terminate its session.
+
+    A statement in autocommit, with which the service keeps house, is none.
+    """
+    hangs = f"application_name = '{application}' AND wait_event = 'SyncRep' AND query ILIKE 'commit%'"
 
     async def terminated() -> bool:
         return await terminate_sessions(database, hangs) > 0
