@@ -10,7 +10,7 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 
-LIMIT_MINUTES = 14.0
+LIMIT_MINUTES = 20.0
 API_ROOMS = ("dead_letters", "employees", "http", "lease_queues", "operations", "web")
 
 
