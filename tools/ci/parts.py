@@ -44,7 +44,7 @@ def _acceptance(name: str, *subjects: str) -> Part:
     # first, one by one as a worker is free, and the others run beside them. Five minutes without a broker are left to
     # `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
-    part = _tests(f"acceptance: {name}", *tests, workers=5, options=("--dist=load", "--maxschedchunk=1"))
+    part = _tests(f"acceptance: {name}", *tests, workers=4, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
     return replace(part, commands=(command,))
 
