@@ -7,12 +7,13 @@ from pathlib import Path
 
 import asyncpg
 import httpx2
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browsing import open_page
 from tests.support.patience import patience
 from tests.support.services import Services
 from tests.support.uploads import HEADER, send
+from tests.support.waiting import eventually
 
 SECONDS = 30_000 * patience()
 
@@ -33,6 +34,22 @@ def czech_file(folder: Path) -> Path:
 
 def numbered_rows(count: int) -> bytes:
     return HEADER + b"".join(b"Ada Holm,Fjord AS,+47 22 55 01 01,ada%d@fjord.example\n" % at for at in range(count))
+
+
+async def hold_events_until(page: Page, services: Services, status: str) -> None:
+    """The first event comes as late as it can: the upload moved on after its page was made."""
+
+    async def hold(route: Route) -> None:
+        upload = route.request.url.removesuffix("/events")
+
+        async def is_there() -> bool:
+            return (await api.get(upload)).json()["status"] == status
+
+        async with httpx2.AsyncClient(base_url=services.api_url) as api:
+            await eventually(is_there, seconds=30)
+        await route.continue_()
+
+    await page.route("**/events", hold, times=1)
 
 
 async def test_a_file_in_an_unclear_encoding_is_mended_by_the_chooser(
@@ -75,6 +92,7 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
     await page.get_by_label("if they are of the company").fill("all")
     await page.get_by_label("if they are of the company").press("Enter")
     await expect(page.locator("form[aria-busy]")).to_have_count(0)
+    await hold_events_until(page, services, "previewed")
     await page.get_by_role("button", name="Check all rows").click()
     await expect(page.get_by_role("heading", name="All 251 rows were checked")).to_be_visible(timeout=SECONDS)
     await page.get_by_role("link", name="1 would be refused").click()

@@ -5,6 +5,7 @@ import { fetchPage, number } from "./page.js";
 
 const PARTS = ["inserted", "updated", "duplicates", "rejected", "unprocessed"];
 const RATE_SECONDS = 5;
+const RETRY_MS = 1000;
 const view = document.querySelector("[data-live]");
 const seen = [];
 let said = -1;
@@ -47,17 +48,21 @@ function showRate(upload) {
 }
 
 async function replaceAll() {
-  const page = await fetchPage(location.href);
-  document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+  try {
+    const page = await fetchPage(location.href);
+    document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+  } catch {
+    // The service went away as the upload ended.
+    setTimeout(replaceAll, RETRY_MS);
+  }
 }
 
 const events = new EventSource(view.dataset.live);
-let status = null;
 events.addEventListener("progress", (event) => {
   const upload = JSON.parse(event.data);
-  if (status !== null && upload.status !== status) location.reload();
-  status = upload.status;
-  show(view.dataset.of ? upload[view.dataset.of] ?? upload : upload);
+  // It may have moved on before the first event came, so it is held against what the page says.
+  if (upload.status === view.dataset.status) show(view.dataset.of ? upload[view.dataset.of] ?? upload : upload);
+  else location.reload();
 });
 events.addEventListener("finished", () => {
   events.close();
