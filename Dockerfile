@@ -1,6 +1,7 @@
 # One image a service, each with its own package, `shared`, and the dependencies of its own lock: nothing else.
 #
 #   base ─┬─ installer ─── *_packages    a lock's packages in /venv, to be copied; uv stays here
+#         ├─ guide                       docs/ as a site, which the API and the producer serve at /guide
 #         ├─ api_service                 uploads, listings, the web page   :8000
 #         ├─ producer_service            files to requests                 :8001
 #         ├─ consumer_service            requests to rows                  :8002
@@ -38,10 +39,19 @@ FROM installer AS migrate_packages
 COPY requirements/migrations.txt requirements.txt
 RUN ./install requirements.txt
 
+FROM installer AS guide
+COPY requirements/guide.txt requirements.txt
+RUN ./install requirements.txt
+COPY zensical.toml CONTRIBUTING.md CHANGELOG.md ./
+COPY tools/guide.py tools/guide.py
+COPY docs docs
+RUN /venv/bin/python -m tools.guide
+
 FROM base AS api_service
 COPY --from=api_service_packages /venv /venv
 COPY shared shared
 COPY api_service api_service
+COPY --from=guide /rollcall/build/guide build/guide
 USER 10001:10001
 EXPOSE 8000
 CMD ["python", "-m", "uvicorn", "api_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]
@@ -50,6 +60,7 @@ FROM base AS producer_service
 COPY --from=producer_service_packages /venv /venv
 COPY shared shared
 COPY producer_service producer_service
+COPY --from=guide /rollcall/build/guide build/guide
 USER 10001:10001
 EXPOSE 8001
 CMD ["python", "-m", "uvicorn", "producer_service.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8001", "--no-access-log", "--http", "shared.service.bounded_http:BoundedHttp", "--timeout-graceful-shutdown", "20"]

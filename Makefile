@@ -14,7 +14,7 @@ QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
 	tests/integration/consumer_service/test_same_end.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down clean test test-quick test-long test-faults soak mutants lint types bench lock venv
+.PHONY: help up demo down clean test test-quick test-long test-faults soak mutants guide reference lint types bench lock venv
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,12 @@ soak: venv ## Upload for MINUTES=10 while faults strike everything, and hold eve
 
 mutants: venv ## Take out one safeguard at a time, and see that the tests notice
 	@$(VENV) -m tests.mutants
+
+guide: venv ## Build the documentation as a site, which the services serve at /guide
+	@$(VENV) -m tools.guide
+
+reference: venv ## Write the lists of docs/api.md anew from the code
+	@$(VENV) -m tools.reference
 
 lint: venv ## Check style, layout and the layers between packages
 	@$(VENV) -m ruff check .

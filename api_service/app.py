@@ -49,6 +49,7 @@ from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import leave_startup_objects_alone
 from shared.service.graceful_exit import end_with_status_0
+from shared.service.guide import add_guide
 from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.request_body import BodyLimits
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
@@ -110,6 +111,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(operations_routes.probes(app))
     add_docs_pages(app)
+    add_guide(app)
     # FastAPI's way to replace its description: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app

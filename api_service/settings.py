@@ -145,7 +145,7 @@ class ApiSettings(SharedSettings, UploadStoreSettings):
     job_lease_seconds: float = Field(
         15,
         gt=0,
-        description="How long a redrive or deletion that a dead process worked on stays its own.",
+        description="After an API process died, how long its redrive or correction waits before another takes it.",
     )
     queue_pool_size: int = Field(
         4,

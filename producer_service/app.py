@@ -25,6 +25,7 @@ from shared.service.api_docs import add_docs_pages
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
+from shared.service.guide import add_guide
 from shared.service.probes import Check, probe_router
 from shared.service.query_parameters import refuse_unknown_parameters
 from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
@@ -93,4 +94,5 @@ def create_app() -> FastAPI:
     }
     app.include_router(probe_router(checks))
     add_docs_pages(app)
+    add_guide(app)
     return app

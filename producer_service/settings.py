@@ -20,7 +20,9 @@ class ProducerSettings(SharedSettings, UploadStoreSettings):
         ge=1,
         description="Uploads up to 1 MiB that one producer works on at a time; as many up to 32 MiB, as many larger.",
     )
-    lease_seconds: float = Field(15, gt=0, description="How long a dead producer's upload stays its own.")
+    lease_seconds: float = Field(
+        15, gt=0, description="After a producer died, how long its uploads wait before another producer takes them."
+    )
     sweep_seconds: float = Field(3, gt=0, description="How often to look for uploads that nobody works on.")
     progress_seconds: float = Field(0.5, gt=0, description="How often progress is written, and a cancel noticed.")
     ledger_check_seconds: float = Field(

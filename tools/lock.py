@@ -12,7 +12,7 @@ from tools import installer, virtualenv
 # dev first: the others take its versions, so that what is tested is what runs.
 LOCKS = {
     "dev": ["dev"],
-    "local": ["api_service", "producer_service", "consumer_service", "migrations"],
+    "local": ["api_service", "producer_service", "consumer_service", "migrations", "guide"],
     "api_service": ["api_service"],
     "producer_service": ["producer_service"],
     "consumer_service": ["consumer_service"],
@@ -27,7 +27,8 @@ def main() -> None:
     for name, extras in LOCKS.items():
         _compile(uv, "pyproject.toml", name, *(f"--extra={extra}" for extra in extras))
     _compile(uv, "requirements/bench.in", "bench")
-    _compile(uv, "requirements/uv.in", "uv")
+    for name in ("guide", "uv"):
+        _compile(uv, f"requirements/{name}.in", name)
 
 
 def _compile(uv: Path, source: str, name: str, *options: str) -> None:

@@ -6,6 +6,7 @@ and the program chromium.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ Theme = Literal["light", "dark"]
 # A desk by day and a phone by night.
 VIEWS: Final[tuple[tuple[int, int, Theme], ...]] = ((1280, 800, "light"), (390, 844, "dark"))
 NAMES: Final = ("Łukasz Żak", "Jiří Dvořák", "Zdeňka Šťastná", "Ada Holm", "Tomáš Růžička", "Věra Žáčková")
+RUNNING_ROWS: Final = 400_000
 NUMBERS: Final = ("+48 22 555 01 01", "555 0101 / 555 0102", "+420 601 555 010")
 
 
@@ -28,7 +30,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(base_url=address)
+        page = browser.new_page(base_url=address, viewport={"width": 1280, "height": 800})
         draft = _sent(page, _file())
         upload = _sent(page, _file())
         page.get_by_role("button", name="Import").click()
@@ -40,9 +42,24 @@ def main() -> None:
             "rejects": f"{upload}/rejects",
             "employees": "/employees",
         }
+        _photograph_running(page)
         for name, path in (pages | {"dead-letters": "/dead-letters", "system": "/system"}).items():
             _photograph(browser, address + path, name)
         browser.close()
+
+
+def _photograph_running(page: Page) -> None:
+    """The picture of README.md: an upload that is large enough to be met on its way."""
+    people = (f"{NAMES[at % 6]};Kolo s.r.o.;{_number(at)};running{at}@kolo.example" for at in range(RUNNING_ROWS))
+    _sent(page, "\n".join(["Name;Company;Phone;E-mail", *people]).encode())
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator("[data-percent]")).to_have_text(re.compile(r"^[4-9]\d%$"), timeout=60_000)
+    page.screenshot(path=FOLDER / "running-1280.png", clip={"x": 0, "y": 0, "width": 1280, "height": 420})
+
+
+def _number(at: int) -> str:
+    """One in two hundred is refused."""
+    return NUMBERS[1 if at % 200 == 0 else 0]
 
 
 def _file() -> bytes:

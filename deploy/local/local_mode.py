@@ -48,6 +48,7 @@ def up(consumers: int) -> Endpoints:
     except debian_packages.ServersMissing as missing:
         sys.exit(str(missing))
     python = virtualenv.ensure("local")
+    _build_guide(python)
     step.begin("Starting Postgres, RabbitMQ and the services", "a quarter of a minute")
     ENDPOINTS.unlink(missing_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,13 @@ def up(consumers: int) -> Endpoints:
         )
         pid_file.write(str(supervisor.pid))
     return _wait_until_ready(supervisor)
+
+
+def _build_guide(python: Path) -> None:
+    """Everything runs without it, and /guide says how to get it."""
+    done = subprocess.run([python, "-m", "tools.guide"], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    if done.returncode != 0:
+        print("The guide was not built, for what is said above; all else goes on.", file=sys.stderr)
 
 
 def _wait_until_ready(supervisor: subprocess.Popen[bytes]) -> Endpoints:

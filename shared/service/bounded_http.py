@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from shared.service.problem_document import MEDIA_TYPE
+from shared.service.problem_document import MEDIA_TYPE, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -298,7 +298,7 @@ class BoundedHttp(HttpToolsProtocol):
 
 def _answer(refusal: Refusal) -> bytes:
     document = {
-        "type": f"urn:problem-type:rollcall:{refusal.code}",
+        "type": address_of(refusal.code),
         "title": refusal.title,
         "status": refusal.status,
         "detail": refusal.detail,

@@ -32,7 +32,10 @@ class StatusCode(StrEnum):
 class ProblemDocument(BaseModel):
     """An error (RFC 9457). `code` is stable, and what a program should look at."""
 
-    type: str = Field(examples=["urn:problem-type:rollcall:missing_columns"])
+    type: str = Field(
+        description="Where the guide of this host says what the code means, and what to do.",
+        examples=["/guide/codes#missing_columns"],
+    )
     title: str = Field(examples=["The header lacks a column"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["No column for mobile_no was found."])
@@ -43,6 +46,11 @@ class ProblemDocument(BaseModel):
         description="Each culprit (`field` or `location`) with its own `detail`, where there are several.",
         examples=[[{"field": "mobile_no", "detail": "no column has this name or one that means it"}]],
     )
+
+
+def address_of(code: str, root_path: str = "") -> str:
+    """Of the code's paragraph in the guide, which the service that answers has at the same host."""
+    return f"{root_path.rstrip('/')}/guide/codes#{code}"
 
 
 def problem_response(
@@ -58,7 +66,7 @@ def problem_response(
 ) -> Response:
     """The answer, as `ProblemDocument` describes it. `more` are members of this code alone."""
     document: dict[str, Any] = {
-        "type": f"urn:problem-type:rollcall:{code}",
+        "type": address_of(code, request.scope.get("root_path", "")),
         "title": title,
         "status": status,
         "detail": detail,

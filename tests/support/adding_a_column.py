@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent, indent
 from typing import Final
@@ -26,6 +28,8 @@ def add_a_column(tree: Path) -> None:
     assert len(steps) == len(re.findall(r"^\d\. ", chapter, re.MULTILINE)) > 0, "a step without a file or a block"
     for file, block in steps:
         _do(tree / _with_revisions(file), _with_revisions(dedent(block)), block)
+    assert "`make reference`" in chapter
+    subprocess.run([sys.executable, "-B", "-m", "tools.reference"], cwd=tree, check=True)
 
 
 def _do(path: Path, text: str, block: str) -> None:

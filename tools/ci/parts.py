@@ -58,6 +58,7 @@ PARTS = (
     Part("packages", (_make("venv"),)),
     Part("lint", (_make("lint"),)),
     Part("types", (_make("types"),)),
+    Part("guide", (_make("guide"),)),
     # Nothing that they wait for.
     _tests("unit", "tests/unit", workers=2),
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
@@ -82,6 +83,7 @@ PARTS = (
         "previews",
         "leavers",
         "bad_files",
+        "documents",
     ),
     _acceptance(
         "processes",

@@ -42,7 +42,7 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
     ProblemDocument.model_validate(body)
     assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
-    assert body["type"] == f"urn:problem-type:rollcall:{code}"
+    assert body["type"] == f"/guide/codes#{code}"
     assert body["title"]
     assert body["detail"]
     assert "secret" not in answer.text

@@ -267,7 +267,7 @@ async def test_a_page_beyond_what_a_walk_may_look_at_is_refused(
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json() == {
-        "type": "urn:problem-type:rollcall:page_too_deep",
+        "type": "/guide/codes#page_too_deep",
         "title": answer.json()["title"],
         "status": 422,
         "detail": "Too many matches lie before this page to count them off: follow nextCursor from the first page.",

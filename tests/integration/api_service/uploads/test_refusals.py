@@ -40,7 +40,7 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
     assert answer.status_code == body["status"] == status, body
     assert body["code"] == code
-    assert body["type"] == f"urn:problem-type:rollcall:{code}"
+    assert body["type"] == f"/guide/codes#{code}"
     assert body["instance"] == UPLOAD
     assert body["title"]
     assert body["detail"]
