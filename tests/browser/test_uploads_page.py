@@ -43,7 +43,7 @@ async def hold_events_until(page: Page, services: Services, status: str) -> None
         upload = route.request.url.removesuffix("/events")
 
         async def is_there() -> bool:
-            return (await api.get(upload)).json()["status"] == status
+            return bool((await api.get(upload)).json()["status"] == status)
 
         async with httpx2.AsyncClient(base_url=services.api_url) as api:
             await eventually(is_there, seconds=30)
