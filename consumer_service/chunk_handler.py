@@ -127,7 +127,9 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
             if chunk.reader_version != locked.reader_version or (before and before.last_row >= chunk.first_row):
                 log.error("a chunk of other rules or borders than its upload's: refused", **_log_fields(chunk))
                 return Handled(self._reply(chunk, None), [])
-            target = Target(locked.sequence, locked.on_duplicate, chunk.layout.require_known())
+            target = Target(
+                locked.sequence, locked.on_duplicate, chunk.layout.require_known(), absent_scope=locked.absent_scope
+            )
             rows = _raw_rows(chunk)
             written, rejects = await write(connection, rows, target, self._check_rows)
             await self._note_names(connection, locked, chunk, rows)

@@ -1,7 +1,8 @@
 """Writing down which rows of a preview are valid, and why the others are not; nobody's employee is touched.
 
 Of a valid row its number and the key of its email are noted, which is all that the end needs to tell what would become
-of it. Where that may be a refusal, for who is there, the cells are noted, too.
+of it. Where that may be a refusal, for who is there, the cells are noted, too; and the company where it says
+who is in the scope of those that may have left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from consumer_service.employee_writer import Written
 from consumer_service.optional_writer import lacks_a_value
 from shared.rows.employee_row import email_key, storable
-from shared.rows.fields import KEY, NEVER_NULL
+from shared.rows.fields import FIELD_NAMES, KEY, NEVER_NULL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from shared.messages import PreviewChunkRequest
 
 _COLUMNS: Final = ("preview_id", "first_row", "row_number", "email")
-_COLUMNS_WITH_CELLS: Final = (*_COLUMNS, "lacks_name", "line_number", "cells")
+_COLUMNS_OF_SCOPE: Final = (*_COLUMNS, "company_name")
+_COLUMNS_WITH_CELLS: Final = (*_COLUMNS_OF_SCOPE, "lacks_name", "line_number", "cells")
+
+_COMPANY: Final = FIELD_NAMES.index("company_name")
 
 _STORE_REJECTS: Final = text("""
     INSERT INTO preview_rejects (preview_id, row_number, line_number, code, field, message, other_faults, cells)
@@ -55,6 +59,8 @@ async def note_rows(
     if valid:
         if target.on_duplicate == "reject" or not NEVER_NULL.isdisjoint(target.layout.optional):
             await _copy(connection, _lines_with_cells(valid, rows, chunk), _COLUMNS_WITH_CELLS)
+        elif target.absent_scope is not None:
+            await _copy(connection, _lines_with_company(valid, chunk), _COLUMNS_OF_SCOPE)
         else:
             await _copy(connection, _lines(valid, chunk), _COLUMNS)
     return Written(len(valid), 0, 0), rejects
@@ -91,12 +97,21 @@ def _lines(valid: NumberedEmployees, chunk: PreviewChunkRequest) -> bytes:
     return email_key("".join(lines)).encode().replace(b"\\", b"\\\\")
 
 
+def _lines_with_company(valid: NumberedEmployees, chunk: PreviewChunkRequest) -> bytes:
+    begin = f"{chunk.preview_id}\t{chunk.first_row}\t"
+    lines = [
+        f"{begin}{row_number}\t{email_key(values[KEY])}\t{values[_COMPANY]}\n"
+        for row_number, values in zip(*valid.columns, strict=True)
+    ]
+    return "".join(lines).encode().replace(b"\\", b"\\\\")
+
+
 def _lines_with_cells(valid: NumberedEmployees, rows: RawRows, chunk: PreviewChunkRequest) -> bytes:
     lines = []
     for row_number, values in zip(*valid.columns, strict=True):
         at = rows.row_numbers.index(row_number)
         lines.append(
-            f"{chunk.preview_id}\t{chunk.first_row}\t{row_number}\t{email_key(values[KEY])}\t"
+            f"{chunk.preview_id}\t{chunk.first_row}\t{row_number}\t{email_key(values[KEY])}\t{values[_COMPANY]}\t"
             f"{'t' if lacks_a_value(values) else 'f'}\t{rows.line_numbers[at]}\t{_json(storable(rows.cells[at]))}\n"
         )
     return "".join(lines).encode().replace(b"\\", b"\\\\")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from consumer_service.chunk_handler import AnyChunkHandler, DoneAlready, Handled
+from consumer_service.named_emails import note_previewed_emails
 from consumer_service.note_writer import note_rows, store_preview_rejects
 from consumer_service.row_writer import write_one_by_one
 from shared.database.ledger import ledger_of_preview
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
     from consumer_service.dead_letters import Reject, UnpublishedLetters
     from consumer_service.employee_writer import Written
+    from consumer_service.row_results import RawRows
     from shared.database.ledger import Ledger, LedgerEntry
 
 # It does not wait for the disk. What a crash of the server loses is the whole chunk, with its entry, so that its
 # producer sends it again; and whatever it commits later is lost as well, or nothing of this is.
 _LOCK_UPLOAD = text("""
-    SELECT status, preview_id, 0 AS sequence, on_duplicate, reader_version,
+    SELECT status, preview_id, 0 AS sequence, on_duplicate, reader_version, absent_scope,
            set_config('synchronous_commit', 'off', true)
     FROM uploads WHERE id = :upload_id FOR KEY SHARE
 """)
@@ -64,6 +66,12 @@ class PreviewHandler(AnyChunkHandler[PreviewChunkRequest]):
 
     def _ledger(self, chunk: PreviewChunkRequest) -> Ledger:
         return ledger_of_preview(chunk.preview_id)
+
+    async def _note_names(
+        self, connection: AsyncConnection, upload: Row[Any], chunk: PreviewChunkRequest, rows: RawRows
+    ) -> None:
+        if upload.absent_scope is not None:
+            await note_previewed_emails(connection, chunk.preview_id, chunk.first_row, rows, chunk.layout)
 
     async def _store(
         self, connection: AsyncConnection, chunk: PreviewChunkRequest, rejects: Sequence[Reject], entry: LedgerEntry

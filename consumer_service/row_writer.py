@@ -47,6 +47,8 @@ class Target(NamedTuple):
     sequence: int
     on_duplicate: DuplicateMode
     layout: Layout
+    # Of which company, or all, those have left whom the file lacks.
+    absent_scope: str | None = None
 
     @property
     def keeps_what_is_stored(self) -> bool:

@@ -16,11 +16,12 @@ from shared.errors import MalformedMessage, NewerThanKnown
 from shared.rows.layout import UNNAMED_ORDER, Layout, name_columns
 
 NEWEST_VERSION: Final = 5
-# Of most messages, of a chunk whose layout has optional fields, of undos, and of what is about leavers: ranges of them,
-# and chunks whose consumer has to note whom they name.
+# Of most messages, of a chunk whose layout has optional fields, of undos, of chunks of previews, and of what is about
+# leavers: ranges of them, and chunks, previewed or not, whose consumer has to note whom they name.
 PLAIN_VERSION: Final = 1
 OPTIONAL_VERSION: Final = 3
 UNDO_VERSION: Final = 3
+PREVIEW_VERSION: Final = 4
 NAMING_VERSION: Final = 5
 # The largest chunks of either reader version decode to less; whoever may publish can put anything into the queue.
 DECODED_BYTES: Final = 48 * 1024 * 1024
@@ -74,7 +75,7 @@ class ChunkRequest(_ChunkParts, frozen=True, kw_only=True, tag="chunk", tag_fiel
 class PreviewChunkRequest(ChunkRequest, frozen=True, kw_only=True, tag="preview_chunk", tag_field="kind"):
     """A chunk of which is only to be found out what would become of it, for the preview with this id."""
 
-    version: Version = 4
+    version: Version = PREVIEW_VERSION
     preview_id: Position
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
 from api_service.http.row_faults import RowFaultDocument, row_faults
+from api_service.uploads.leavers.documents import AbsenceDocument
 from api_service.uploads.previews.documents import PreviewDocument, preview_document
 from api_service.uploads.report_columns import FileColumns
 from shared.database.upload_layout import optional_fields
@@ -30,15 +31,6 @@ class FieldSource(JsonModel):
         examples=[["Business Phone"]],
         exclude_if=lambda names: not names,
     )
-
-
-class AbsenceDocument(JsonModel):
-    """What an upload found of employees whom its file does not name."""
-
-    in_scope: int = Field(description="Employees of the scope who were there before the upload.", examples=[1200])
-    absent: int = Field(description="Those of them whom the file does not name.", examples=[17])
-    at_most: int = Field(description="So many may be lacking, by `absentAtMost`.", examples=[120])
-    unreadable_rows: int = Field(description="Rejected rows whose email cannot be read.", examples=[0])
 
 
 class UploadDocument(JsonModel):

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from producer_service.sent_ranges import SentRange
 from producer_service.uploads import leases
-from shared.database.absence import IN_SCOPE
+from shared.database.absence import IN_SCOPE, Absence, most_absent
 from shared.database.ledger import ledger_of
-from shared.errors import FileCode, FileProblem
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import AsyncGenerator, Collection, Mapping
+    from collections.abc import AsyncGenerator, Collection
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from producer_service.uploads.leases import Lease
+    from shared.errors import FileProblem
 
 # `FOR KEY SHARE`, so that progress goes on: only the lease's holder decides.
 _LOCK = text("""
@@ -84,55 +83,6 @@ _DROP_UNMARKED = text("""
 """)
 
 _COUNT = text("SELECT count(*) FROM leavers WHERE upload_id = :upload_id")
-
-
-class Absence(NamedTuple):
-    """What was found when all rows were in: how many employees the scope had, how many of them the file lacks, how many
-    may be lacking, and how many rows have no email that can be read. `as_stored` has the names.
-    """
-
-    in_scope: int
-    absent: int
-    at_most: int
-    unreadable_rows: int
-
-    @classmethod
-    def of(cls, stored: Mapping[str, int]) -> Absence:
-        return cls(stored["inScope"], stored["absent"], stored["atMost"], stored["unreadableRows"])
-
-    def as_stored(self) -> dict[str, int]:
-        return {
-            "inScope": self.in_scope,
-            "absent": self.absent,
-            "atMost": self.at_most,
-            "unreadableRows": self.unreadable_rows,
-        }
-
-    @property
-    def problem(self) -> FileProblem | None:
-        """Why nobody is marked."""
-        if self.unreadable_rows:
-            return FileProblem(
-                FileCode.ABSENT_UNCLEAR,
-                f"Of {self.unreadable_rows} rejected rows the email cannot be read, so nobody can say whether they are "
-                f"among the {self.absent} employees that the file lacks, and nobody was deactivated. Rows that are in "
-                "stay in: correct or remove those rows, and upload the whole file again.",
-            )
-        if self.absent > self.at_most:
-            return FileProblem(
-                FileCode.TOO_MANY_ABSENT,
-                f"The file lacks {self.absent} of {self.in_scope} employees, more than the {self.at_most} that "
-                "absentAtMost allows, so nobody was deactivated. Rows that are in stay in. If the file is whole, "
-                "upload it again with a larger absentAtMost.",
-            )
-        return None
-
-
-def most_absent(at_most: str, in_scope: int) -> int:
-    """`at_most` is a count, or a share such as `10%`; half a person is nobody."""
-    if at_most.endswith("%"):
-        return int(in_scope * Decimal(at_most[:-1]) / 100)
-    return int(at_most)
 
 
 async def decide(connection: AsyncConnection, lease: Lease, *, rows_read: int, range_rows: int) -> bool:

@@ -14,6 +14,7 @@ from producer_service.uploads import leases, upload_state
 from producer_service.uploads.finished_chunks import ledger_mismatch
 from producer_service.uploads.upload_state import LedgerIncomplete
 from shared.database.preview_fates import PreviewFates
+from shared.database.preview_leavers import Absentees
 from shared.errors import FileCode, FileProblem
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from producer_service.uploads.leases import Lease
     from producer_service.uploads.upload_state import Progress, Upload
+    from shared.database.absence import Absence
     from shared.database.ledger import LedgerTotals
     from shared.messages import ChunkCounts
     from shared.upload_status import UploadStatus
@@ -116,10 +118,13 @@ async def finish(
     await _settle(connection, upload, upload.preview_id)
     cut = chunks - (await connection.execute(_CHUNKS, {"preview_id": upload.preview_id})).scalar_one()
     totals = await upload.ledger.totals(connection)
+    problem = upload_state.judge_rejects(WORKING, totals.counts.rejected, upload.max_rejects, problem)
+    absence = None if problem else await _find_leavers(connection, upload, upload.preview_id)
     await _lock(connection, lease, upload)
     if (await connection.execute(_CHUNKS, {"preview_id": upload.preview_id})).scalar_one() != chunks - cut:
         raise LedgerIncomplete("chunks came meanwhile")
-    preview = _described(upload, totals, max(rows_read or 0, before.row_count), blank_rows or 0, byte_count, problem)
+    rows_seen = max(rows_read or 0, before.row_count)
+    preview = _described(totals, rows_seen, blank_rows or 0, byte_count, problem, absence)
     await connection.execute(_FINISH, {"upload_id": upload.id, "preview": json.dumps(preview)})
     await connection.execute(_FREE_LEASE, {"upload_id": upload.id})
     await connection.execute(_FORGET_MARKERS, {"upload_id": upload.id})
@@ -131,6 +136,17 @@ async def _settle(connection: AsyncConnection, upload: Upload, preview_id: int) 
     if upload.order_decides and upload.max_rejects is not None:
         await fates.cut(upload.max_rejects)
     await fates.settle(may_refuse=upload.order_decides)
+
+
+async def _find_leavers(connection: AsyncConnection, upload: Upload, preview_id: int) -> Absence | None:
+    """None where it was not to be found out, or an earlier release had a part in the preview."""
+    if upload.absent_scope is None or upload.absent_at_most is None:
+        return None
+    absentees = Absentees(preview_id, upload.on_duplicate, upload.absent_scope, upload.absent_at_most)
+    absence = await absentees.find(connection)
+    if absence is not None and absence.deactivated:
+        await absentees.store(connection)
+    return absence
 
 
 async def _lock(connection: AsyncConnection, lease: Lease, upload: Upload) -> None:
@@ -150,23 +166,26 @@ async def _fail(connection: AsyncConnection, lease: Lease, upload: Upload, probl
 
 
 def _described(
-    upload: Upload,
     totals: LedgerTotals,
     rows_read: int,
     blank_rows: int,
     byte_count: int,
     problem: FileProblem | None,
+    absence: Absence | None,
 ) -> dict[str, object]:
     """The counts and the state that the upload would end with."""
     counts = totals.counts
-    problem = upload_state.judge_rejects(WORKING, counts.rejected, upload.max_rejects, problem)
     done = totals.row_count
+    problem_to_tell = problem or (absence.problem if absence else None)
+    is_whole = not counts.rejected and problem_to_tell is None
     return {
         **_counts(rows_read, blank_rows, done, byte_count if problem is None else totals.byte_count),
         **_fates(counts),
         "unprocessed": rows_read - done,
-        "outcome": "failed" if problem else "partially_succeeded" if counts.rejected else "succeeded",
-        "problem": None if problem is None else upload_state.described(problem),
+        "outcome": "failed" if problem else "succeeded" if is_whole else "partially_succeeded",
+        "problem": None if problem_to_tell is None else upload_state.described(problem_to_tell),
+        "absence": absence.as_stored() if absence else None,
+        "deactivated": absence.deactivated if absence else None,
     }
 
 

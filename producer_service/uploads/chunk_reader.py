@@ -13,6 +13,7 @@ from shared.messages import (
     NAMING_VERSION,
     OPTIONAL_VERSION,
     PLAIN_VERSION,
+    PREVIEW_VERSION,
     ChunkRequest,
     PreviewChunkRequest,
     ReaderFault,
@@ -255,7 +256,8 @@ class ChunkReader:
         if self._upload.preview_id is None:
             request = ChunkRequest(version=_version(self._upload), **parts)
         else:
-            request = PreviewChunkRequest(preview_id=self._upload.preview_id, **parts)
+            version = max(PREVIEW_VERSION, _version(self._upload))
+            request = PreviewChunkRequest(version=version, preview_id=self._upload.preview_id, **parts)
         return FileChunk(first_row, len(rows), byte_count, encode(request))
 
     def _check_unchanged(self) -> None:
@@ -271,7 +273,7 @@ class ChunkReader:
 
 def _version(upload: Upload) -> int:
     """An older consumer would note nobody whom the rows name, and refuse fields that it does not know."""
-    if upload.marks_leavers:
+    if upload.absent_scope is not None:
         return NAMING_VERSION
     return OPTIONAL_VERSION if upload.csv_format.layout.optional else PLAIN_VERSION
 

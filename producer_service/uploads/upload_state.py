@@ -41,14 +41,19 @@ class Upload(NamedTuple):
     # None: it has no such end.
     max_rejects: int | None
     csv_format: CsvFormat
-    # Whether employees whom the file lacks have left.
-    marks_leavers: bool = False
+    # Of which company, or all, those have left whom the file lacks, and up to how many (`shared.database.absence`).
+    absent_scope: str | None = None
+    absent_at_most: str | None = None
     # Of the preview that it is, if it is no more than that.
     preview_id: int | None = None
 
     @property
     def ledger(self) -> Ledger:
         return ledger_of(self.id) if self.preview_id is None else ledger_of_preview(self.preview_id)
+
+    @property
+    def marks_leavers(self) -> bool:
+        return self.absent_scope is not None and self.preview_id is None
 
     @property
     def order_decides(self) -> bool:
@@ -70,7 +75,7 @@ class LedgerIncomplete(RollcallError):
 _LOAD = text(f"""
     SELECT id, status, on_duplicate, object_key, byte_count, sha256, chunk_rows, max_rejects,
            CASE WHEN status = 'previewing' THEN preview_id END AS preview_id,
-           absent_scope IS NOT NULL AND status <> 'previewing' AS marks_leavers, {FORMAT_COLUMNS}
+           absent_scope, absent_at_most, {FORMAT_COLUMNS}
     FROM uploads WHERE id = :upload_id
 """)  # noqa: S608 - a constant
 
@@ -126,7 +131,8 @@ async def load(connection: AsyncConnection, upload_id: uuid.UUID) -> Upload:
         row.chunk_rows,
         row.max_rejects,
         format_of(row),
-        row.marks_leavers,
+        row.absent_scope,
+        row.absent_at_most,
         row.preview_id,
     )
 

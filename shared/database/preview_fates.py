@@ -7,14 +7,11 @@ mode the last, else the first.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
+from shared.database.long_statements import LONGEST_SECONDS, long_statements
 from shared.database.row_notes import as_bits
 from shared.errors import EMAIL_REFUSALS, RowCode
 from shared.rows.fields import KEY_NAME
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
 
     from shared.duplicate_mode import DuplicateMode
 
-# A file of the largest size that is taken has some ten million rows.
-LONGEST_SECONDS: Final = 600
 CHUNKS_AT_ONCE: Final = 20
 # Of more rows for each employee it is quicker to read the employees once than to look up each row's.
 EMPLOYEES_PER_LOOK_UP: Final = 8
@@ -42,6 +37,13 @@ _FATE: Final[dict[str, str]] = {
     "reject": f"CASE {_COMES_BACK} WHEN is_known OR row_number <> first_named THEN 'duplicate_email'"
     " ELSE 'inserted' END",
 }
+# The row that stands with the email; null where it is an employee who was there.
+_FIRST_UNLESS_KNOWN: Final = "CASE WHEN has_left OR NOT is_known THEN first_named END"
+_STANDING_ROW: Final[dict[str, str]] = {
+    "skip": _FIRST_UNLESS_KNOWN,
+    "update": "last_row",
+    "reject": _FIRST_UNLESS_KNOWN,
+}
 # With which code each mode refuses a row for who is there.
 _REFUSAL: Final[dict[str, RowCode]] = {
     "skip": RowCode.UNKNOWN_EMAIL,
@@ -53,7 +55,8 @@ _REFUSAL: Final[dict[str, RowCode]] = {
 def _fates(on_duplicate: DuplicateMode) -> str:
     """A row for each note. Byte by byte is the quickest order to sort by; any would do."""
     return f"""
-        SELECT first_row, row_number, line_number, cells, {_FATE[on_duplicate]} AS fate
+        SELECT first_row, row_number, line_number, cells, {_FATE[on_duplicate]} AS fate,
+               {_STANDING_ROW[on_duplicate]} AS standing_row
         FROM (
             SELECT n.first_row, n.row_number, n.line_number, n.cells, e.id IS NOT NULL AS is_known,
                    e.left_at IS NOT NULL AS has_left,
@@ -84,7 +87,9 @@ _PER_CHUNK: Final = """
     SELECT first_row, count(*) FILTER (WHERE fate = 'inserted'),
            coalesce(array_agg(row_number) FILTER (WHERE fate = 'updated'), '{{}}'),
            coalesce(array_agg(row_number) FILTER (WHERE fate = 'duplicate'), '{{}}'),
-           count(*) FILTER (WHERE fate LIKE '%_email')
+           count(*) FILTER (WHERE fate LIKE '%_email'),
+           array_agg(row_number) FILTER (WHERE fate LIKE 'duplicate%' AND standing_row IS NOT NULL),
+           array_agg(standing_row) FILTER (WHERE fate LIKE 'duplicate%' AND standing_row IS NOT NULL)
 """
 _SETTLED: Final = f"{_PER_CHUNK} FROM ({{fates}}) AS fates GROUP BY first_row"
 _SETTLED_REFUSING: Final = f"""
@@ -107,7 +112,8 @@ _SETTLE = text("""
     SET inserted = :inserted, updated = :updated, duplicates = :duplicates, rejected = rejected + :refused,
         rejected_by = CASE WHEN :refused = 0 THEN rejected_by
                            ELSE rejected_by || jsonb_build_object(CAST(:code AS text), CAST(:refused AS int)) END,
-        duplicate_bits = :duplicate_bits, updated_bits = :updated_bits
+        duplicate_bits = :duplicate_bits, updated_bits = :updated_bits,
+        repeated_rows = CAST(:repeated_rows AS bigint[]), standing_rows = CAST(:standing_rows AS bigint[])
     WHERE preview_id = :preview_id AND first_row = :first_row
 """)
 
@@ -164,7 +170,7 @@ class PreviewFates:
         await self._prepare()
         statement = _SETTLED_REFUSING if may_refuse else _SETTLED
         refusal = (KEY_NAME, EMAIL_REFUSALS[self._refusal]) if may_refuse else ()
-        async with self._driver() as driver:
+        async with long_statements(self._connection) as driver:
             chunks = await driver.cursor(
                 statement.format(fates=self._fates), self._preview_id, *refusal, timeout=LONGEST_SECONDS
             )
@@ -172,7 +178,14 @@ class PreviewFates:
                 await self._connection.execute(_SETTLE, [self._settled(*chunk) for chunk in some])
 
     def _settled(
-        self, first_row: int, inserted: int, updated: list[int], duplicates: list[int], refused: int
+        self,
+        first_row: int,
+        inserted: int,
+        updated: list[int],
+        duplicates: list[int],
+        refused: int,
+        repeated: list[int] | None,
+        standing: list[int] | None,
     ) -> dict[str, object]:
         row_count = max([first_row, *updated, *duplicates]) - first_row + 1
         return {
@@ -185,6 +198,8 @@ class PreviewFates:
             "code": str(self._refusal),
             "duplicate_bits": as_bits(duplicates, first_row, row_count),
             "updated_bits": as_bits(updated, first_row, row_count),
+            "repeated_rows": repeated,
+            "standing_rows": standing,
         }
 
     async def _prepare(self) -> None:
@@ -193,17 +208,6 @@ class PreviewFates:
 
     async def _fetch(self, statement: str) -> list[Any]:
         await self._prepare()
-        async with self._driver() as driver:
+        async with long_statements(self._connection) as driver:
             rows: list[Any] = await driver.fetch(statement, self._preview_id, timeout=LONGEST_SECONDS)
             return rows
-
-    @contextlib.asynccontextmanager
-    async def _driver(self) -> AsyncIterator[Any]:
-        """For statements that may take longer than a database may be silent. Its errors are raised as others are."""
-        try:
-            yield (await self._connection.get_raw_connection()).driver_connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise DBAPIError("preview", None, error, hide_parameters=True) from error
-        except TimeoutError as error:
-            await self._connection.invalidate(error)
-            raise

@@ -8,6 +8,15 @@ from sqlalchemy import Row
 from api_service.http.json_model import JsonModel
 
 
+class AbsenceDocument(JsonModel):
+    """What an upload found of employees whom its file does not name."""
+
+    in_scope: int = Field(description="Employees of the scope who were there before the upload.", examples=[1200])
+    absent: int = Field(description="Those of them whom the file does not name.", examples=[17])
+    at_most: int = Field(description="So many may be lacking, by `absentAtMost`.", examples=[120])
+    unreadable_rows: int = Field(description="Rejected rows whose email cannot be read.", examples=[0])
+
+
 class DeactivatedDocument(JsonModel):
     """An employee whom the file does not name. There is no row of it."""
 

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
+from api_service.uploads.leavers.documents import AbsenceDocument
 
 
 class PreviewDocument(JsonModel):
@@ -21,13 +22,18 @@ class PreviewDocument(JsonModel):
     duplicates: int | None
     rejected: int = Field(description="Once it is `previewed`, those too that are refused for who is there.")
     rejected_by: dict[str, int] = Field(description="Rejected rows by code.", examples=[{"invalid_email": 3}])
+    deactivated: int | None = Field(
+        description="Employees whom the file does not name, and who would get `leftAt`. Null while it is "
+        "`previewing`, without `absent=deactivate`, and where a service of an earlier release had a part in it."
+    )
+    absence: AbsenceDocument | None = Field(description="What was found for that; null as `deactivated` is.")
     unprocessed: int = Field(description="Rows that would be left undone, because it would fail before them.")
     progress: float = Field(ge=0, le=1, examples=[0.5])
     outcome: Literal["succeeded", "partially_succeeded", "failed"] | None = Field(
         description="The state that the upload would end in; null as long as it is `previewing`."
     )
     problem: dict[str, Any] | None = Field(
-        description="Why it would fail.",
+        description="Why it would fail, or why nobody would be deactivated.",
         examples=[{"code": "too_many_rejects", "detail": "More than 100 rows were rejected, …"}],
     )
 
@@ -61,6 +67,8 @@ def preview_document(row: Row[Any]) -> PreviewDocument | None:
         duplicates=preview.get("duplicates"),
         rejected=preview.get("rejected", 0),
         rejected_by=preview.get("rejected_by", {}),
+        deactivated=preview.get("deactivated"),
+        absence=preview.get("absence"),
         unprocessed=preview.get("unprocessed", 0),
         # A file of a header alone has no chunks, and is done all the same.
         progress=min(1.0, done) if outcome in (None, "failed") else 1.0,

@@ -9,9 +9,10 @@ from sqlalchemy import Row, func, insert, null, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.preview_fates import PreviewFates
+from shared.database.preview_leavers import Absentees
 from shared.database.tables import upload_leases, upload_previews, uploads
 
-# What a preview counts and its upload will, by the names in `uploads.preview`.
+# What a preview counts of rows and its upload will, by the names in `uploads.preview`.
 COUNTED: Final = ("inserted", "updated", "duplicates", "rejected")
 
 # What an upload is given that has no preview any more.
@@ -62,4 +63,11 @@ async def drift_of(connection: AsyncConnection, previewed: Row[Any]) -> Drift:
         "duplicates": found.duplicates,
         "rejected": counts["rejected"] - refused + found.refused,
     }
+    if previewed.preview.get("absence") is not None:
+        absentees = Absentees(
+            previewed.preview_id, previewed.on_duplicate, previewed.absent_scope, previewed.absent_at_most
+        )
+        absence = await absentees.find(connection)
+        counts["deactivated"] = previewed.preview["deactivated"]
+        now["deactivated"] = absence.deactivated if absence else 0
     return Drift(counts, now)

@@ -19,7 +19,7 @@ class ResultDocument(JsonModel):
     faults: list[RowFaultDocument] = Field(description="All that is wrong with a rejected row.", examples=[[]])
     same_as: str | None = Field(
         description="What stands instead of a duplicate, as far as it still does: a row of this upload, or an employee "
-        "that was there before or came from elsewhere; with the name.",
+        "that was there before or came from elsewhere; with the name, but of a row of a preview.",
         examples=["row 3: Asha Rao"],
     )
     corrected: bool = Field(description="Whether the row was corrected: then `cells` are those of its correction.")

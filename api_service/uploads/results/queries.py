@@ -86,6 +86,16 @@ class _Tables:
 _OF_UPLOADS = _Tables("upload_chunks", "rejected_rows", "upload_id")
 _OF_PREVIEWS = _Tables("preview_chunks", "preview_rejects", "preview_id")
 
+# Of one span, so that few entries are looked through.
+_STANDING_ROWS = text("""
+    SELECT repeated.row_number, repeated.standing_row
+    FROM preview_chunks AS c
+    CROSS JOIN LATERAL unnest(c.repeated_rows, c.standing_rows) AS repeated (row_number, standing_row)
+    WHERE c.preview_id = :preview_id AND c.repeated_rows IS NOT NULL
+      AND c.first_row <= :last_row AND c.first_row + c.row_count > :first_row
+      AND repeated.row_number = ANY(CAST(:row_numbers AS bigint[]))
+""")
+
 _EMPLOYEES = text("""
     SELECT lower(email) AS key, id, employee_name, upload_sequence, row_number
     FROM employees WHERE lower(email) = ANY(CAST(:keys AS text[]))
@@ -143,6 +153,18 @@ async def rejects_by_number(
 async def employees_by_key(connection: AsyncConnection, keys: Sequence[str]) -> dict[str, Row[Any]]:
     """Who has these emails, by the key of the email."""
     return {row.key: row for row in (await connection.execute(_EMPLOYEES, {"keys": keys})).all()}
+
+
+async def standing_rows(connection: AsyncConnection, preview_id: int, row_numbers: Sequence[int]) -> dict[int, int]:
+    """By the numbers of those rows of a preview that repeat the email of another: the one that would stand."""
+    values = {
+        "preview_id": preview_id,
+        "row_numbers": row_numbers,
+        "first_row": min(row_numbers),
+        "last_row": max(row_numbers),
+    }
+    rows = (await connection.execute(_STANDING_ROWS, values)).all()
+    return {row.row_number: row.standing_row for row in rows}
 
 
 def _tables_of(upload: Row[Any]) -> tuple[_Tables, uuid.UUID | int]:

@@ -84,6 +84,12 @@ async def _what_stands_instead(
     """By the number of a repeated row, unless nobody has its email any more."""
     if not records:
         return {}
+    previewed: dict[int, int] = {}
+    if upload.preview_id is not None:
+        async with engine.connect() as connection:
+            numbers = [each.row_number for each in records]
+            previewed = await queries.standing_rows(connection, upload.preview_id, numbers)
+        records = [each for each in records if each.row_number not in previewed]
     checked = check_rows([each.record.cells for each in records], csv_format.layout.require_known())
     keys = {
         records[index].row_number: email_key(employee[KEY])
@@ -91,7 +97,8 @@ async def _what_stands_instead(
     }
     async with engine.connect() as connection:
         found = await queries.employees_by_key(connection, list(set(keys.values())))
-    return {row_number: _name(found[key], upload) for row_number, key in keys.items() if key in found}
+    known = {row_number: _name(found[key], upload) for row_number, key in keys.items() if key in found}
+    return known | {row_number: f"row {standing_row}" for row_number, standing_row in previewed.items()}
 
 
 def _name(employee: Row[Any], upload: Row[Any]) -> str:

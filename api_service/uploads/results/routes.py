@@ -52,7 +52,7 @@ RowsQuery = Annotated[
     Query(
         description="Only rows with this outcome, or with one of several; else all. `kept`, alone: the rows of an "
         "undone upload whose employees another upload had changed, and by which. `deactivated`, alone: employees "
-        "whom the file does not name, and who got `leftAt`.",
+        "whom the file does not name, and who got `leftAt`, or would by a preview.",
         examples=[["duplicate"]],
     ),
 ]
@@ -129,7 +129,7 @@ async def list_results(
     description="All columns of the file, then `row_number,line_number,outcome,error_code,error_field,error_message,"
     "same_as`, with the file's own delimiter and a byte order mark. `same_as` names what stands instead of a "
     "duplicate: `row 17: …` of this upload or `employee 4711: …`, with the name, so that people who share a mailbox "
-    "are found. Uploaded again, those seven columns are left out.",
+    "are found; a preview names rows by their number alone. Uploaded again, those seven columns are left out.",
     operation_id="downloadResults",
     response_class=Response,
     responses={
@@ -177,12 +177,14 @@ async def _deactivated(
     (after_number,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
         upload = require_known(await upload_by_id(connection, upload_id))
-        if upload.finished_at is None:
+        is_preview = upload.status == "previewed"
+        if upload.finished_at is None and not is_preview:
             raise _not_finished()
         found = await list_leavers(
-            connection, upload_id, after_number=after_number, offset=paging.offset, limit=paging.limit + 1
+            connection, upload, after_number=after_number, offset=paging.offset, limit=paging.limit + 1
         )
-    return paging.listing(found, Total(upload.deactivated), key=lambda row: (row.number,), item=deactivated_document)
+    total = upload.preview.get("deactivated") or 0 if is_preview else upload.deactivated
+    return paging.listing(found, Total(total), key=lambda row: (row.number,), item=deactivated_document)
 
 
 def _require_alone(name: Outcome | Alone, outcome: list[Outcome | Alone]) -> None:

@@ -13,7 +13,14 @@ from shared.database.tables.employees import (
     replaced_employees,
 )
 from shared.database.tables.leavers import leaver_ranges, leavers, named_emails
-from shared.database.tables.previews import preview_chunks, preview_notes, preview_rejects, upload_previews
+from shared.database.tables.previews import (
+    preview_chunks,
+    preview_leavers,
+    preview_names,
+    preview_notes,
+    preview_rejects,
+    upload_previews,
+)
 from shared.database.tables.queues import queue_messages, queues
 from shared.database.tables.rejects import (
     BULK_JOB_KINDS,
@@ -52,6 +59,8 @@ __all__ = [
     "metadata",
     "named_emails",
     "preview_chunks",
+    "preview_leavers",
+    "preview_names",
     "preview_notes",
     "preview_rejects",
     "queue_messages",

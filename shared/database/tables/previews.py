@@ -15,7 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.database.tables.columns import metadata
 
@@ -48,6 +48,9 @@ preview_chunks = Table(
     Column("rejected_by", JSONB, nullable=False),
     Column("duplicate_bits", LargeBinary),
     Column("updated_bits", LargeBinary),
+    # Rows that repeat the email of another row, and beside each the row that stands; null if there are none.
+    Column("repeated_rows", ARRAY(BigInteger)),
+    Column("standing_rows", ARRAY(BigInteger)),
     CheckConstraint("row_count = inserted + updated + duplicates + rejected", name="accounted_check"),
 )
 
@@ -80,10 +83,29 @@ preview_notes = Table(
     Column("lacks_name", Boolean),
     Column("line_number", BigInteger),
     Column("cells", JSONB),
+    # Empty where the row says none; null unless the preview is also to find who has left.
+    Column("company_name", Text),
     Index(
         "preview_notes_preview_idx",
         "preview_id",
         postgresql_using="brin",
         postgresql_with={"autosummarize": "on", "pages_per_range": "32"},
     ),
+)
+
+# Of a preview that is to find who has left, as `named_emails` and `leavers` are of an upload. Nobody is marked.
+preview_names = Table(
+    "preview_names",
+    metadata,
+    _of_preview(),
+    Column("first_row", BigInteger, primary_key=True, autoincrement=False),
+    Column("emails", ARRAY(Text), nullable=False),
+    Column("unreadable_rows", Integer, nullable=False),
+)
+preview_leavers = Table(
+    "preview_leavers",
+    metadata,
+    _of_preview(),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("employee_id", BigInteger, nullable=False),
 )

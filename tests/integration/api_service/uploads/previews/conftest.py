@@ -59,11 +59,24 @@ class Previewing:
     async def uploaded(self, content: bytes, **given: str) -> Json:
         return await self.start(await self.draft(content, **given))
 
+    async def undone(self, upload: Json) -> Json:
+        answer = await self.api.post(f"/v1/uploads/{upload['id']}/undo")
+        assert answer.status_code == 202, answer.text
+        return await self.until(upload, "undone")
+
     async def fates(self, upload: Json) -> list[list[str]]:
-        """All rows with what became of them, but without who stands instead: that is not the same before the start."""
+        """All rows with what became of them; whoever stands instead without the name, which a preview does not know."""
         answer = await self.api.get(f"/v1/uploads/{upload['id']}/results.csv")
         assert answer.status_code == 200, answer.text
-        return [row[:-1] for row in csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))]
+        rows = csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
+        return [[*row[:-1], row[-1].partition(":")[0]] for row in rows]
+
+    async def leavers(self, upload: Json) -> set[str]:
+        """The emails of those who have left, or would by a preview."""
+        answer = await self.api.get(f"/v1/uploads/{upload['id']}/rows?outcome=deactivated&limit=1000")
+        page = answer.raise_for_status().json()
+        assert page["totalData"] == len(page["data"])
+        return {row["email"] for row in page["data"]}
 
     async def rejects(self, upload: Json) -> str:
         return (await self.api.get(f"/v1/uploads/{upload['id']}/rejects.csv")).raise_for_status().text
@@ -75,6 +88,11 @@ class Previewing:
             for table in ("employees", "rejected_rows", "upload_chunks")
         ]
         return (*counts,)
+
+
+def absence(document: Json) -> tuple[int, Json | None]:
+    """Who has left or would, of an upload or of its preview."""
+    return document["deactivated"], document["absence"]
 
 
 def counts(document: Json) -> Json:
