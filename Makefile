@@ -60,7 +60,7 @@ reference: venv ## Write the lists of docs/api.md anew from the code
 lint: venv ## Check style, layout and the layers between packages
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
-	@.venv/bin/lint-imports --no-logo
+	@PYTHONPATH=client .venv/bin/lint-imports --no-logo
 
 types: venv ## Check the types
 	@$(VENV) -m mypy

@@ -26,6 +26,7 @@ def main() -> None:
         sys.exit("`make lock` needs uv, which resolves the versions for all platforms at once, and there is none here.")
     for name, extras in LOCKS.items():
         _compile(uv, "pyproject.toml", name, *(f"--extra={extra}" for extra in extras))
+    _compile(uv, "client/pyproject.toml", "client")
     _compile(uv, "requirements/bench.in", "bench")
     for name in ("guide", "uv"):
         _compile(uv, f"requirements/{name}.in", name)

@@ -1,4 +1,4 @@
-"""The checkout's `.venv`, with exactly the packages of a lock: `python3 -m tools.virtualenv [local | dev]`."""
+"""The checkout's `.venv`, with exactly the packages of a lock: `python3 -m tools.virtualenv [local | client | dev]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools import installer
 FOLDER = CHECKOUT / ".venv"
 PYTHON = FOLDER / "bin" / "python"
 INSTALLED = FOLDER / "rollcall-locks.json"  # lock → the digest that was installed
-SUPERSETS = {"local": ("local", "dev"), "dev": ("dev",)}
+SUPERSETS = {"local": ("local", "dev"), "client": ("client", "dev"), "dev": ("dev",)}
 
 
 def ensure(lock: str) -> Path:

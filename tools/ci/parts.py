@@ -64,7 +64,7 @@ PARTS = (
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
     _integration("uploads", "api_service/uploads"),
     _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
-    _integration("the others", "consumer_service", "producer_service", "shared", "migrations"),
+    _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
     _acceptance(
         "rows",
         "same_end",
@@ -84,6 +84,8 @@ PARTS = (
         "leavers",
         "bad_files",
         "documents",
+        "client",
+        "command",
     ),
     _acceptance(
         "processes",

@@ -48,7 +48,7 @@ def main(mode: str) -> None:
 
 def only_duplicates(said: str) -> bool:
     """True when the demo says that nothing was inserted, and something was a duplicate."""
-    counts = {name: int(count.replace(",", "")) for name, count in re.findall(r"^ {2}(\w+) +([\d,]+)$", said, re.M)}
+    counts = {name: int(count.replace(",", "")) for name, count in re.findall(r"^(\w+) +([\d,]+)$", said, re.M)}
     return counts["inserted"] == 0 and counts["duplicates"] > 0
 
 

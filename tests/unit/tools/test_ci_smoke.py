@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from tools.ci.smoke import only_duplicates
 
-SAID = "  rowsRead       5,000\n  inserted           {}\n  updated            0\n  duplicates     {}\n"
+SAID = """status      partially_succeeded
+rows read   5,000
+inserted    {}
+updated     0
+duplicates  {}
+  invalid_mobile  7
+"""
 
 
 def test_only_duplicates_and_nothing_inserted_is_right() -> None:

@@ -36,7 +36,7 @@ def test_a_lock_has_all_that_its_extras_ask_for(lock: str) -> None:
     assert asked - _locked(lock) == set(), "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "bench", "guide", "uv"])
+@pytest.mark.parametrize("lock", [*LOCKS, "client", "bench", "guide", "uv"])
 def test_a_lock_names_no_address_and_has_a_hash_for_each_package(lock: str) -> None:
     text = (CHECKOUT / "requirements" / f"{lock}.txt").read_text()
     assert "://" not in text
@@ -49,5 +49,5 @@ def test_what_runs_has_the_versions_that_are_tested() -> None:
         return set(re.findall(r"^(\S+==\S+)", (CHECKOUT / "requirements" / f"{lock}.txt").read_text(), re.M))
 
     tested = versions("dev")
-    for lock in LOCKS:
+    for lock in (*LOCKS, "client"):
         assert versions(lock) <= tested

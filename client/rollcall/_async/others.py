@@ -1,0 +1,119 @@
+"""Methods about employees, dead letters, and the system itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rollcall._async.calls_base import AsyncCalls
+from rollcall._async.reading import AsyncDownload, AsyncPages
+from rollcall._async.transport import path_of
+from rollcall._async.uploads import UploadId, id_of
+from rollcall.calls import calls
+from rollcall.models import DeadLetter, DeadLetterListing, Employee, Job, Listing, Status
+from rollcall.pauses import apause
+
+
+class AsyncEmployeeCalls(AsyncCalls):
+    @calls("listEmployees")
+    def employees(
+        self, *, search: str | None = None, upload: UploadId | None = None, with_left: bool = False
+    ) -> AsyncPages[Employee]:
+        """All employees, or those whose name or email has `search` in it, or as an upload left them.
+
+        `with_left`: those too who have left since.
+        """
+        params = {"searchTerm": search, "uploadId": _id_or_none(upload), "left": _left(with_left)}
+        return self._pages(path_of("employees"), Listing[Employee], **params)
+
+    @calls("getEmployee")
+    async def employee(self, employee_id: int) -> Employee:
+        return await self._transport.call("GET", path_of("employees", employee_id), Employee)
+
+    @calls("deleteEmployee")
+    async def delete_employee(self, employee_id: int) -> None:
+        await self._transport.call("DELETE", path_of("employees", employee_id), type(None))
+
+    @calls("exportEmployees")
+    def export(self, *, search: str | None = None, with_left: bool = False) -> AsyncDownload:
+        """The employees as CSV."""
+        params = {"searchTerm": search, "left": _left(with_left)}
+        return AsyncDownload(self._transport, "/v1/employees.csv", params)
+
+
+class AsyncDeadLetterCalls(AsyncCalls):
+    @calls("listDeadLetters")
+    def dead_letters(self, *, upload: UploadId | None = None, code: str | None = None) -> AsyncPages[DeadLetter]:
+        """The oldest first."""
+        params = {"uploadId": _id_or_none(upload), "code": code}
+        return self._pages(path_of("dead-letters"), DeadLetterListing, **params)
+
+    @calls("redriveDeadLetters")
+    async def redrive(
+        self,
+        *,
+        upload: UploadId | None = None,
+        code: str | None = None,
+        limit: int | None = None,
+        everything: bool = False,
+    ) -> Job:
+        """Try rejected rows again: those of an upload, with a code, the oldest so many, or `everything`."""
+        order = _order(upload, code, everything) | ({} if limit is None else {"limit": limit})
+        return await self._transport.call("POST", path_of("dead-letters", "redrive"), Job, json=order)
+
+    @calls("deleteDeadLetters")
+    async def discard(
+        self, *, upload: UploadId | None = None, code: str | None = None, everything: bool = False
+    ) -> Job:
+        """Delete dead letters; their rows are settled then, and can be neither redriven nor corrected."""
+        order = _order(upload, code, everything)
+        return await self._transport.call("DELETE", path_of("dead-letters"), Job, json=order)
+
+    @calls("getDeadLetterJob")
+    async def job(self, job_id: str) -> Job:
+        return await self._transport.call("GET", path_of("dead-letters", "jobs", job_id), Job)
+
+    @calls("cancelDeadLetterJob")
+    async def cancel_job(self, job_id: str) -> Job:
+        return await self._transport.call("DELETE", path_of("dead-letters", "jobs", job_id), Job)
+
+    async def finished_job(self, job: Job, *, every_seconds: float = 0.5) -> Job:
+        """It, as soon as it is done or stopped."""
+        while not job.is_finished:
+            await apause(every_seconds)
+            job = await self.job(job.id)
+        return job
+
+
+class AsyncOperationCalls(AsyncCalls):
+    @calls("getStatus")
+    async def status(self) -> Status:
+        """Queues, uploads by state, what is wrong, and versions."""
+        return await self._transport.call("GET", path_of("status"), Status)
+
+    @calls("livez")
+    async def live(self) -> dict[str, Any]:
+        """The process answers."""
+        return await self._transport.call("GET", "/livez", dict[str, Any])
+
+    @calls("readyz")
+    async def ready(self) -> dict[str, Any]:
+        """Uploads can be taken. Raises NotNow or UnexpectedAnswer if they cannot."""
+        return await self._transport.call("GET", "/readyz", dict[str, Any])
+
+    @calls("metrics")
+    async def metrics(self) -> str:
+        """For Prometheus."""
+        return (await self._transport.send("GET", "/metrics")).text
+
+
+def _order(upload: UploadId | None, code: str | None, everything: bool) -> dict[str, Any]:
+    chosen = {"uploadId": _id_or_none(upload), "code": code, "all": everything or None}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _id_or_none(upload: UploadId | None) -> str | None:
+    return None if upload is None else id_of(upload)
+
+
+def _left(is_included: bool) -> str | None:
+    return "include" if is_included else None

@@ -1,0 +1,170 @@
+"""Requests to the service and what comes back: typed answers, problems as exceptions, repeats where they are safe."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+import stamina
+
+from rollcall.connection import USER_AGENT, Connection, problem_of, retry_pause, unreachable
+from rollcall.errors import UnexpectedAnswer
+from rollcall.sources import FormBody
+
+Answer = TypeVar("Answer")
+
+# An event stream of the service says something more often than this, be it a comment.
+SILENCE_SECONDS: Final = 45.0
+
+
+class AsyncTransport:
+    """One connection pool. Of its methods only those that say so send anything twice."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        if connection.api_key:
+            headers["Authorization"] = f"Bearer {connection.api_key}"
+        self.http = httpx2.AsyncClient(
+            base_url=connection.url,
+            headers=headers,
+            timeout=httpx2.Timeout(connection.timeout_seconds, connect=min(10.0, connection.timeout_seconds)),
+            verify=connection.verify,
+            transport=connection.async_transport,
+        )
+
+    async def aclose(self) -> None:
+        await self.http.aclose()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        into: type[Answer],
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        wait_seconds: float = 0,
+    ) -> Answer:
+        """Send a request, again if it only reads, and decode the answer; None for a 204.
+
+        `wait_seconds`: so long the service itself may wait before it answers.
+        """
+        response = await self.send(method, path, params=params, json=json, headers=headers, wait_seconds=wait_seconds)
+        return decoded(response, into)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        wait_seconds: float = 0,
+        is_safe: bool | None = None,
+    ) -> httpx2.Response:
+        """As `call`, the answer as it came. `is_safe` says it where the method alone does not."""
+        all_headers = dict(headers or {})
+        content = None
+        if json is not None:
+            content = msgspec.json.encode(json)
+            all_headers["Content-Type"] = "application/json"
+        async for attempt in self._attempts(is_safe=method in ("GET", "PUT") if is_safe is None else is_safe):
+            with attempt:
+                request = self.http.build_request(
+                    method, path, params=given(params), content=content, headers=all_headers
+                )
+                if wait_seconds:
+                    request.extensions["timeout"]["read"] += wait_seconds
+                return await self._sent(request)
+        raise AssertionError("stamina raises what the last attempt raised")
+
+    async def send_form(
+        self, path: str, body: FormBody, into: type[Answer], *, headers: Mapping[str, str], is_safe: bool
+    ) -> Answer:
+        """`is_safe`: the body can be made once more, and the service knows the second for the first."""
+        async for attempt in self._attempts(is_safe=is_safe):
+            with attempt:
+                request = self.http.build_request(
+                    "POST", path, content=body.ablocks(), headers={**body.headers, **headers}
+                )
+                # While the service judges what was sent it says nothing; a large workbook takes it a minute.
+                request.extensions["timeout"]["read"] += self.connection.judging_seconds
+                return decoded(await self._sent(request), into)
+        raise AssertionError("stamina raises what the last attempt raised")
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, *, params: Mapping[str, Any] | None = None) -> AsyncIterator[httpx2.Response]:
+        """A download, opened again until it begins; then it is read once."""
+        async with contextlib.AsyncExitStack() as stack:
+            async for attempt in self._attempts(is_safe=True):
+                with attempt:
+                    request = self.http.build_request("GET", path, params=given(params), headers={"Accept": "*/*"})
+                    response = await self._sent(request, stream=True)
+            stack.push_async_callback(response.aclose)
+            try:
+                yield response
+            except httpx2.TransportError as error:
+                raise unreachable(self.connection, error) from error
+
+    @contextlib.asynccontextmanager
+    async def events(self, path: str, after: str | None) -> AsyncIterator[httpx2.EventSource | None]:
+        """Server-sent events behind that id, from one connection; None where there will be no more. Raises at once."""
+        headers = {} if after is None else {"Last-Event-ID": after}
+        timeout = httpx2.Timeout(self.connection.timeout_seconds, read=SILENCE_SECONDS)
+        try:
+            async with self.http.sse(path, headers=headers, timeout=timeout) as events:
+                if not events.response.is_success:
+                    await events.response.aread()
+                    raise problem_of(events.response)
+                yield None if events.response.status_code == 204 else events
+        except httpx2.TransportError as error:
+            raise unreachable(self.connection, error) from error
+
+    def _attempts(self, *, is_safe: bool) -> Any:
+        return stamina.retry_context(
+            on=lambda error: retry_pause(error, is_safe=is_safe),
+            attempts=self.connection.attempts,
+            timeout=None,
+            wait_jitter=0.2,
+        )
+
+    async def _sent(self, request: httpx2.Request, *, stream: bool = False) -> httpx2.Response:
+        """Raises Problem, Unreachable."""
+        try:
+            response = await self.http.send(request, stream=stream)
+            if response.is_success:
+                return response
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except httpx2.TransportError as error:
+            raise unreachable(self.connection, error) from error
+        raise problem_of(response)
+
+
+def decoded(response: httpx2.Response, into: type[Answer]) -> Answer:
+    if into is type(None) or response.status_code == 204:
+        return None  # type: ignore[return-value]
+    try:
+        return msgspec.json.decode(response.content, type=into)
+    except msgspec.DecodeError as error:
+        # Neither the text nor the value: it may be somebody's data.
+        reason = str(error).partition(" - at ")
+        raise UnexpectedAnswer(response.status_code, f"{reason[0]} {reason[2]}".strip()) from None
+
+
+def given(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value is not None}
+
+
+def path_of(*parts: object) -> str:
+    """An address below /v1, each part whole: a name with a slash in it is no other address."""
+    return "/v1/" + "/".join(quote(str(part), safe="") for part in parts)

@@ -1,0 +1,170 @@
+# Made from rollcall/_async/queue.py by `python -m tools.sync_client`: change that.
+"""A lease queue: send, receive, acknowledge, look into it, and take it to work."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from rollcall._sync.calls_base import Calls
+from rollcall._sync.reading import Pages
+from rollcall._sync.transport import Transport, path_of
+from rollcall.calls import calls
+from rollcall.consuming.threaded import Consumption, Handler
+from rollcall.models import (
+    AcknowledgeOutcome,
+    ExtendedLease,
+    Listing,
+    PurgedMessages,
+    QueuedMessage,
+    QueueState,
+    ReceiptOutcome,
+    ReceivedMessage,
+    ReceivedMessages,
+    RedrivenMessages,
+    SentMessages,
+)
+
+Answer = TypeVar("Answer")
+# Or a message in hand.
+Receipt = str | ReceivedMessage
+
+
+class Queue(Calls):
+    """One lease queue. A message that was received is leased: nobody else gets it before the lease runs out."""
+
+    def __init__(self, transport: Transport, name: str) -> None:
+        self._transport = transport
+        self._consumptions: list[Consumption] = []
+        self.name = name
+
+    @calls("sendMessages")
+    def send(self, payload: Any, *, delay_seconds: int = 0) -> int:
+        """Its id, once it is durable. The payload is anything that JSON has."""
+        message = {"payload": payload, "delaySeconds": delay_seconds}
+        return (self._call("POST", "messages", into=SentMessages, json=message)).ids[0]
+
+    @calls("sendMessages")
+    def send_many(self, payloads: Sequence[Any], *, delay_seconds: int = 0) -> list[int]:
+        """Up to 1,000 at once, all or none."""
+        messages = [{"payload": payload, "delaySeconds": delay_seconds} for payload in payloads]
+        return (self._call("POST", "messages", into=SentMessages, json={"messages": messages})).ids
+
+    @calls("receiveMessages")
+    def receive(
+        self,
+        limit: int = 1,
+        *,
+        wait_seconds: int = 0,
+        visibility_timeout_seconds: int | None = None,
+        consumer_id: str | None = None,
+    ) -> list[ReceivedMessage]:
+        """Lease up to `limit` messages, first in first out; where there are none, wait for one so long (at most 20 s).
+
+        The lease lasts `visibility_timeout_seconds`, or what the queue says.
+        """
+        order: dict[str, Any] = {"consumerId": consumer_id or f"client-{uuid.uuid4()}", "limit": limit}
+        order["waitSeconds"] = wait_seconds
+        if visibility_timeout_seconds is not None:
+            order["visibilityTimeoutSeconds"] = visibility_timeout_seconds
+        answer = self._call("POST", "receive", into=ReceivedMessages, json=order, wait_seconds=wait_seconds)
+        return answer.messages
+
+    @calls("acknowledgeMessage")
+    def acknowledge(self, receipt: Receipt) -> None:
+        """It is done, and goes. Raises LeaseLost."""
+        self._call("DELETE", "messages", _receipt(receipt), into=type(None))
+
+    @calls("acknowledgeMessages")
+    def acknowledge_many(self, receipts: Sequence[Receipt]) -> list[ReceiptOutcome]:
+        """Each with its own outcome."""
+        json = {"receipts": [_receipt(each) for each in receipts]}
+        return (self._call("POST", "acknowledge", into=AcknowledgeOutcome, json=json)).outcomes
+
+    @calls("changeLease")
+    def extend(self, receipt: Receipt, seconds: int) -> ExtendedLease:
+        """The lease lasts so long from now on. Raises LeaseLost."""
+        json = {"visibilityTimeoutSeconds": seconds}
+        return self._call("PATCH", "messages", _receipt(receipt), into=ExtendedLease, json=json)
+
+    def give_back(self, receipt: Receipt) -> None:
+        """Somebody else gets it at once. Raises LeaseLost."""
+        self.extend(receipt, 0)
+
+    @calls("listMessages")
+    def peek(self, *, state: str | None = None) -> Pages[QueuedMessage]:
+        """Look without leasing; `state` is visible, inFlight, delayed or dead."""
+        return self._pages(path_of("queues", self.name, "messages"), Listing[QueuedMessage], state=state)
+
+    @calls("purgeMessages")
+    def purge(self, *, state: str | None = None) -> PurgedMessages:
+        """Delete its messages, or those in one state. `complete` is False when others are left: ask again."""
+        return self._call("DELETE", "messages", into=PurgedMessages, params={"state": state})
+
+    @calls("redriveMessages")
+    def redrive(self) -> RedrivenMessages:
+        """Dead messages can be received again. `complete` is False when others are left: ask again."""
+        return self._call("POST", "redrive", into=RedrivenMessages)
+
+    @calls("getQueue")
+    def stats(self) -> QueueState:
+        """How many messages are in each state, and the settings. Raises UnknownQueue before the first message."""
+        return self._call("GET", into=QueueState)
+
+    @calls("configureQueue")
+    def configure(self, *, max_receives: int = 10, visibility_timeout_seconds: int = 30) -> QueueState:
+        """Set both: what is left out goes back to this default."""
+        json = {"maxReceives": max_receives, "visibilityTimeoutSeconds": visibility_timeout_seconds}
+        return self._call("PUT", into=QueueState, json=json)
+
+    def consume(
+        self, *, concurrency: int = 1, lease_seconds: int = 30, wait_seconds: int = 20, stop_when_empty: bool = False
+    ) -> Iterator[ReceivedMessage]:
+        """Messages to work on, for ever: `for message in queue.consume(): work(message.payload)`.
+
+        Up to `concurrency` are leased at once, and kept leased while they wait and are worked on. A message is
+        acknowledged when the next one is asked for; when the loop is left by an exception or a `break`, it is given
+        back, at the latest when the client is closed. `work` has several worked on at once.
+        """
+        return self._consumption(concurrency, lease_seconds, wait_seconds, stop_when_empty).messages()
+
+    def work(
+        self,
+        handler: Handler,
+        *,
+        concurrency: int = 1,
+        lease_seconds: int = 30,
+        wait_seconds: int = 20,
+        stop_when_empty: bool = False,
+    ) -> None:
+        """Call `handler` with each message, with so many at once. It returns: acknowledged; it raises: given back, and
+        the exception is logged without the message."""
+        self._consumption(concurrency, lease_seconds, wait_seconds, stop_when_empty).work(handler)
+
+    @property
+    def reconnect_seconds(self) -> float:
+        return self._transport.connection.reconnect_seconds
+
+    def forget(self, consumption: Consumption) -> None:
+        if consumption in self._consumptions:
+            self._consumptions.remove(consumption)
+
+    def close(self) -> None:
+        """Give back what its consumers hold."""
+        for consumption in list(self._consumptions):
+            consumption.close()
+
+    def _consumption(self, concurrency: int, lease: int, wait: int, stop_when_empty: bool) -> Consumption:
+        consumption = Consumption(
+            self, concurrency=concurrency, lease_seconds=lease, wait_seconds=wait, stop_when_empty=stop_when_empty
+        )
+        self._consumptions.append(consumption)
+        return consumption
+
+    def _call(self, method: str, *parts: str, into: type[Answer], **more: Any) -> Answer:
+        return self._transport.call(method, path_of("queues", self.name, *parts), into, **more)
+
+
+def _receipt(receipt: Receipt) -> str:
+    return receipt.receipt if isinstance(receipt, ReceivedMessage) else receipt

@@ -1,0 +1,200 @@
+"""`rollcall queue`: lease queues over HTTP."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rollcall.command import parameters as of
+from rollcall.command.exit_codes import Ended, Exit
+from rollcall.command.run import Run, subcommand
+
+if TYPE_CHECKING:
+    from rollcall import QueueState
+
+app = typer.Typer(help="Lease queues: send, receive, acknowledge, and look into them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+Receipt = Annotated[str, typer.Argument(metavar="RECEIPT", help="As `receive` printed it.")]
+State = Annotated[
+    Literal["visible", "inFlight", "delayed", "dead"] | None, typer.Option(help="Only messages in this state.")
+]
+
+
+@subcommand(app, "list")
+def list_queues(run: Run, limit: of.Limit = None) -> None:
+    """List the queues with their messages by state."""
+    names = ("name", "visible", "in_flight", "delayed", "dead", "oldest_age_seconds")
+    run.out.list(
+        run.client.queues(),
+        [name.replace("_", " ") for name in names],
+        lambda each: [getattr(each, name) for name in names],
+        limit=limit,
+        what="queues",
+    )
+
+
+@subcommand(app)
+def send(
+    run: Run,
+    queue: Name,
+    payloads: Annotated[
+        list[str], typer.Argument(metavar="PAYLOAD…", help="JSON, else a text; - takes one a line from standard input.")
+    ],
+    delay: Annotated[int, typer.Option(min=0, help="Seconds before it can be received.")] = 0,
+) -> None:
+    """Send messages; prints their ids once they are durable."""
+    batch: list[Any] = []
+    for text in _texts(payloads):
+        batch.append(_payload(text))
+        if len(batch) == 1000:
+            _send(run, queue, batch, delay)
+            batch = []
+    if batch:
+        _send(run, queue, batch, delay)
+
+
+@subcommand(app)
+def receive(
+    run: Run,
+    queue: Name,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="So many at most.")] = 1,
+    wait: Annotated[int, typer.Option(min=0, max=20, help="Seconds to wait for one where there is none.")] = 0,
+    lease: Annotated[int | None, typer.Option(min=1, max=43200, help="Seconds of the lease; else the queue's.")] = None,
+    consumer: Annotated[str | None, typer.Option(help="Who receives, for whoever looks into the queue.")] = None,
+    ack: Annotated[bool, typer.Option(help="Acknowledge them as soon as they are printed.")] = False,
+) -> None:
+    """Lease messages and print each with its receipt; ends with 1 when there was none."""
+    messages = run.client.queue(queue).receive(
+        limit, wait_seconds=wait, visibility_timeout_seconds=lease, consumer_id=consumer
+    )
+    run.out.rows(
+        messages,
+        ("receipt", "payload"),
+        lambda each: (each.receipt, json.dumps(each.payload, ensure_ascii=False)),
+        what="messages",
+    )
+    sys.stdout.flush()
+    if ack and messages:
+        run.client.queue(queue).acknowledge_many(messages)
+    if not messages:
+        raise Ended(Exit.FAILED)
+
+
+@subcommand(app)
+def ack(run: Run, queue: Name, receipts: Annotated[list[str], typer.Argument(metavar="RECEIPT…")]) -> None:
+    """Say that messages are done; they go."""
+    lost = []
+    for begin in range(0, len(receipts), 1000):
+        outcomes = run.client.queue(queue).acknowledge_many(receipts[begin : begin + 1000])
+        run.out.rows(outcomes, ("receipt", "outcome"), lambda each: (each.receipt, each.outcome), what="receipts")
+        lost += [each for each in outcomes if each.outcome != "acknowledged"]
+    if lost:
+        raise Ended(Exit.REFUSED)
+
+
+@subcommand(app)
+def extend(
+    run: Run,
+    queue: Name,
+    receipt: Receipt,
+    seconds: Annotated[int, typer.Argument(min=0, max=43200, help="From now on; 0 gives it back.")],
+) -> None:
+    """Keep a message for longer, or give it back."""
+    lease = run.client.queue(queue).extend(receipt, seconds)
+    run.out.item(lease, [("receipt", lease.receipt), ("until", f"{lease.lease_expires_at.astimezone():%H:%M:%S}")])
+
+
+@subcommand(app)
+def peek(run: Run, queue: Name, state: State = None, limit: of.Limit = None) -> None:
+    """Look at messages without leasing them."""
+    run.out.list(
+        run.client.queue(queue).peek(state=state),
+        ("id", "state", "received", "consumer", "payload"),
+        lambda each: (
+            each.id,
+            each.state,
+            each.receive_count,
+            each.consumer_id,
+            json.dumps(each.payload, ensure_ascii=False),
+        ),
+        limit=limit,
+        what="messages",
+    )
+
+
+@subcommand(app)
+def stats(run: Run, queue: Name) -> None:
+    """Show how many messages are in each state, and the queue's settings."""
+    _say(run, run.client.queue(queue).stats())
+
+
+@subcommand(app)
+def configure(
+    run: Run,
+    queue: Name,
+    max_receives: Annotated[
+        int | None, typer.Option(min=1, help="Received so often without an acknowledgement, a message is dead.")
+    ] = None,
+    lease: Annotated[int | None, typer.Option(min=1, max=43200, help="Seconds of a lease, if none is said.")] = None,
+) -> None:
+    """Set a queue's settings, or make it with them; what is not said stays."""
+    from rollcall.problem_codes import UnknownQueue
+
+    said = {"max_receives": max_receives, "visibility_timeout_seconds": lease}
+    try:
+        now = run.client.queue(queue).stats()
+        stored = {"max_receives": now.max_receives, "visibility_timeout_seconds": now.visibility_timeout_seconds}
+    except UnknownQueue:
+        stored = {}
+    values = {**stored, **{name: value for name, value in said.items() if value is not None}}
+    _say(run, run.client.queue(queue).configure(**values))
+
+
+@subcommand(app)
+def purge(run: Run, queue: Name, state: State = None) -> None:
+    """Delete a queue's messages, or those in one state."""
+    removed, is_complete = 0, False
+    while not is_complete:
+        purged = run.client.queue(queue).purge(state=state)
+        removed, is_complete = removed + purged.removed, purged.complete
+    run.out.item({"removed": removed}, [("removed", removed)])
+
+
+@subcommand(app)
+def redrive(run: Run, queue: Name) -> None:
+    """Let dead messages be received again."""
+    redriven, is_complete = 0, False
+    while not is_complete:
+        moved = run.client.queue(queue).redrive()
+        redriven, is_complete = redriven + moved.redriven, moved.complete
+    run.out.item({"redriven": redriven}, [("redriven", redriven)])
+
+
+def _send(run: Run, queue: str, batch: list[Any], delay: int) -> None:
+    ids = run.client.queue(queue).send_many(batch, delay_seconds=delay)
+    run.out.rows(ids, ("id",), lambda each: (each,), what="messages")
+
+
+def _texts(payloads: list[str]) -> Any:
+    for payload in payloads:
+        if payload == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+        else:
+            yield payload
+
+
+def _payload(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _say(run: Run, state: QueueState) -> None:
+    counts = ("name", "visible", "in_flight", "delayed", "dead", "oldest_age_seconds")
+    names = (*counts, "max_receives", "visibility_timeout_seconds")
+    run.out.item(state, [(name.replace("_", " "), getattr(state, name)) for name in names])

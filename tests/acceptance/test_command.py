@@ -1,0 +1,256 @@
+"""The command `rollcall` and the whole system: at a terminal, through pipes, and every subcommand once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.failpoint_settings import slow_consumer
+from tests.support.mixed_file import person
+from tests.support.patience import patience
+from tests.support.servers import CHECKOUT
+from tests.support.services import Services
+from tests.support.system import System
+from tests.support.terminal import CTRL_C, Terminal
+
+ROLLCALL: Final = (sys.executable, "-m", "rollcall")
+ROWS: Final = 2_000
+BAD_ROWS: Final = (3, 7)
+BAR: Final = "[━╸╺]"
+COLOUR: Final = "\x1b[3"
+
+
+@pytest.fixture
+def environment(services: Services, tmp_path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "client")]),
+        "ROLLCALL_URL": services.api_url,
+    }
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "staff.csv"
+    path.write_text("\n".join(lines(ROWS)))
+    return path
+
+
+@pytest.fixture
+def rollcall(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command through pipes."""
+
+    def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*ROLLCALL, *arguments],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120 * patience(),
+        )
+
+    return call
+
+
+def lines(rows: int) -> Iterator[str]:
+    yield "employee_name,company_name,mobile_no,email"
+    for number in range(1, rows + 1):
+        who = person(number)
+        yield f"{who.name},{who.company},{'none' if number in BAD_ROWS else who.mobile},{who.email}"
+
+
+def fields(out: str) -> dict[str, str]:
+    """Of one thing, as it is printed into a pipe."""
+    return dict(line.split("\t", 1) for line in out.splitlines())
+
+
+def rows(out: str) -> list[list[str]]:
+    return [line.split("\t") for line in out.splitlines()]
+
+
+async def test_somebody_at_a_terminal_watches_it_resizes_it_and_leaves(
+    services: Services, system: System, environment: dict[str, str], file: Path
+) -> None:
+    # 20 chunks of 100 rows: long enough to be left.
+    services.launch("consumer_service", slow_consumer(0.5))
+    services.launch("producer_service")
+    await services.start("api_service")
+
+    def before_the_terminal() -> tuple[str, str, str, int]:
+        with Terminal([*ROLLCALL, "upload", str(file)], environment) as terminal:
+            terminal.until(r"running: \d+00 rows")
+            wide = terminal.drawn
+            terminal.resize(60)
+            terminal.until(r"running: .*rows")
+            narrow = terminal.drawn
+            terminal.press(CTRL_C)
+            return wide, narrow, terminal.until(r"rollcall cancel [0-9a-f-]{36}"), terminal.end()
+
+    wide, narrow, advice, status = await asyncio.to_thread(before_the_terminal)
+    assert COLOUR in wide
+    assert longest_bar(wide) > longest_bar(narrow) > 0
+    assert status == 130
+    # What it says goes on does go on, and what it says to type stops it.
+    upload_id = advice.split()[-1]
+    assert (await system.state(upload_id))["status"] == "running"
+    stopping = await asyncio.create_subprocess_exec(*ROLLCALL, *advice.split()[1:], env=environment)
+    assert await stopping.wait() == 0
+    assert (await system.until_finished(upload_id))["status"] == "cancelled"
+
+
+async def test_terminal_shows_tables_and_none_of_it_in_colour_where_nobody_wants_that(
+    services: Services, system: System, environment: dict[str, str], file: Path
+) -> None:
+    await services.start_all(consumers=1)
+
+    def before_the_terminal() -> tuple[str, str, str, str]:
+        with Terminal([*ROLLCALL, "upload", str(file)], {**environment, "NO_COLOR": "1"}) as terminal:
+            terminal.until(r"What was refused, and why: rollcall rejects")
+            assert terminal.end() == 2
+            plain, said = terminal.drawn, terminal.text
+        with Terminal([*ROLLCALL, "uploads"], environment) as terminal:
+            terminal.until("partially_succeeded")
+            assert terminal.end() == 0
+            table = terminal.drawn
+        with Terminal([*ROLLCALL, "employees", "--limit", "2"], environment) as terminal:
+            terminal.until("2 of 1,998 employees")
+            assert terminal.end() == 0
+            listed = terminal.text
+        return plain, said, table, listed
+
+    plain, said, table, listed = await asyncio.to_thread(before_the_terminal)
+    assert COLOUR not in plain
+    assert re.search(r"inserted +1,998\r\n", said)
+    assert "\x1b[33mpartially_succeeded" in table
+    assert person(1).name in listed
+
+
+async def test_pipes_get_tabs_json_and_the_numbers_that_scripts_look_at(
+    services: Services, system: System, rollcall: Callable[..., subprocess.CompletedProcess[str]], file: Path
+) -> None:
+    await services.start_all(consumers=1)
+
+    def call(code: int, *arguments: str, stdin: str = "") -> str:
+        done = rollcall(*arguments, stdin=stdin)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), f"{arguments}: {done.stderr}"
+        assert "\x1b" not in done.stdout + done.stderr
+        return done.stdout
+
+    def through_pipes() -> None:
+        uploaded = fields(call(2, "upload", "-", "--filename", "staff.csv", stdin=file.read_text()))
+        upload_id = uploaded["id"]
+        assert (uploaded["file"], uploaded["rows read"], uploaded["rejected"]) == ("staff.csv", "2,000", "2")
+        assert json.loads(call(0, "show", upload_id, "--json"))["inserted"] == ROWS - 2
+        assert fields(call(0, "show", upload_id))["can be undone"] == "yes"
+        assert [row[0] for row in rows(call(0, "uploads"))] == [upload_id]
+        assert call(2, "watch", upload_id).startswith("file\tstaff.csv\n")
+        assert len(call(0, "sample", upload_id, "--rows", "4").splitlines()) == 4
+        assert call(0, "download", upload_id) == file.read_text()
+
+        assert [row[:3] for row in rows(call(0, "rejects", upload_id))] == [
+            [str(n), str(n + 1), "invalid_mobile"] for n in BAD_ROWS
+        ]
+        assert len(call(0, "results", upload_id, "--outcome", "inserted", "--json").splitlines()) == ROWS - 2
+        assert len(rows(call(0, "dead-letters", "list", "--upload", upload_id))) == 2
+        assert fields(call(0, "dead-letters", "redrive", "--upload", upload_id))["done"] == "2"
+        assert rollcall("verify", upload_id, str(file)).stderr.startswith("All 2,000 rows of ")
+
+        assert fields(call(0, "correct-row", upload_id, "3", "mobile_no=+44 20 7946 0018"))["outcome"] == "inserted"
+        mended = call(0, "rejects", upload_id, "--csv").replace(",none,", ",+44 20 7946 0019,")
+        assert fields(call(0, "correct", upload_id, "-", stdin=mended))["inserted"] == "1"
+        assert len(call(0, "employees", "--upload", upload_id, "--json").splitlines()) == ROWS
+        assert rows(call(0, "employees", "--search", person(5).email))[0][4] == person(5).email
+        assert call(0, "export", "--search", person(5).email) == call(
+            0, "employees", "--csv", "--search", person(5).email
+        )
+        employee = rows(call(0, "employees", "--limit", "1"))[0][0]
+        call(0, "delete-employee", employee)
+        assert "unknown_employee" in rollcall("delete-employee", employee).stderr
+
+        assert (fields(call(0, "undo", upload_id))["deleted"], call(0, "employees")) == (f"{ROWS - 1:,}", "")
+        assert fields(call(0, "status"))["broker"] == "available"
+        assert call(0, "template", "--language", "de").startswith("\ufeff")
+        call(0, "delete", upload_id)
+        assert "unknown_upload" in rollcall("show", upload_id).stderr
+        call(3, "show", upload_id)
+
+    await asyncio.to_thread(through_pipes)
+
+
+async def test_draft_is_shown_changed_previewed_and_started(
+    services: Services, system: System, rollcall: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    await services.start_all(consumers=1)
+    file = tmp_path / "staff.csv"
+    file.write_text("\n".join(lines(10)).replace("mobile_no", "whatever"))
+
+    def through_pipes() -> None:
+        refused = rollcall("upload", str(file))
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert "[missing_columns]" in refused.stderr
+        draft = fields(rollcall("upload", str(file), "--draft").stdout)
+        assert (draft["status"], "missing_columns" in draft["problem"]) == ("draft", True)
+        upload_id = draft["id"]
+        assert rollcall("start", upload_id).returncode == 3
+        changed = rollcall("change", upload_id, "--mapping", "mobile_no=whatever", "--on-duplicate", "update")
+        assert (changed.returncode, "problem" in fields(changed.stdout)) == (0, False)
+        previewed = rollcall("preview", upload_id)
+        assert (previewed.returncode, fields(previewed.stdout)["would be inserted"]) == (2, "8")
+        started = rollcall("start", upload_id, "--if-unchanged")
+        assert (started.returncode, fields(started.stdout)["inserted"]) == (2, "8")
+        assert rollcall("cancel", upload_id).returncode == 3
+
+        other = rollcall("upload", str(file), "--preview", "--mapping", '{"mobile_no": "whatever"}')
+        assert (other.returncode, fields(other.stdout)["would be duplicates"]) == (2, "8")
+        assert fields(rollcall("cancel", fields(other.stdout)["id"]).stdout)["status"] == "cancelled"
+        only_id = rollcall("upload", str(file), "--detach", "--mapping", "mobile_no=whatever").stdout.strip()
+        assert rollcall("watch", only_id).returncode == 2
+
+    await asyncio.to_thread(through_pipes)
+
+
+async def test_queue_is_worked_from_a_shell(
+    services: Services, system: System, rollcall: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    await services.start("api_service")
+
+    def through_pipes() -> None:
+        sent = rollcall("queue", "send", "emails", '{"to": 1}', "-", stdin="two\nthree\n").stdout.split()
+        assert len(sent) == 3
+        (first,) = rows(rollcall("queue", "receive", "emails").stdout)
+        assert first[1] == '{"to": 1}'
+        assert rollcall("queue", "extend", "emails", first[0], "600").returncode == 0
+        assert rollcall("queue", "ack", "emails", first[0]).returncode == 0
+        assert rollcall("queue", "ack", "emails", first[0]).returncode == 3
+        assert [row[4] for row in rows(rollcall("queue", "peek", "emails").stdout)] == ['"two"', '"three"']
+        assert fields(rollcall("queue", "configure", "emails", "--max-receives", "1").stdout)["max receives"] == "1"
+        (second,) = rows(rollcall("queue", "receive", "emails", "--consumer", "me").stdout)
+        rollcall("queue", "extend", "emails", second[0], "0")
+        assert fields(rollcall("queue", "stats", "emails").stdout)["dead"] == "1"
+        assert rollcall("queue", "redrive", "emails").stdout == "redriven\t1\n"
+        assert len(rows(rollcall("queue", "receive", "emails", "--limit", "5", "--ack").stdout)) == 2
+        assert rollcall("queue", "receive", "emails").returncode == 1
+        rollcall("queue", "send", "emails", "left")
+        assert rollcall("queue", "purge", "emails").stdout == "removed\t1\n"
+        assert [row[0] for row in rows(rollcall("queue", "list").stdout)] == ["emails"]
+
+    await asyncio.to_thread(through_pipes)
+
+
+def longest_bar(drawn: str) -> int:
+    """In characters, of all bars that were drawn."""
+
+    without_colours = re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    return max((len(bar) for bar in re.findall(f"{BAR}+", without_colours)), default=0)
