@@ -14,6 +14,8 @@ MAX_REJECTS_CEILING = 2**31 - 1
 class ApiSettings(SharedSettings, UploadStoreSettings):
     """`ApiSettings.from_environment()` reads them once; see `docs/operations.md` for the same list as a table."""
 
+    service = "api"
+
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_API_", frozen=True, populate_by_name=True, extra="ignore")
 
     max_upload_bytes: int = Field(

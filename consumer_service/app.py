@@ -21,6 +21,7 @@ from consumer_service.stillstand import end_when_the_loop_stands_still
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.queue_depths import require_open_publishing
+from shared.amqp.signatures import warn_if_unsigned_are_taken
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
 from shared.database.server_log import warn_if_it_quotes_rows
@@ -60,6 +61,7 @@ def create_app() -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
         await warn_if_it_quotes_rows(engine)
+        warn_if_unsigned_are_taken(settings)
         collect_seldom()
         consuming = [
             asyncio.create_task(subscription.run(), name="deliveries") for subscription in deliveries.subscriptions

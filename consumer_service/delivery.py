@@ -6,7 +6,7 @@ no bulk request for more than one chunk.
 No other module of this service settles messages. A delivery ends in one of five ways:
 
 * handled, now or by an earlier delivery: dead letters confirmed, reply sent, acknowledged;
-* it is no request: stored and published to the dead letters, confirmed, acknowledged, never rejected;
+* it is no request, or forged: stored and published to the dead letters, confirmed, acknowledged, never rejected;
 * a newer release wrote it: put at the end of the queue, confirmed, acknowledged;
 * the database or the broker is away: it is not settled. The subscription pauses, which gives the message back once,
   and goes on when the database answers (P5);
@@ -38,6 +38,7 @@ from consumer_service.undo_handler import UndoHandler
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.readable_properties import require_readable_properties
+from shared.amqp.signatures import Purpose, Signatures
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import BULK_REQUESTS_QUEUE, PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.database.engine import DATABASE_ERRORS
@@ -101,6 +102,7 @@ class Deliveries:
         self._publisher = publisher
         self._replies = replies
         self._settings = settings
+        self._signatures = Signatures(settings)
         self._failpoints = failpoints
         self._begin_life()
         self._singles = SingleHandler(engine, failpoints)
@@ -145,6 +147,7 @@ class Deliveries:
         started = time.perf_counter()
         try:
             require_readable_properties(message)
+            self._signatures.require(message, Purpose.REQUEST)
             request = decode_request(message.body)
             self._failpoints.hit("consumer.before_transaction")
             await self._handle(request, message)

@@ -9,6 +9,8 @@ from shared.service.settings import FOR_TESTS, SharedSettings
 class ConsumerSettings(SharedSettings):
     """Prefetch is no setting: it is 1, so that a consumer holds one chunk in memory."""
 
+    service = "consumer"
+
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_CONSUMER_")
 
     careful_from_delivery: int = Field(

@@ -18,6 +18,7 @@ from producer_service.settings import ProducerSettings
 from producer_service.uploads.dead_chunks import DeadChunks
 from producer_service.uploads.dispatcher import Dispatcher
 from shared.amqp.queue_depths import require_open_publishing
+from shared.amqp.signatures import warn_if_unsigned_are_taken
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
 from shared.service.allocator import give_large_blocks_back
@@ -53,6 +54,7 @@ def create_app() -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
+        warn_if_unsigned_are_taken(settings)
         collect_seldom()
         consuming = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         sweeping = asyncio.create_task(dispatcher.sweep(), name="sweep")

@@ -9,6 +9,7 @@ import structlog
 
 from producer_service import metrics
 from shared.amqp.publisher import Publisher
+from shared.amqp.signatures import Purpose, Signatures
 from shared.amqp.subscription import Subscription
 from shared.amqp.topology import PRODUCERS_KEY, REPLIES_EXCHANGE, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.errors import MalformedMessage, NewerThanKnown
@@ -58,6 +59,7 @@ class Requester:
 
     def __init__(self, settings: SharedSettings) -> None:
         self._publisher = Publisher(settings, "rollcall producer requests")
+        self._signatures = Signatures(settings)
         self._listeners: dict[uuid.UUID, ReplyListener] = {}
         self._singles: SingleListener | None = None
         self.replies = Subscription(
@@ -94,9 +96,10 @@ class Requester:
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         try:
+            self._signatures.require(message, Purpose.REPLY)
             reply = decode_reply(message.body)
-        except MalformedMessage:
-            log.warning("not a reply", message_id=message.message_id)
+        except MalformedMessage as error:
+            log.warning("not a reply", message_id=message.message_id, reason=str(error))
             return
         except NewerThanKnown as error:
             # Replies are hints: the ledger tells of a chunk, and who waits for a single answer is told 504.

@@ -7,6 +7,8 @@ from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettin
 
 
 class ProducerSettings(SharedSettings, UploadStoreSettings):
+    service = "producer"
+
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_PRODUCER_")
 
     window_chunks: int = Field(

@@ -54,7 +54,7 @@ async def are_acquainted(settings: SharedSettings, marker: str) -> bool:
 async def acquaint(settings: SharedSettings, marker: str) -> None:
     """Raises `BrokerUnavailable`."""
     async with _channel(settings) as channel:
-        await declare_topology(channel)
+        await declare_topology(channel, settings)
         exchange = await channel.declare_exchange(marker, ExchangeType.FANOUT, durable=True, auto_delete=True)
         queue = await channel.get_queue(DEAD_LETTERS_QUEUE, ensure=False)
         await queue.bind(exchange)

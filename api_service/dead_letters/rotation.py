@@ -147,7 +147,7 @@ async def open_rotation(settings: SharedSettings, publisher: Publisher) -> Async
         with broker_errors("the rotation was cut off"):
             async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                 channel = await connection.channel(publisher_confirms=False)
-                await declare_topology(channel)
+                await declare_topology(channel, settings)
                 await channel.set_qos(prefetch_count=PREFETCH_COUNT)
                 queue = await channel.declare_queue(DEAD_LETTERS_QUEUE, passive=True)
         yield Rotation(channel, queue, publisher)

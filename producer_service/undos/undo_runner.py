@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 RENEWALS_PER_LEASE = 3
 FINISH_RETRY_SECONDS = 1
 
-# Blocks that are not summarized yet would be read again for every range.
-_SUMMARIZE = text("SELECT brin_summarize_new_values('employees_upload_idx')")
+# Blocks that are not summarized yet would be read again for every range. Only the table's owner may have it done.
+_SUMMARIZE = text("SELECT summarize_employees_by_upload()")
 
 
 class UndoRunner:

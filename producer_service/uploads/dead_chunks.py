@@ -17,6 +17,7 @@ from producer_service import metrics
 from shared.amqp.acknowledgement import acknowledge
 from shared.amqp.publisher import Publisher
 from shared.amqp.readable_properties import require_readable_properties
+from shared.amqp.signatures import Purpose, Signatures
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import (
     BULK_REQUESTS_QUEUE,
@@ -82,6 +83,7 @@ class DeadChunks:
     def __init__(self, engine: AsyncEngine, settings: SharedSettings) -> None:
         self._engine = engine
         self._publisher = Publisher(settings, "rollcall producer dead chunks")
+        self._signatures = Signatures(settings)
         self._newer_pauses = Backoff(NEWER_PAUSE_SECONDS)
         self.subscription = Subscription(
             settings,
@@ -114,6 +116,7 @@ class DeadChunks:
     async def _resolve(self, message: AbstractIncomingMessage) -> str:
         try:
             require_readable_properties(message)
+            self._signatures.require(message, Purpose.REQUEST)
             request = decode_request(message.body)
         except MalformedMessage as error:
             await dead_letter_malformed(

@@ -22,6 +22,7 @@ from producer_service.uploads.runner import UploadRunner
 from producer_service.uploads.trials import ReadingTurns, Trial
 from producer_service.uploads.work_state import work_state
 from shared.amqp.acknowledgement import acknowledge
+from shared.amqp.signatures import Purpose, Signatures
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.errors import FileCode, FileProblem, MalformedMessage, NewerThanKnown
@@ -65,6 +66,7 @@ class Dispatcher:
         self.store_identity = StoreIdentity(engine, store, may_be_first=False)
         self._requester = requester
         self._settings = settings
+        self._signatures = Signatures(settings)
         self._failpoints = failpoints
         self._lanes = open_lanes(settings)
         self._chunk_room = ChunkRoom()
@@ -101,6 +103,7 @@ class Dispatcher:
 
     async def _on_announcement(self, message: AbstractIncomingMessage) -> None:
         try:
+            self._signatures.require(message, Purpose.ANNOUNCEMENT)
             announced = decode_announcement(message.body)
             await self._undos.start_due()
             await self.store_identity.require()

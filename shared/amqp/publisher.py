@@ -16,6 +16,7 @@ from pamqp.commands import Basic
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.publish_many import OutgoingMessage, publish_many
 from shared.amqp.publisher_block import UNCONFIRMED, blocked_text, publisher_block
+from shared.amqp.signatures import Signatures, purpose_of
 from shared.amqp.topology import declare_topology
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Publisher:
 
     def __init__(self, settings: SharedSettings, name: str) -> None:
         self.settings = settings
+        self._signatures = Signatures(settings)
         self._name = name
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -105,13 +107,15 @@ class Publisher:
     ) -> None:
         """Publish several in one go, and wait for all confirms; otherwise as `publish`. Raises `QueueFull` too."""
         channel = await self._open_channel()
+        purpose = purpose_of(exchange, routing_key)
+        signed = (self._signatures.sign(message, purpose) for message in messages)
         published_at = time.monotonic()
         try:
             with _unconfirmed(exchange):
                 async with asyncio.timeout(self.settings.publish_timeout_seconds):
                     underlay = cast("Channel", await channel.get_underlay_channel())
                     await publish_many(
-                        underlay, messages, exchange=exchange, routing_key=routing_key, mandatory=mandatory
+                        underlay, signed, exchange=exchange, routing_key=routing_key, mandatory=mandatory
                     )
         except (BrokerUnavailable, asyncio.CancelledError) as error:
             UNCONFIRMED.inc()
@@ -148,7 +152,7 @@ class Publisher:
                 with broker_errors("cannot open a channel"):
                     async with asyncio.timeout(self.settings.publish_timeout_seconds):
                         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                        await declare_topology(channel)
+                        await declare_topology(channel, self.settings)
             except (BrokerUnavailable, asyncio.CancelledError):
                 self._close_later(connection)
                 raise

@@ -17,7 +17,7 @@ import structlog
 from aiormq.connection import Connection
 from prometheus_client import Counter, Gauge
 
-from shared.amqp.topology import REPLIES_EXCHANGE
+from shared.amqp.topology import REQUESTS_EXCHANGE
 from shared.errors import TryAgainLater
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ UNCONFIRMED = Counter(
     "rollcall_unconfirmed_publishes_total", "Publishes that RabbitMQ did not confirm: in time, or at all."
 )
 
-# No queue is bound by this key, so what is published with it is confirmed and dropped.
+# No queue is bound by this key, so what is published with it is confirmed and dropped. All services may write there.
 _TO_NOBODY: Final = "nobody"
 _CONFIRM_SECONDS: Final = 1
 
@@ -83,7 +83,7 @@ async def ask_if_publishers_are_blocked(connection: AbstractConnection) -> str |
     """The reason, or None. The connection is of no use afterwards, and should be closed."""
     published_at = time.monotonic()
     channel = await connection.channel(publisher_confirms=True)
-    exchange = await channel.get_exchange(REPLIES_EXCHANGE, ensure=False)
+    exchange = await channel.get_exchange(REQUESTS_EXCHANGE, ensure=False)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CONFIRM_SECONDS):
             await exchange.publish(aio_pika.Message(b""), _TO_NOBODY, mandatory=False)

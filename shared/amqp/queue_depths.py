@@ -51,7 +51,7 @@ class BrokerState(NamedTuple):
 async def read_broker_state(settings: SharedSettings) -> BrokerState:
     """Raises `BrokerUnavailable`. It opens a connection for this, and closes it again."""
     async with _asking(settings) as connection:
-        queues = await _read_queues(connection)
+        queues = await _read_queues(settings, connection)
         return BrokerState(_version(connection), queues, await ask_if_publishers_are_blocked(connection))
 
 
@@ -59,7 +59,7 @@ async def read_depth(settings: SharedSettings, queue: str) -> int | None:
     """None when the broker does not answer in time."""
     try:
         async with _asking(settings) as connection:
-            return (await _read_queues(connection))[queue].messages
+            return (await _read_queues(settings, connection))[queue].messages
     except BrokerUnavailable:
         return None
 
@@ -89,9 +89,9 @@ async def _asking(settings: SharedSettings) -> AsyncIterator[AbstractConnection]
             close_soon(connection)
 
 
-async def _read_queues(connection: AbstractConnection) -> dict[str, QueueDepth]:
+async def _read_queues(settings: SharedSettings, connection: AbstractConnection) -> dict[str, QueueDepth]:
     channel = await connection.channel(publisher_confirms=False)
-    await declare_topology(channel)
+    await declare_topology(channel, settings)
     queues = {}
     for name in QUEUES:
         declared = (await channel.declare_queue(name, passive=True)).declaration_result

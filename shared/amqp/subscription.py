@@ -164,7 +164,7 @@ class Subscription:
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     channel = await connection.channel(publisher_confirms=False)
                     loss = await self._watch_for_loss(channel)
-                    await declare_topology(channel)
+                    await declare_topology(channel, self._settings)
                     await channel.set_qos(prefetch_count=self._prefetch)
                     queue = await self._declare_queue(channel)
                     consumer_tag = await queue.consume(self._receive, no_ack=self._no_ack)

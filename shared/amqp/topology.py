@@ -9,6 +9,8 @@ from aio_pika import ExchangeType
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel
 
+    from shared.service.settings import SharedSettings
+
 UPLOADS_EXCHANGE: Final = "uploads"
 REQUESTS_EXCHANGE: Final = "requests"
 REPLIES_EXCHANGE: Final = "replies"
@@ -34,8 +36,21 @@ _NEVER: Final = 1_000_000
 REQUEST_DELIVERY_LIMIT: Final = 10
 
 
-async def declare_topology(channel: AbstractChannel) -> None:
-    """Safe to repeat. The dead letters come first, because other queues dead-letter into them."""
+async def declare_topology(channel: AbstractChannel, settings: SharedSettings | None = None) -> None:
+    """Safe to repeat: all of it, or only what this service takes messages from (`ROLLCALL_AMQP_DECLARES`).
+
+    The dead letters come first, because other queues dead-letter into them.
+    """
+    owner = settings.service if settings is not None and settings.amqp_declares == "own" else None
+    if owner in (None, "api"):
+        await _declare_dead_letters(channel)
+    if owner in (None, "producer"):
+        await _declare_uploads_and_replies(channel)
+    if owner in (None, "consumer"):
+        await _declare_requests(channel)
+
+
+async def _declare_dead_letters(channel: AbstractChannel) -> None:
     dead_letters = await channel.declare_exchange(DEAD_LETTERS_EXCHANGE, ExchangeType.TOPIC, durable=True)
     letters = await channel.declare_queue(
         DEAD_LETTERS_QUEUE,
@@ -44,13 +59,15 @@ async def declare_topology(channel: AbstractChannel) -> None:
     )
     await letters.bind(dead_letters, ROW_KEY)
     await letters.bind(dead_letters, MALFORMED_KEY)
+
+
+async def _declare_uploads_and_replies(channel: AbstractChannel) -> None:
     chunks = await channel.declare_queue(
         DEAD_CHUNKS_QUEUE,
         durable=True,
         arguments={"x-queue-type": "quorum", "x-delivery-limit": _NEVER},
     )
-    await chunks.bind(dead_letters, CHUNK_KEY)
-
+    await chunks.bind(DEAD_LETTERS_EXCHANGE, CHUNK_KEY)
     uploads = await channel.declare_exchange(UPLOADS_EXCHANGE, ExchangeType.DIRECT, durable=True)
     announced = await channel.declare_queue(
         UPLOADS_QUEUE,
@@ -58,7 +75,10 @@ async def declare_topology(channel: AbstractChannel) -> None:
         arguments={"x-queue-type": "quorum", "x-delivery-limit": _NEVER},
     )
     await announced.bind(uploads, UPLOADS_QUEUE)
+    await channel.declare_exchange(REPLIES_EXCHANGE, ExchangeType.DIRECT, durable=True)
 
+
+async def _declare_requests(channel: AbstractChannel) -> None:
     requests_exchange = await channel.declare_exchange(REQUESTS_EXCHANGE, ExchangeType.DIRECT, durable=True)
     for queue in (REQUESTS_QUEUE, BULK_REQUESTS_QUEUE):
         requests = await channel.declare_queue(
@@ -75,4 +95,3 @@ async def declare_topology(channel: AbstractChannel) -> None:
             },
         )
         await requests.bind(requests_exchange, queue)
-    await channel.declare_exchange(REPLIES_EXCHANGE, ExchangeType.DIRECT, durable=True)

@@ -48,7 +48,7 @@ def create_engine(
     one whose server died in silence the first statement fails.
     """
     engine = create_async_engine(
-        _with_driver(settings.database_url.get_secret_value()),
+        with_driver(settings.database_url.get_secret_value()),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout_seconds,
@@ -76,7 +76,7 @@ def create_engine(
     return engine
 
 
-def _with_driver(database_url: str) -> URL:
+def with_driver(database_url: str) -> URL:
     url = make_url(database_url).set(drivername="postgresql+asyncpg")
     # As operators and libpq write it; SQLAlchemy hands parameters to the driver under the driver's own names.
     mode = url.query.get("sslmode")

@@ -1,19 +1,32 @@
 """The settings that all three services share; each service adds its own under a prefix of its own."""
 
-from typing import Final
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic.config import JsonDict
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.service.secret_files import SecretFiles
 
 # Marks a setting that no operator has a use for: no table of docs/operations.md has it, and Compose hands it to nobody.
 FOR_TESTS: Final[JsonDict] = {"for_tests": True}
+
+LEAST_KEY_CHARACTERS: Final = 32
 
 
 class SharedSettings(BaseSettings):
     """Read once, in `create_app`, from the environment; frozen, so that nothing changes under a running service."""
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+    # By it a broker user or a part of the topology is known.
+    service: ClassVar[Literal["api", "producer", "consumer"]]
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        populate_by_name=True,
+        extra="ignore",
+        # An error would print the secret that is wrong.
+        hide_input_in_errors=True,
+    )
 
     database_url: SecretStr = Field(
         validation_alias="ROLLCALL_DATABASE_URL",
@@ -22,6 +35,23 @@ class SharedSettings(BaseSettings):
     amqp_url: SecretStr = Field(
         validation_alias="ROLLCALL_AMQP_URL",
         description="RabbitMQ, as `amqp://user:password@host:port/vhost`; several nodes separated by commas.",
+    )
+    message_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="ROLLCALL_MESSAGE_KEY",
+        description="Signs messages, the same at every service; the first of several separated by commas signs, all are"
+        " known. Without it nothing is signed.",
+    )
+    unsigned_messages: Literal["refuse", "accept"] = Field(
+        "refuse",
+        validation_alias="ROLLCALL_UNSIGNED_MESSAGES",
+        description="`accept` while not every service has the key yet: messages without a signature are taken too.",
+    )
+    amqp_declares: Literal["all", "own"] = Field(
+        "all",
+        validation_alias="ROLLCALL_AMQP_DECLARES",
+        description="What a service declares at the broker: `all` there is, or only its `own`, the queues that it takes"
+        " messages from, for users who may configure no more.",
     )
     amqp_heartbeat_seconds: int = Field(
         10,
@@ -64,6 +94,33 @@ class SharedSettings(BaseSettings):
         validation_alias="ROLLCALL_LOG_LEVEL",
         description="DEBUG, INFO, WARNING or ERROR; the AMQP library's own logger never goes below INFO.",
     )
+
+    @property
+    def message_keys(self) -> list[str]:
+        """The first signs; none means that nothing is signed."""
+        return _keys_in(self.message_key)
+
+    @field_validator("message_key")
+    @classmethod
+    def _is_long_enough(cls, given: SecretStr) -> SecretStr:
+        if any(len(key) < LEAST_KEY_CHARACTERS for key in _keys_in(given)):
+            raise ValueError(f"a key of fewer than {LEAST_KEY_CHARACTERS} characters; make one: openssl rand -hex 32")
+        return given
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings, file_secret_settings
+
+
+def _keys_in(given: SecretStr) -> list[str]:
+    return [key.strip() for key in given.get_secret_value().split(",") if key.strip()]
 
 
 class UploadStoreSettings(BaseSettings):

@@ -94,6 +94,7 @@ class Broker:
         *,
         reply_to: str | None = None,
         message_id: str = "hand",
+        correlation_id: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         channel = await self._channel()
@@ -102,7 +103,7 @@ class Broker:
             body,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
             message_id=message_id,
-            correlation_id=f"correlation of {message_id}",
+            correlation_id=correlation_id or f"correlation of {message_id}",
             reply_to=reply_to,
             headers={**headers} if headers else None,
         )

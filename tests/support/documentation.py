@@ -30,7 +30,7 @@ def settings_rows(settings: type[BaseSettings]) -> list[str]:
     rows = []
     for variable, field in operators_settings(settings).items():
         default = (
-            "(needed)" if field.default is PydanticUndefined else f"`{field.default}`" if field.default != "" else ""
+            "(needed)" if field.default is PydanticUndefined else f"`{field.default}`" if str(field.default) else ""
         )
         rows.append(f"| `{variable}` | {default} | {field.description} |".replace("|  |", "| |"))
     return rows

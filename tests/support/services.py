@@ -205,6 +205,8 @@ class Services:
         self._logs = logs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROLLCALL_")}
         self._environment = {**inherited, **hurry, **backends.as_environment(), **environment}
+        # What all services of a kind are given, beside what all services are.
+        self.own_of: dict[Kind, Mapping[str, str]] = {}
         self._restarting: asyncio.Task[None] | None = None
         self._api_port = free_port()
         self.api_url = f"http://127.0.0.1:{self._api_port}"
@@ -233,7 +235,8 @@ class Services:
         """Start one without waiting for it. `own` is the environment that it does not share."""
         name = f"{kind}-{sum(service.kind == kind for service in self.all) + 1}"
         port = self._api_port if kind == "api_service" and not self.of(kind) else free_port()
-        service = Service(name, kind, port, self._logs, {**self._environment, **(own or {})}, checkout, warm=self._warm)
+        environment = {**self._environment, **self.own_of.get(kind, {}), **(own or {})}
+        service = Service(name, kind, port, self._logs, environment, checkout, warm=self._warm)
         service.restarts_when_dead = restarts_when_dead
         self.all.append(service)
         service.start()

@@ -119,6 +119,8 @@ PARTS = (
         "broker_faults",
         "broker_unreachable",
         "unreadable_messages",
+        "signed_messages",
+        "least_privilege",
         "operator_at_night",
         "operator_and_store",
         "operator_restores",
