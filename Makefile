@@ -2,6 +2,7 @@
 PYTHON ?= python3
 MODE ?= auto
 CONSUMERS ?=
+AUTH ?=
 WORKERS ?= 2
 # Tests of faults wait most of the time.
 FAULT_WORKERS ?= 4
@@ -19,11 +20,11 @@ QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-up: ## Bring the system up; MODE=compose|local CONSUMERS=n (default: what this machine can, ROLLCALL_CONSUMERS or 2)
-	@$(PYTHON) -m deploy.up --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS))
+up: ## Bring the system up; MODE=compose|local CONSUMERS=n AUTH=on|off (default: what this machine can, 2, as before)
+	@$(PYTHON) -m deploy.up --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS)) $(addprefix --auth=,$(AUTH))
 
 demo: ## Bring it up, upload a sample with some bad rows, and show what became of each
-	@$(PYTHON) -m deploy.demo --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS))
+	@$(PYTHON) -m deploy.demo --mode $(MODE) $(addprefix --consumers=,$(CONSUMERS)) $(addprefix --auth=,$(AUTH))
 
 down: ## Stop it; the data stays
 	@$(PYTHON) -m deploy.down

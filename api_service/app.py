@@ -10,6 +10,10 @@ from functools import partial
 import structlog
 from fastapi import Depends, FastAPI
 
+from api_service.access import audit_routes
+from api_service.access import routes as key_routes
+from api_service.access.audit_layer import AuditLayer
+from api_service.access.owners import owner_in
 from api_service.dead_letters import routes as dead_letter_routes
 from api_service.dead_letters.job_runner import JobRunner
 from api_service.dead_letters.lost_letters import keep_letters_complete
@@ -28,6 +32,7 @@ from api_service.lease_queues.routes import older_clients as older_client_routes
 from api_service.lease_queues.routes import queues as queue_routes
 from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
+from api_service.route_needs import declared_needs
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
 from api_service.uploads.corrections import routes as correction_routes
@@ -41,6 +46,9 @@ from api_service.uploads.results import routes as result_routes
 from api_service.uploads.undo import routes as undo_routes
 from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
+from api_service.web.page_route import answer_refusal
+from shared.access.guard import Guard
+from shared.access.route_needs import RouteNeeds
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
@@ -69,6 +77,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     settings = settings or ApiSettings.from_environment()
     configure_logging(SERVICE, settings.log_level)
     give_large_blocks_back()
+    needs = RouteNeeds(declared_needs(settings.metrics_access))
+    guard = Guard(settings, needs, database_url=settings.database_url.get_secret_value(), service=SERVICE)
     app = FastAPI(
         title="Rollcall",
         summary="Employee CSVs over HTTP, through RabbitMQ, into Postgres: each row accounted for, once.",
@@ -83,6 +93,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)
     app.state.memory = ApiMemory()
+    app.state.guard, app.state.keys = guard, guard.keys
     app.add_middleware(
         BodyLimits,
         max_bytes=BODY_BYTES,
@@ -90,6 +101,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         own_limits=(upload_routes.INTAKE_PATH, *message_routes.PATHS, *older_client_routes.PATHS),
         own_paths=(correction_routes.FILES_PATH, web_routes.FILES_PATH),
     )
+    guard.stand_before(app, owner_of=owner_in(app), answer_page=answer_refusal)
+    app.add_middleware(AuditLayer)
     app.add_middleware(RequestLog)
     register_problem_handlers(app)
     for routes in (
@@ -107,6 +120,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         older_client_routes,
         web_routes,
         operations_routes,
+        key_routes,
+        audit_routes,
     ):
         app.include_router(routes.router)
     app.include_router(operations_routes.probes(app))
@@ -144,6 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.corrections = CorrectionRunner(engine, app.state.publisher, settings, app.state.failpoints, drop_letters)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
+        await app.state.guard.open(app)
         retention = asyncio.create_task(run_retention(engine, store, app.state.publisher, settings), name="retention")
         completing = asyncio.create_task(
             keep_letters_complete(engine, app.state.publisher, settings), name="dead letters"
@@ -161,6 +177,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         correcting.cancel()
         await asyncio.wait({retention, completing, sampling, working, correcting})
     finally:
+        await app.state.guard.close()
         await app.state.live_uploads.close()
         await app.state.lease_queues.close()
         await app.state.publisher.close()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettings
+from shared.service.settings import FOR_TESTS, AccessSettings, SharedSettings, UploadStoreSettings
 
 # What the column holds.
 MAX_REJECTS_CEILING = 2**31 - 1
 
 
-class ApiSettings(SharedSettings, UploadStoreSettings):
+class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     """`ApiSettings.from_environment()` reads them once; see `docs/operations.md` for the same list as a table."""
 
     service = "api"

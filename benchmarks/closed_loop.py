@@ -40,6 +40,7 @@ class Load(msgspec.Struct):
     statements: list[list[Statement]] = []
     settings: dict[str, str] = {}
     pooled: bool = False
+    key: str = ""
 
 
 class Loaded(msgspec.Struct):
@@ -96,12 +97,13 @@ async def _http_step(ordered: Load, number: int) -> Step:
     assert address.hostname is not None
     assert address.port is not None
     _, client = await asyncio.get_running_loop().create_connection(_HttpClient, address.hostname, address.port)
-    turns = cycle(_rotated([_request(path) for path in ordered.paths], number))
+    turns = cycle(_rotated([_request(path, ordered.key) for path in ordered.paths], number))
     return lambda: client.get(next(turns))
 
 
-def _request(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+def _request(path: str, key: str) -> bytes:
+    bearer = f"Authorization: Bearer {key}\r\n" if key else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}\r\n".encode()
 
 
 async def _pool(ordered: Load) -> asyncpg.Pool:

@@ -11,9 +11,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def request_bytes(method: str, path: str, body: bytes = b"") -> bytes:
-    """A request that can be sent any number of times."""
-    return f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+def request_bytes(method: str, path: str, body: bytes = b"", key: str = "") -> bytes:
+    """A request that can be sent any number of times; without a key it is for a service that asks for none."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    if key:
+        head += f"Authorization: Bearer {key}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class KeepAliveClient(asyncio.Protocol):

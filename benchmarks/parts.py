@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from benchmarks import (
     fates,
     ingest,
+    keys,
     listing,
     listing_costs,
     preview,
@@ -39,6 +40,7 @@ PARTS: Final = {
     "one-request": Part("Single requests", 1, single_requests.add_options, single_requests.measure),
     "listing": Part("The listing and the search", 15, listing.add_options, listing.measure),
     "listing-costs": Part("The listing's choices", 8, listing_costs.add_options, listing_costs.measure),
+    "keys": Part("Asking for keys", 4, keys.add_options, keys.measure),
     "undo": Part("An undo beside its upload", 15, fates.add_undo_options, fates.measure_undo),
     "results": Part("The results of every row", 4, fates.add_results_options, fates.measure_results),
     "corrections": Part("Rejects corrected", 2, fates.add_corrections_options, fates.measure_corrections),

@@ -46,7 +46,7 @@ def _migrate(url: str) -> None:
 
 
 @contextmanager
-def api_processes(url: str, count: int) -> Iterator[list[int]]:
+def api_processes(url: str, count: int, *, authentication: str = "off") -> Iterator[list[int]]:
     """Their ports. They run as in the image, but log no requests."""
     store = CHECKOUT / ".local" / "benchmarks" / "uploads"
     store.mkdir(parents=True, exist_ok=True)
@@ -56,6 +56,7 @@ def api_processes(url: str, count: int) -> Iterator[list[int]]:
         "ROLLCALL_AMQP_URL": "amqp://none:none@127.0.0.1:1/none",
         "ROLLCALL_UPLOAD_STORE_URL": store.as_uri(),
         "ROLLCALL_LOG_LEVEL": "WARNING",
+        "ROLLCALL_AUTHENTICATION": authentication,
     }
     ports = [free_port() for _ in range(count)]
     command = [sys.executable, "-m", "uvicorn", "api_service.app:create_app", "--factory", "--no-access-log"]

@@ -34,6 +34,7 @@ class Endpoints:
     database_url: str | None = None
     amqp_url: str | None = None
     fingerprint: str | None = None  # local mode: what the running processes were started from
+    authentication: str | None = None  # on | off; None: an earlier release wrote this
 
     def write(self) -> None:
         LOCAL.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,13 @@ def is_ready(service_url: str) -> bool:
         return False
 
 
+def key_headers() -> dict[str, str]:
+    """For a system that wants a key: the one in `ROLLCALL_API_KEY`."""
+    key = os.environ.get("ROLLCALL_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def get_json(url: str) -> Any:
     """The decoded answer; raises OSError (an HTTPError for 4xx and 5xx)."""
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=key_headers()), timeout=30) as answer:
         return json.load(answer)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import NoReturn
 
-from deploy import step
+from deploy import authentication, step
 from deploy.checkout import CHECKOUT, ENDPOINTS, Endpoints
 from deploy.program import free_port
 
@@ -43,6 +43,7 @@ def up(consumers: int | None) -> Endpoints:
         management_user="rollcall",
         management_password=os.environ.get("RABBITMQ_PASSWORD", "rollcall"),
     )
+    endpoints = authentication.as_it_is(endpoints)
     endpoints.write()
     return endpoints
 

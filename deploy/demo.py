@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, SAMPLE, Endpoints, get_json
+from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, SAMPLE, Endpoints, get_json, key_headers
 from deploy.sample import Sample, write_sample
 from deploy.up import bring_up, parse_arguments
 from tools import virtualenv
@@ -23,10 +23,14 @@ SOME_REJECTED = 2
 def main() -> None:
     arguments = parse_arguments("Show Rollcall at work, from nothing.")
     virtualenv.ensure("client")
-    endpoints = bring_up(arguments.mode, arguments.consumers)
+    endpoints = bring_up(arguments.mode, arguments.consumers, arguments.auth)
     os.environ["ROLLCALL_URL"] = endpoints.api_url
+    if endpoints.authentication == "on" and not key_headers():
+        sys.exit("Rollcall asks for a key here: ROLLCALL_API_KEY=rc_... make demo, with one that has `admin`.")
     sample = write_sample(SAMPLE, ROWS, BAD_SHARE)
     say(f"Rollcall is up ({endpoints.mode} mode). Uploading {sample.rows:,} employees, {sample.bad_rows} of them bad:")
+    if endpoints.authentication == "off":
+        say("(Authentication is off: whoever reaches it on this machine may do all. `make up AUTH=on` turns it on.)")
     try:
         upload = show_upload(endpoints.api_url, _from_here(SAMPLE))
     except OSError as error:

@@ -6,18 +6,22 @@ import argparse
 import os
 import sys
 
-from deploy import compose_mode, container_engine
+from deploy import authentication, compose_mode, container_engine
 from deploy.checkout import ENDPOINTS, Endpoints, alone
 from deploy.local import local_mode
 
 CONSUMERS = 2
 
 
-def bring_up(mode: str, consumers: int | None) -> Endpoints:
-    """`mode` is compose, local or auto: what runs already, else Compose where an engine answers."""
+def bring_up(mode: str, consumers: int | None, auth: str | None = None) -> Endpoints:
+    """`mode` is compose, local or auto: what runs already, else Compose where an engine answers.
+
+    `auth` is on or off; None leaves it as it was, so that nobody opens a system by having forgotten to say it.
+    """
     if consumers is not None and consumers < 1:
         sys.exit(f"CONSUMERS is {consumers}, and must be 1 or more.")
     with alone():
+        authentication.choose(auth)
         return _bring_up(mode, consumers)
 
 
@@ -37,6 +41,9 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument(
         "--consumers", type=int, help=f"as many consumers (default: ROLLCALL_CONSUMERS, or {CONSUMERS})"
     )
+    parser.add_argument(
+        "--auth", choices=["on", "off"], help="whether everybody needs a key (default: as before, at first off)"
+    )
     return parser.parse_args()
 
 
@@ -46,11 +53,12 @@ def _compose_is_possible() -> bool:
 
 def main() -> None:
     arguments = parse_arguments("Bring the system up.")
-    endpoints = bring_up(arguments.mode, arguments.consumers)
+    endpoints = bring_up(arguments.mode, arguments.consumers, arguments.auth)
     print(f"Rollcall is up ({endpoints.mode} mode)")
     print(f"  API         {endpoints.api_url}   (documentation: {endpoints.api_url}/docs)")
     print(f"  producer    {endpoints.producer_url}")
     print(f"  RabbitMQ    {endpoints.management_url}   (user and password: {os.path.relpath(ENDPOINTS)})")
+    print(authentication.said_of(endpoints))
 
 
 if __name__ == "__main__":

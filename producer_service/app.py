@@ -17,6 +17,9 @@ from producer_service.requests.single_requests import SingleRequests
 from producer_service.settings import ProducerSettings
 from producer_service.uploads.dead_chunks import DeadChunks
 from producer_service.uploads.dispatcher import Dispatcher
+from shared.access.callers import Need
+from shared.access.guard import Guard
+from shared.access.route_needs import RouteNeeds
 from shared.amqp.queue_depths import require_open_publishing
 from shared.amqp.signatures import warn_if_unsigned_are_taken
 from shared.database.engine import create_engine
@@ -36,6 +39,17 @@ from shared.version import VERSION
 log = structlog.get_logger(__name__)
 
 POOL_SIZE = 8
+# Who may use which route.
+NEEDS = {
+    "GET /livez": Need("nothing"),
+    "GET /readyz": Need("nothing"),
+    "GET /docs/assets/*": Need("nothing"),
+    "GET /guide/*": Need("nothing"),
+    "GET /docs": Need("a key"),
+    "GET /redoc": Need("a key"),
+    "GET /openapi.json": Need("a key"),
+    "POST /v1/requests": Need("upload"),
+}
 DRAIN_SECONDS = 10
 
 
@@ -43,6 +57,9 @@ def create_app() -> FastAPI:
     settings = ProducerSettings()
     configure_logging("producer_service", settings.log_level)
     give_large_blocks_back()
+    metrics = Need("metrics" if settings.metrics_access == "key" else "nothing")
+    needs = RouteNeeds({**NEEDS, "GET /metrics": metrics})
+    guard = Guard(settings, needs, database_url=settings.database_url.get_secret_value(), service="rollcall producer")
     engine = create_engine(settings, "rollcall producer", pool_size=POOL_SIZE, pool_timeout_seconds=30)
     requester = Requester(settings)
     store = UploadStore(settings.upload_store_url)
@@ -52,9 +69,10 @@ def create_app() -> FastAPI:
     subscriptions = (requester.replies, dispatcher.announcements, dead_chunks.subscription)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await require_schema(engine)
         warn_if_unsigned_are_taken(settings)
+        await guard.open(app)
         collect_seldom()
         consuming = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
         sweeping = asyncio.create_task(dispatcher.sweep(), name="sweep")
@@ -68,7 +86,7 @@ def create_app() -> FastAPI:
         for task in consuming:
             task.cancel()
         await asyncio.gather(sweeping, *consuming, return_exceptions=True)
-        await asyncio.gather(requester.close(), dead_chunks.close())
+        await asyncio.gather(requester.close(), dead_chunks.close(), guard.close())
         await engine.dispose()
         log.info("stopped")
         end_with_status_0()
@@ -87,6 +105,7 @@ def create_app() -> FastAPI:
         telemetry=NO_FASTAPI_TELEMETRY,
         dependencies=[Depends(refuse_unknown_parameters)],
     )
+    guard.stand_before(app)
     register_problem_handlers(app)
     app.include_router(request_router(singles, max_bytes=settings.request_max_body_bytes))
     checks: dict[str, Check] = {

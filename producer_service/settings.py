@@ -3,10 +3,10 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import FOR_TESTS, SharedSettings, UploadStoreSettings
+from shared.service.settings import FOR_TESTS, AccessSettings, SharedSettings, UploadStoreSettings
 
 
-class ProducerSettings(SharedSettings, UploadStoreSettings):
+class ProducerSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     service = "producer"
 
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_PRODUCER_")

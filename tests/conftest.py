@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from tests.support import servers as test_servers
 from tests.support.servers import Servers
+
+# As in docker-compose.yml; the tests of keys turn it on by name.
+os.environ["ROLLCALL_AUTHENTICATION"] = "off"
 
 pytest_plugins = ["tests.support.fault_plugin"]
 

@@ -12,6 +12,7 @@ from unittest import mock
 
 from api_service.app import create_app as create_api
 from producer_service.app import create_app as create_producer
+from shared.access.refusals import AccessCode
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "api.md"
 # Only described here, so that nothing of it has to be there.
@@ -23,7 +24,7 @@ _ENVIRONMENT: Final = {
 _ANSWERS: Final = frozenset({"UploadDocument"})
 # The page says it once for all addresses.
 _OF_ALL: Final = frozenset(
-    {"invalid_request", "internal_error", "service_busy", "database_busy", "database_unavailable"}
+    {"invalid_request", "internal_error", "service_busy", "database_busy", "database_unavailable", *AccessCode}
 )
 _LARGEST_LIMIT: Final = 10**12
 _PIPE: Final = "\\|"

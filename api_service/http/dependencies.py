@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.settings import ApiSettings
+from shared.access.callers import Caller, caller_in
 from shared.amqp.publisher import Publisher
 from shared.service.failpoints import Failpoints
 from shared.store_identity import StoreIdentity
@@ -41,9 +42,14 @@ async def _settings(request: Request) -> ApiSettings:
     return cast("ApiSettings", request.app.state.settings)
 
 
+async def _caller(request: Request) -> Caller:
+    return caller_in(request.scope)
+
+
 EngineDep = Annotated[AsyncEngine, Depends(_engine)]
 PublisherDep = Annotated[Publisher, Depends(_publisher)]
 UploadStoreDep = Annotated[UploadStore, Depends(_upload_store)]
 StoreIdentityDep = Annotated[StoreIdentity, Depends(_store_identity)]
 FailpointsDep = Annotated[Failpoints, Depends(_failpoints)]
 SettingsDep = Annotated[ApiSettings, Depends(_settings)]
+CallerDep = Annotated[Caller, Depends(_caller)]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_service.http.problems import ProblemCode, ProblemDocument, problem_responses
+from shared.access.refusals import AccessCode
+from shared.service.problem_document import described_problems
+
+# Asked by machines that have no key.
+OPEN_PATHS: Final = ("/livez", "/readyz")
+_REFUSALS: Final = [(code.status, code.value, code.meaning) for code in AccessCode]
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -22,6 +28,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _describe_problems(document)
+        _describe_access(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -40,3 +47,20 @@ def _describe_problems(document: dict[str, Any]) -> None:
                 responses["422"] = invalid_request
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
+
+
+def _describe_access(document: dict[str, Any]) -> None:
+    """As the layer before all routes refuses (`shared.access.layer`), where authentication is on."""
+    scheme = {"type": "http", "scheme": "bearer", "description": "An API key, `rc_...`. None where it is off."}
+    document["components"]["securitySchemes"] = {"key": scheme}
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path in OPEN_PATHS:
+                continue
+            operation["security"] = [{"key": []}]
+            for status, described in described_problems(_REFUSALS, schema).items():
+                of_route = operation["responses"].get(str(status))
+                if of_route is not None:
+                    described["description"] = f"{of_route['description']} {described['description']}"
+                operation["responses"][str(status)] = described

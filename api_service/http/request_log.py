@@ -11,6 +11,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 
+from shared.access.callers import SCOPE_KEY
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,5 +71,7 @@ def _route_template(scope: Scope) -> str:
 
 
 def _ids(scope: Scope) -> dict[str, Any]:
-    upload_id = scope.get("path_params", {}).get("upload_id")
-    return {} if upload_id is None or not _request_id.fullmatch(str(upload_id)) else {"upload_id": str(upload_id)}
+    """Of the upload that it is about, and of the key that it came with."""
+    upload_id, caller = scope.get("path_params", {}).get("upload_id"), scope.get(SCOPE_KEY)
+    ids = {} if upload_id is None or not _request_id.fullmatch(str(upload_id)) else {"upload_id": str(upload_id)}
+    return ids if caller is None or caller.key_id is None else {**ids, "key": caller.key_id}

@@ -120,6 +120,9 @@ class UploadDocument(JsonModel):
     finished_at: datetime | None
     undo_requested_at: datetime | None
     undone_at: datetime | None
+    uploaded_by: str | None = Field(
+        description="The name of the key that it came with; null where authentication was off.", examples=["payroll"]
+    )
     problem: dict[str, Any] | None = Field(
         description="Why the upload failed, or what keeps a draft from its start: `code`, `detail` and what belongs to "
         "them, such as the `candidates` of `encoding_unclear`.",
@@ -202,6 +205,7 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         finished_at=row.finished_at,
         undo_requested_at=row.undo_requested_at,
         undone_at=row.undone_at,
+        uploaded_by=row.uploaded_by,
         problem=row.problem,
     )
 

@@ -27,6 +27,7 @@ from api_service.uploads.queries import insert_upload, upload_with_key
 from api_service.uploads.unpacking.file_kinds import Packing, packing_of
 from api_service.uploads.unpacking.unpacker import Unpacked, Unpacker, format_options, refuse_needless, twin_key
 from api_service.uploads.unpacking.workbooks import Workbooks
+from shared.access.callers import Caller, caller_in
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import UPLOADS_EXCHANGE, UPLOADS_QUEUE
@@ -95,7 +96,7 @@ class Intake:
         keep = False
         try:
             file = await self._readable(request, str(upload_id), received, packing)
-            values = self._row_values(upload_id, received, file, idempotency_key)
+            values = self._row_values(upload_id, received, file, idempotency_key, caller_in(request.scope))
             # Another store may have been in its place while the body came, and have the file.
             for key in dict.fromkeys([str(upload_id), file.key]):
                 await self._store_identity.require_file(key)
@@ -226,10 +227,18 @@ class Intake:
         return first
 
     def _row_values(
-        self, upload_id: uuid.UUID, received: ReceivedFile, file: ReadableFile, idempotency_key: str | None
+        self,
+        upload_id: uuid.UUID,
+        received: ReceivedFile,
+        file: ReadableFile,
+        idempotency_key: str | None,
+        caller: Caller,
     ) -> dict[str, Any]:
         options = received.options
         fingerprint = options.fingerprint(received.sha256) if idempotency_key is not None else None
+        if fingerprint is not None and caller.name is not None:
+            # What one caller has sent is no answer for another.
+            fingerprint = f"{fingerprint} of {caller.name}"
         return {
             "id": upload_id,
             "status": "draft" if options.is_draft else "queued",
@@ -246,6 +255,7 @@ class Intake:
             "options": storable_json(given_options(received.fields)),
             "idempotency_key": idempotency_key,
             "idempotency_fingerprint": fingerprint,
+            "uploaded_by": caller.name,
         }
 
     async def _discard(self, key: str) -> None:

@@ -77,21 +77,34 @@ class Page(NamedTuple):
 
 
 async def list_uploads(
-    connection: AsyncConnection, *, status: str | None, before: int | None, offset: int, limit: int
+    connection: AsyncConnection,
+    *,
+    status: str | None,
+    before: int | None,
+    offset: int,
+    limit: int,
+    uploaded_by: str | None = None,
 ) -> Page:
-    """Newest first; `before` is the sequence number to go on after. No more than `MAX_PAGE_BYTES`, and always one."""
+    """Newest first, of one sender or all; `before` is the sequence number to go on after.
+
+    No more than `MAX_PAGE_BYTES`, and always one.
+    """
     query = select(uploads).order_by(uploads.c.sequence.desc()).offset(offset).limit(limit)
     if status is not None:
         query = query.where(uploads.c.status == status)
     if before is not None:
         query = query.where(uploads.c.sequence < before)
+    if uploaded_by is not None:
+        query = query.where(uploads.c.uploaded_by == uploaded_by)
     return await _page_by_bytes(connection, query, "columns", func.cardinality, lambda page: page.sequence.desc())
 
 
-async def count_uploads(connection: AsyncConnection, *, status: str | None) -> int:
+async def count_uploads(connection: AsyncConnection, *, status: str | None, uploaded_by: str | None = None) -> int:
     query = select(func.count()).select_from(uploads)
     if status is not None:
         query = query.where(uploads.c.status == status)
+    if uploaded_by is not None:
+        query = query.where(uploads.c.uploaded_by == uploaded_by)
     return (await connection.execute(query)).scalar_one()
 
 

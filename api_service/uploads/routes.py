@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from api_service.http.csv_download import attachment, csv_attachment, stream_csv, stream_file
 from api_service.http.dependencies import (
+    CallerDep,
     EngineDep,
     FailpointsDep,
     PublisherDep,
@@ -143,20 +144,23 @@ async def get_workbook_template(language: TemplateLanguage = None) -> Response:
 @router.get(
     "/uploads",
     summary="List uploads, newest first",
+    description="A key that has the scope `upload` and not `read` sees those that keys of its name sent.",
     operation_id="listUploads",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
 )
 async def list_uploads(
     engine: EngineDep,
     paging: PagingDep,
+    caller: CallerDep,
     status: Annotated[UploadStatus | None, Query(description="Only uploads in this state.")] = None,
 ) -> Listing[UploadDocument]:
     (before,) = paging.after(tuple[int]) or (None,)
+    sender = caller.name if caller.sees_own_uploads_alone else None
     async with engine.connect() as connection:
         found = await queries.list_uploads(
-            connection, status=status, before=before, offset=paging.offset, limit=paging.limit + 1
+            connection, status=status, before=before, offset=paging.offset, limit=paging.limit + 1, uploaded_by=sender
         )
-        total = await queries.count_uploads(connection, status=status)
+        total = await queries.count_uploads(connection, status=status, uploaded_by=sender)
     return paging.listing(
         found.rows, Total(total), key=lambda row: (row.sequence,), item=upload_document, was_cut=found.was_cut
     )

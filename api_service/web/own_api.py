@@ -12,7 +12,9 @@ from fastapi import Request
 from starlette.datastructures import FormData, Headers
 from starlette.types import Message, Receive
 
-_INHERITED: Final = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "state")
+from shared.access.callers import SCOPE_KEY
+
+_INHERITED: Final = ("type", "asgi", "http_version", "server", "client", "scheme", "root_path", "state", SCOPE_KEY)
 
 
 class Refused(Exception):

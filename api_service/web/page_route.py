@@ -1,19 +1,21 @@
-"""A route that answers a browser: its errors are pages too, and what it changes is changed from our own pages alone."""
+"""A route that answers a browser: its errors are pages too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from api_service.http.problem_handlers import noted_problem
-from api_service.http.problems import Problem, ProblemCode, meaning_of
+from api_service.http.problems import Problem, meaning_of
 from api_service.web.own_api import Refused
 from api_service.web.rendering import render
+from shared.access.refusals import Refusal
 
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -26,8 +28,6 @@ class PageRoute(APIRoute):
 
         async def answer_browser(request: Request) -> Response:
             try:
-                if request.method == "POST":
-                    _require_own_page(request)
                 return await answer(request)
             except ClientDisconnect:
                 raise
@@ -39,18 +39,28 @@ class PageRoute(APIRoute):
         return answer_browser
 
 
-def _require_own_page(request: Request) -> None:
-    """A form elsewhere can post here with the rights of whoever looks at it; the browser says where it stands.
+def sign_in_address(request: Request) -> str:
+    """From where the browser comes back to what it asked for; a form is not sent again."""
+    if request.method != "GET":
+        return "/sign-in"
+    then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/sign-in?{urlencode({'then': then})}"
 
-    What says nothing is no browser, and has no rights that are not its own. Raises `Problem`.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        is_foreign = site not in ("same-origin", "none")
-    else:
-        is_foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    if is_foreign:
-        raise Problem(ProblemCode.FOREIGN_PAGE, "Nothing was done. Open Rollcall's own page, and do it there.")
+
+def answer_refusal(request: Request, refusal: Refusal) -> Response:
+    """What the layer before all routes refuses, as a page (`shared.access.layer`)."""
+    if refusal.code.status == 401:
+        return RedirectResponse(sign_in_address(request), 303)
+    return _error_page(
+        request,
+        {
+            "code": refusal.code,
+            "status": refusal.code.status,
+            "title": refusal.code.meaning,
+            "detail": refusal.detail,
+            "errors": (),
+        },
+    )
 
 
 def _as_document(problem: Problem) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,17 +15,21 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from api_service.web.assets import asset_address
+from shared.access.callers import NOBODY, READ, SCOPE_KEY, UPLOAD, Caller
 from shared.rows.fields import FIELD_NAMES, FIELDS
 from shared.upload_status import CANCELLABLE_STATES, RESTING_STATES, SETTLED_STATES, UNSTARTED_STATES, UPLOAD_STATES
 from shared.version import VERSION
 
-# In the order of the navigation. What is not built yet is not shown.
-PAGES: Final = (
-    ("/", "Uploads"),
-    ("/employees", "Employees"),
-    ("/dead-letters", "Dead letters"),
-    ("/queues", "Queues"),
-    ("/system", "System"),
+# In the order of the navigation, each with who may look at it.
+PAGES: Final[Sequence[tuple[str, str, Callable[[Caller], bool]]]] = (
+    ("/", "Uploads", lambda caller: caller.has(READ) or caller.has(UPLOAD)),
+    ("/employees", "Employees", lambda caller: caller.has(READ)),
+    ("/dead-letters", "Dead letters", lambda caller: caller.has(READ)),
+    ("/queues", "Queues", lambda caller: caller.reaches_all_queues),
+    ("/system", "System", lambda caller: caller.has(READ)),
+    # Where authentication is off there are no keys.
+    ("/keys", "Keys", lambda caller: caller.is_admin and caller.name is not None),
+    ("/audit", "Audit", lambda caller: caller.is_admin),
 )
 HEADERS: Final = {
     # Pages have people in them.
@@ -38,9 +43,18 @@ HEADERS: Final = {
 
 def render(request: Request, template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
     """The page, as strict as all of them are."""
-    content = _environment.get_template(template).render(path=request.url.path, **shown)
+    # What a caller may not do is not offered; the API's own routes are what refuses it. On the page where one signs in
+    # there is no caller yet.
+    caller = request.scope.get(SCOPE_KEY, NOBODY)
+    pages = [(path, label) for path, label, may_look in PAGES if may_look(caller)]
+    content = _environment.get_template(template).render(path=request.url.path, caller=caller, pages=pages, **shown)
     # Half of a surrogate pair, which a name can have, is no character.
     return HTMLResponse(content.encode("utf-8", "replace"), status, HEADERS)
+
+
+def first_page_for(caller: Caller) -> str:
+    """Where somebody begins who asked for no page."""
+    return next((path for path, _, may_look in PAGES if may_look(caller)), "/account")
 
 
 def address(path: str, query: dict[str, Any], **changed: Any) -> str:
@@ -116,7 +130,6 @@ def _make_environment() -> jinja2.Environment:
         "resting_states": RESTING_STATES,
         "unstarted_states": UNSTARTED_STATES,
         "cancellable_states": CANCELLABLE_STATES,
-        "pages": PAGES,
         "version": VERSION,
     }
     return environment

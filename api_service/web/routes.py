@@ -6,16 +6,30 @@ from fastapi import APIRouter
 
 from api_service.web import (
     assets,
+    audit_page,
     dead_letter_pages,
     employee_pages,
+    key_pages,
     queue_pages,
     reject_pages,
+    sign_in_page,
     system_page,
     upload_pages,
 )
 
 router = APIRouter()
-for pages in (assets, upload_pages, reject_pages, employee_pages, dead_letter_pages, queue_pages, system_page):
+for pages in (
+    assets,
+    sign_in_page,
+    upload_pages,
+    reject_pages,
+    employee_pages,
+    dead_letter_pages,
+    queue_pages,
+    system_page,
+    key_pages,
+    audit_page,
+):
     router.include_router(pages.router)
 
 # Of the forms whose bodies are files.

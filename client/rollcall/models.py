@@ -120,6 +120,7 @@ class UploadFields(Document):
     finished_at: datetime | None
     undo_requested_at: datetime | None
     undone_at: datetime | None
+    uploaded_by: str | None
     problem: dict[str, Any] | None
 
 
@@ -455,6 +456,49 @@ class Status(Document):
     oldest_unfinished_upload_seconds: float
     troubles: list[Trouble]
     versions: Versions
+
+
+class ApiKey(Document):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class CreatedKey(ApiKey):
+    """A new key, with its text in `key`, which nobody can ask for again."""
+
+    key: str
+
+
+class OwnKey(Document):
+    """Who the caller is to the service."""
+
+    authentication: bool
+    id: str | None
+    name: str | None
+    scopes: list[str]
+
+
+class AuditEntry(Document):
+    """One thing that somebody did, or was refused."""
+
+    id: int
+    at: datetime
+    action: str
+    object: str
+    caller: str | None
+    key_id: str | None
+    address: str | None
+    status: int
+    outcome: str
+    request_id: str | None
 
 
 class EncodingCandidate(Document):

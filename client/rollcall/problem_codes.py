@@ -56,6 +56,54 @@ class ForeignPage(NotAllowed):
     """The request comes from a page of another site."""
 
 
+class AuthenticationOff(Conflict):
+    """The service asks nobody for a key, so it makes none."""
+
+
+class UnknownKey(NotFound):
+    """No key has this id."""
+
+
+class KeyNeeded(NotAllowed):
+    """The request has no API key."""
+
+
+class KeyNotValid(NotAllowed):
+    """The API key is unknown, revoked, or past its time."""
+
+
+class SessionOver(NotAllowed):
+    """The session is over: sign in again."""
+
+
+class ScopeMissing(NotAllowed):
+    """The API key may not do this."""
+
+
+class OthersUpload(NotAllowed):
+    """The upload came by another key."""
+
+
+class NotOnLoopback(NotAllowed):
+    """Authentication is off, so only this machine itself is answered."""
+
+
+class UnknownHost(Refused):
+    """The service was asked for by a name that is none of its own."""
+
+
+class JsonNeeded(Refused):
+    """The body does not say that it is JSON."""
+
+
+class TooManyAtOnce(NotNow):
+    """The key has too much in hand at once."""
+
+
+class KeysUnknown(NotNow):
+    """Which API keys are good cannot be known just now."""
+
+
 class UnknownUpload(NotFound):
     """No upload has this id."""
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy import step
+from deploy.authentication import VARIABLE
 from deploy.checkout import CHECKOUT, ENDPOINTS, LOCAL, LOGS, SAMPLE, Endpoints, read_endpoints
 from deploy.local import debian_packages, private_servers
 from deploy.local.supervisor import SERVERS, UPLOADS
@@ -126,7 +127,8 @@ def _supervisor_pid() -> int | None:
 
 
 def _fingerprint(consumers: int) -> str:
-    digest = hashlib.sha256(str(consumers).encode())
+    # What the services are told beside their code.
+    digest = hashlib.sha256(f"{consumers} {os.environ.get(VARIABLE, 'off')}".encode())
     for package in PACKAGES:
         for file in sorted((CHECKOUT / package).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:

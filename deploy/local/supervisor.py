@@ -66,6 +66,8 @@ def main(consumers: int, fingerprint: str) -> int:
         for each in groups[0] + groups[1]:
             each.running.wait_until_ready()
         environment = {
+            # Its services listen on 127.0.0.1 alone.
+            "ROLLCALL_AUTHENTICATION": "off",
             **os.environ,
             "ROLLCALL_DATABASE_URL": postgres.url(),
             "ROLLCALL_AMQP_URL": rabbitmq.amqp_url,
@@ -127,6 +129,7 @@ def _endpoints(postgres: PrivatePostgres, rabbitmq: PrivateRabbitMQ, consumers: 
         database_url=postgres.url(),
         amqp_url=rabbitmq.amqp_url,
         fingerprint=fingerprint,
+        authentication=os.environ.get("ROLLCALL_AUTHENTICATION", "off"),
     )
 
 

@@ -56,6 +56,10 @@ TABLES: Final[dict[str, OnTable]] = {
     "named_emails": OnTable("", "SELECT, DELETE", "SELECT, INSERT, UPDATE (emails)"),
     "leavers": OnTable("SELECT", "SELECT, INSERT, DELETE", "SELECT, DELETE"),
     "leaver_ranges": OnTable("", "SELECT", "SELECT, INSERT"),
+    # Who is let in, and what they did: nobody changes that, the API neither. The producer writes when a key was used.
+    "api_keys": OnTable("SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_used_at)"),
+    "key_sessions": OnTable("SELECT, INSERT, DELETE", "SELECT"),
+    "audit_entries": OnTable("SELECT, INSERT"),
     # Lease queues are the API's alone.
     "queues": OnTable(_ALL),
     "queue_messages": OnTable(_ALL),

@@ -13,6 +13,8 @@ RETENTION: Final = 7_265_110_004
 DEAD_LETTERS: Final = 7_265_110_005
 # One process at a time decides which upload store is this system's.
 UPLOAD_STORE: Final = 7_265_110_006
+# Entries of the audit are committed in the order of their ids.
+AUDIT: Final = 7_265_110_007
 
 # The first of two keys; the second is a queue's id. Senders to one lease queue take it in turn. Postgres keeps pairs of
 # keys apart from the single ones above.

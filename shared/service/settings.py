@@ -123,6 +123,52 @@ def _keys_in(given: SecretStr) -> list[str]:
     return [key.strip() for key in given.get_secret_value().split(",") if key.strip()]
 
 
+class AccessSettings(BaseSettings):
+    """Who is let in; a mixin for the two services that are asked for more than probes."""
+
+    authentication: Literal["on", "off"] = Field(
+        "on",
+        validation_alias="ROLLCALL_AUTHENTICATION",
+        description="`on`: every request needs an API key. `off`: none does, and the service is for loopback alone.",
+    )
+    published_on_loopback: bool = Field(
+        False,
+        validation_alias="ROLLCALL_PUBLISHED_ON_LOOPBACK",
+        description="Says that the address that the service listens on is published on 127.0.0.1 alone, as in "
+        "docker-compose.yml: there authentication may be off.",
+    )
+    metrics_access: Literal["key", "open"] = Field(
+        "key",
+        validation_alias="ROLLCALL_METRICS_ACCESS",
+        description="`key`: `/metrics` needs a key with the scope `metrics` or `read`. `open`: it needs none.",
+    )
+
+    key_requests_at_once: int = Field(
+        500,
+        ge=1,
+        validation_alias="ROLLCALL_KEY_REQUESTS_AT_ONCE",
+        description="Requests that keys of one name may have in hand at a time in one process; more are refused (429).",
+    )
+    key_uploads_at_once: int = Field(
+        20,
+        ge=1,
+        validation_alias="ROLLCALL_KEY_UPLOADS_AT_ONCE",
+        description="Of these, so many that send a file.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        validation_alias="ROLLCALL_ALLOWED_HOSTS",
+        description="Names that the service is asked for by, separated by commas, besides `localhost` and addresses in "
+        "numbers; by others, which a foreign page may have made, it refuses (421).",
+    )
+    allowed_origins: str = Field(
+        "",
+        validation_alias="ROLLCALL_ALLOWED_ORIGINS",
+        description="Origins, as `https://tools.example`, separated by commas, whose pages may use the service with a "
+        "key (CORS); those of all others are refused.",
+    )
+
+
 class UploadStoreSettings(BaseSettings):
     """The place of the uploaded files; a mixin for the two services that touch them."""
 

@@ -90,7 +90,7 @@ async def _status(reader: asyncio.StreamReader, *, take: bool) -> int:
 
 
 def head(method: str, path: str, *more: str) -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: rollcall", "Connection: close", *more, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *more, "", ""]).encode()
 
 
 def post(path: str, body: Sequence[bytes], media_type: str = "application/json") -> list[bytes]:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from api_service.http.problems import FILE_MEANINGS, ProblemCode
+from shared.access.refusals import AccessCode
 from shared.errors import FileCode
 from shared.service.settings import FOR_TESTS
 
@@ -38,7 +39,7 @@ def settings_rows(settings: type[BaseSettings]) -> list[str]:
 
 def problem_rows() -> list[str]:
     """One table row a code that a request or a file can be refused with."""
-    rows = [f"| `{code.value}` | {code.status} | {code.meaning} |" for code in ProblemCode]
+    rows = [f"| `{code.value}` | {code.status} | {code.meaning} |" for code in (*ProblemCode, *AccessCode)]
     return rows + [f"| `{code.value}` | {_ends(code)} | {meaning} |" for code, meaning in FILE_MEANINGS.items()]
 
 

@@ -22,7 +22,7 @@ class Caller:
         self._host, self._port = parts.hostname, parts.port
 
     async def hang_up_in_answer(self, path: str, *, after_bytes: int) -> None:
-        _, reader, writer = await self._send(f"GET {path} HTTP/1.1\r\nHost: rollcall\r\n\r\n".encode())
+        _, reader, writer = await self._send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         received = b""
         while len(received) < after_bytes:
             block = await reader.read(after_bytes - len(received))
@@ -33,14 +33,14 @@ class Caller:
     async def call_and_wait(self, path: str, body: Any) -> asyncio.StreamWriter:
         """Of a call that is answered later: hang up with `transport.abort()`."""
         content = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: rollcall\r\nContent-Length: {len(content)}\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
         _, _, writer = await self._send(f"{head}Content-Type: application/json\r\n\r\n".encode() + content)
         return writer
 
     async def begin_upload(self, rows: bytes) -> asyncio.StreamWriter:
         """A body that says it is twice as long as what comes: hang up with `transport.abort()`."""
         form = b'--b\r\nContent-Disposition: form-data; name="employee_data"; filename="a.csv"\r\n\r\n' + HEADER + rows
-        head = f"POST {UPLOAD} HTTP/1.1\r\nHost: rollcall\r\nContent-Length: {2 * len(form)}\r\n"
+        head = f"POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {2 * len(form)}\r\n"
         _, _, writer = await self._send(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode() + form)
         return writer
 

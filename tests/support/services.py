@@ -53,6 +53,7 @@ class Backends(NamedTuple):
             "ROLLCALL_DATABASE_URL": self.database_url,
             "ROLLCALL_AMQP_URL": self.amqp_url,
             "ROLLCALL_UPLOAD_STORE_URL": self.upload_store_url,
+            "ROLLCALL_AUTHENTICATION": "off",
         }
 
 

@@ -11,6 +11,7 @@ import pytest
 from api_service.http.problems import FILE_MEANINGS, ProblemCode
 from api_service.uploads.form_description import FILE_REFUSALS
 from producer_service.problems import ProblemCode as ProducerCode
+from shared.access.refusals import AccessCode
 from shared.errors import FileCode
 from shared.service.problem_document import address_of
 
@@ -25,7 +26,7 @@ ENDS: Final = {
 }
 
 
-def first_words(code: ProblemCode | ProducerCode | FileCode) -> str:
+def first_words(code: ProblemCode | ProducerCode | AccessCode | FileCode) -> str:
     if not isinstance(code, FileCode):
         return f"Status {code.status}. {code.meaning}."
     if code in FILE_REFUSALS:
@@ -33,8 +34,8 @@ def first_words(code: ProblemCode | ProducerCode | FileCode) -> str:
     return f"The `problem` of a `{ENDS.get(code, 'failed')}` upload. {FILE_MEANINGS[code]}."
 
 
-@pytest.mark.parametrize("code", [*ProblemCode, *ProducerCode, *FileCode])
-def test_every_code_has_its_cause_and_remedy(code: ProblemCode | ProducerCode | FileCode) -> None:
+@pytest.mark.parametrize("code", [*ProblemCode, *ProducerCode, *AccessCode, *FileCode])
+def test_every_code_has_its_cause_and_remedy(code: ProblemCode | ProducerCode | AccessCode | FileCode) -> None:
     text = PARAGRAPHS.get(code.value)
     assert text is not None, f"docs/codes.md lacks a paragraph under `### {code.value}`: {first_words(code)}"
     assert text.startswith(first_words(code))
@@ -42,7 +43,7 @@ def test_every_code_has_its_cause_and_remedy(code: ProblemCode | ProducerCode | 
 
 
 def test_no_code_is_explained_that_is_gone() -> None:
-    assert set(PARAGRAPHS) == {code.value for code in (*ProblemCode, *ProducerCode, *FileCode)}
+    assert set(PARAGRAPHS) == {code.value for code in (*ProblemCode, *ProducerCode, *AccessCode, *FileCode)}
 
 
 def test_the_type_of_an_error_is_the_address_of_its_paragraph() -> None:

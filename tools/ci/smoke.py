@@ -10,7 +10,10 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
+from deploy.checkout import read_endpoints
 from deploy.program import free_port
 
 CONSUMERS = 3
@@ -36,6 +39,7 @@ def main(mode: str) -> None:
             sys.exit(f"Uploaded again, the sample's good rows were not all duplicates:\n{again}")
         print("Uploaded again: every good row is a duplicate.", flush=True)
         subprocess.run(IDLE_COSTS, check=True)
+        check_keys(mode)
     except subprocess.CalledProcessError as failed:
         if mode == "compose":
             subprocess.run(("docker", "compose", "logs", "--no-color", "--tail=20"))
@@ -44,6 +48,34 @@ def main(mode: str) -> None:
         subprocess.run(("make", "clean"))
         if mode == "compose":
             subprocess.run(COMPOSE_DOWN)
+
+
+def check_keys(mode: str) -> None:
+    """`make up AUTH=on` prints a key, once, that the system asks for from then on, until it is told otherwise."""
+    up = ("make", "up", f"MODE={mode}", f"CONSUMERS={CONSUMERS}")
+    first, second = (
+        subprocess.run((*up, *more), check=True, stdout=subprocess.PIPE, text=True).stdout
+        for more in (("AUTH=on",), ())
+    )
+    keys = re.findall(r"\brc_\w+", first)
+    endpoints = read_endpoints()
+    if len(keys) != 1 or "rc_" in second or endpoints is None:
+        sys.exit(f"AUTH=on did not print one key, once:\n{first}\n{second}")
+    statuses = [answered(f"{endpoints.api_url}/v1/employees", key) for key in (None, keys[0][:-1], keys[0])]
+    if statuses != [401, 401, 200]:
+        sys.exit(
+            f"With AUTH=on the list of employees was answered {statuses} without a key, with a wrong one, and with it."
+        )
+    print("With AUTH=on a key is asked for, and the printed one is good.", flush=True)
+
+
+def answered(url: str, key: str | None) -> int:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
 
 
 def only_duplicates(said: str) -> bool:

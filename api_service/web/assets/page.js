@@ -14,6 +14,8 @@ export function sayLocalTimes(root = document) {
 // The same page as the server makes it now, or another state of it; only what has changed is put in.
 export async function fetchPage(address, signal) {
   const answer = await fetch(address, { signal, headers: { Accept: "text/html" } });
+  // Whose session is over is at the door, and comes back from there to this page.
+  if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   sayLocalTimes(page);
   return page;

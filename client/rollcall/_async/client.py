@@ -8,7 +8,7 @@ from typing import Self
 
 import httpx2
 
-from rollcall._async.others import AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncOperationCalls
+from rollcall._async.others import AsyncAccessCalls, AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncOperationCalls
 from rollcall._async.queue import AsyncQueue
 from rollcall._async.reading import AsyncPages
 from rollcall._async.rows import AsyncRowCalls
@@ -19,7 +19,9 @@ from rollcall.connection import connection_to
 from rollcall.models import Listing, QueueState
 
 
-class AsyncClient(AsyncUploadCalls, AsyncRowCalls, AsyncEmployeeCalls, AsyncDeadLetterCalls, AsyncOperationCalls):
+class AsyncClient(
+    AsyncUploadCalls, AsyncRowCalls, AsyncEmployeeCalls, AsyncDeadLetterCalls, AsyncOperationCalls, AsyncAccessCalls
+):
     """Rollcall over HTTP, with one connection pool.
 
     Address and key come from `url` and `api_key`, else from ROLLCALL_URL and ROLLCALL_API_KEY. Reads are repeated when

@@ -1,5 +1,6 @@
 """The tables, as the queries see them. Alembic owns the schema; a test keeps the two equal."""
 
+from shared.database.tables.access import api_keys, audit_entries, key_sessions
 from shared.database.tables.columns import metadata
 from shared.database.tables.employees import (
     EMAIL_DOMAIN,
@@ -46,6 +47,8 @@ __all__ = [
     "SEARCHED",
     "SEARCH_TEXT",
     "TOTAL_SLOTS",
+    "api_keys",
+    "audit_entries",
     "bulk_jobs",
     "corrected_rows",
     "corrections",
@@ -53,6 +56,7 @@ __all__ = [
     "employee_totals",
     "employees",
     "kept_rows",
+    "key_sessions",
     "leaver_ranges",
     "leavers",
     "malformed_messages",

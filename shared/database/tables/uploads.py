@@ -107,6 +107,8 @@ uploads = Table(
     Column("absent_at_most", Text),
     Column("absence", JSONB),
     count("deactivated"),
+    # The name of the key that it came with; null where authentication was off, or an older release took it.
+    Column("uploaded_by", Text),
     CheckConstraint(one_of("status", UPLOAD_STATES), name="status_check"),
     CheckConstraint(one_of("on_duplicate", DUPLICATE_MODES), name="on_duplicate_check"),
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),

@@ -10,6 +10,7 @@ import rollcall
 from api_service.app import create_app
 from api_service.http.problems import ProblemCode, meaning_of
 from rollcall.errors import Problem
+from shared.access.refusals import AccessCode
 from shared.errors import FileCode
 from tests.support.api import api_settings
 from tests.support.client_coverage import (
@@ -21,7 +22,7 @@ from tests.support.client_coverage import (
     schema_differences,
 )
 
-CODES = [*ProblemCode, *FileCode]
+CODES = [*ProblemCode, *AccessCode, *FileCode]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,13 @@ def test_every_field_of_an_answer_is_an_attribute_and_every_attribute_a_field(do
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_code_has_an_exception_of_its_own(code: ProblemCode | FileCode) -> None:
-    status = code.status if isinstance(code, ProblemCode) else 422
+def test_every_code_has_an_exception_of_its_own(code: ProblemCode | AccessCode | FileCode) -> None:
+    status = 422 if isinstance(code, FileCode) else code.status
     problem = Problem.of(status, {"code": str(code), "detail": "Do this."})
     # Whoever adds a code adds a class to client/rollcall/problem_codes.py.
-    assert type(problem).code == code, f'class ...: """{meaning_of(code)}."""'
+    assert type(problem).code == code, (
+        f'class ...: """{code.meaning if isinstance(code, AccessCode) else meaning_of(code)}."""'
+    )
     assert (str(problem), problem.code, problem.status) == ("Do this.", code, status)
 
 

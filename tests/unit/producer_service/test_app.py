@@ -18,7 +18,7 @@ async def test_every_address_refuses_a_parameter_that_it_does_not_know_and_names
     monkeypatch.setenv("ROLLCALL_UPLOAD_STORE_URL", tmp_path.as_uri())
     app = create_app()
     transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://producer") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         for path, operations in app.openapi()["paths"].items():
             for method in operations:
                 answer = await client.request(method, f"{path}?wait=5", json={"messages": ["hello"]})

@@ -76,7 +76,7 @@ async def test_order_that_is_not_sent_as_json_is_told_how_and_changes_nothing(
     kept = await letters.add_rows(upload_id, [1])
     headers = {"Content-Type": media_type} if media_type else {}
     for answer in await orders(api, content=b'{"all": true}', headers=headers):
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert (answer.status_code, answer.json()["code"]) == (415, "json_needed")
         assert "Content-Type: application/json" in answer.json()["detail"]
     assert (await listed(api), await letters.take(1)) == (kept, kept)
 

@@ -31,7 +31,8 @@ async def test_messages_come_out_in_the_order_in_which_they_went_in(api: httpx2.
 async def test_a_payload_comes_back_byte_for_byte(api: httpx2.AsyncClient) -> None:
     written = r'{"b": 1.0, "a": [1e400, 12345678901234567890123, "\u0000 é \u00e9"],  "a": null}'
     body = f'{{"payload": {written}}}'.encode()
-    assert (await api.post("/v1/queues/q/messages", content=body)).status_code == 201
+    says_json = {"Content-Type": "application/json"}
+    assert (await api.post("/v1/queues/q/messages", content=body, headers=says_json)).status_code == 201
     listed = await api.get("/v1/queues/q/messages")
     received = await api.post("/v1/queues/q/receive", json={"consumerId": "c"})
     assert f'"payload":{written}' in listed.text

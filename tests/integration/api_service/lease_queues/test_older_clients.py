@@ -94,5 +94,5 @@ async def test_wrong_requests_are_refused(api: httpx2.AsyncClient) -> None:
         assert_problem(await api.get(path), 422, "invalid_request")
     for path in ("/v1/consumer?cid=1", "/v1/consumer?cid=1&id=x", f"/v1/consumer?cid=1&id={2**63}"):
         assert_problem(await api.delete(path), 422, "invalid_request")
-    assert_problem(await api.post("/v1/publish", content=b"{}"), 422, "invalid_request")
+    assert_problem(await api.post("/v1/publish", json={}), 422, "invalid_request")
     assert_problem(await api.post("/message/x/status/done"), 422, "invalid_request")

@@ -270,7 +270,7 @@ async def connect(api: httpx2.AsyncClient) -> tuple[asyncio.StreamReader, asynci
 
 def request_head(header: str) -> bytes:
     return (
-        f"POST {UPLOAD} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n{header}\r\n\r\n"
+        f"POST {UPLOAD} HTTP/1.1\r\nHost: 10.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n{header}\r\n\r\n"
     ).encode()
 
 

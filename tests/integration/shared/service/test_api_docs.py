@@ -15,7 +15,7 @@ from api_service.app import create_app as create_api
 from consumer_service.app import create_app as create_consumer
 from producer_service.app import create_app as create_producer
 
-SERVICE = "http://service"
+SERVICE = "http://127.0.0.1"
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ async def test_no_span_is_started_where_a_tracer_is_configured(
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
 
     transport = httpx2.ASGITransport(create_app())
-    async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.get("/nothing?searchTerm=secret")
 
     assert answer.status_code == 404

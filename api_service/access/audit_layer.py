@@ -1,0 +1,78 @@
+"""Notes who did what, before whoever asked for it is told that it is done.
+
+Invariant: nothing that is audited is answered before its entry is committed. Where the database does not take the
+entry, what was done is not undone: the log says so, and a counter that an alert can watch.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from prometheus_client import Counter
+from starlette.datastructures import Headers
+
+from api_service.access import audit_log
+from shared.access.callers import MATCHES_KEY, SCOPE_KEY, Caller
+from shared.database.engine import DATABASE_ERRORS
+from shared.service.telemetry import describe_error
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+LOST_ENTRIES = Counter("rollcall_api_audit_entries_lost_total", "Entries of the audit that the database did not take")
+# Nobody's name, whatever stood in the address.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+class AuditLayer:
+    """Stands before the layer that asks for keys, so that it sees what that one refuses, too.
+
+    Of strangers nothing is noted: they would decide how large the table becomes. The request log has them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_when_noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await _note(scope, message)
+            await send(message)
+
+        await self._app(scope, receive, send_when_noted if scope["type"] == "http" else send)
+
+
+async def _note(scope: Scope, start: Message) -> None:
+    matches, caller = scope.get(MATCHES_KEY, ()), scope.get(SCOPE_KEY)
+    match = next((match for match in matches if match.need.action is not None), None)
+    if match is None or not isinstance(caller, Caller):
+        return
+    status: int = start["status"]
+    location = Headers(raw=start.get("headers", [])).get("location") if status < 300 else None
+    entry: dict[str, Any] = {
+        "action": match.need.action,
+        "object": location or _described(match.template, match.parameters),
+        "caller": caller.name,
+        "key_id": caller.key_id,
+        "address": scope["client"][0] if scope.get("client") else None,
+        "status": status,
+        "outcome": "done" if status < 400 else "failed" if status >= 500 else "refused",
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    try:
+        async with scope["app"].state.engine.begin() as connection:
+            await audit_log.insert_entry(connection, entry)
+    except DATABASE_ERRORS as error:
+        LOST_ENTRIES.inc()
+        log.error("the audit did not take an entry", action=entry["action"], **describe_error(error))
+
+
+def _described(template: str, parameters: dict[str, str]) -> str:
+    """The address, without what is no plain word in it: it may be anything that somebody typed."""
+    return template.format_map(
+        {name: value if _PLAIN.fullmatch(value) else f"{{{name}}}" for name, value in parameters.items()}
+    )

@@ -1,0 +1,70 @@
+"""Keys as the API takes and shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, ConfigDict, Field
+from sqlalchemy import Row
+
+from api_service.http.json_model import JsonModel
+from shared.access.callers import SCOPE_PATTERN
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@ -]{0,99}$"
+
+
+class NewKey(JsonModel):
+    """What a key is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(
+        pattern=NAME_PATTERN,
+        description="Who it is. Keys of one name are one caller: make a second one to replace the first.",
+        examples=["payroll"],
+    )
+    scopes: list[Annotated[str, Field(pattern=SCOPE_PATTERN)]] = Field(
+        min_length=1,
+        max_length=50,
+        description="`read` (employees, uploads, reports), `upload` (send, and correct, cancel and undo what keys of "
+        "this name have sent), `queues:<pattern>` (`*` stands for any text), `metrics`, or `admin` (all).",
+        examples=[["read", "queues:payroll-*"]],
+    )
+    expires_at: AwareDatetime | None = Field(
+        None, description="When it ends by itself; left out: never.", examples=["2027-11-30T00:00:00Z"]
+    )
+
+
+class ApiKey(JsonModel):
+    """A key, without its secret, which nobody has but its owner."""
+
+    id: str = Field(examples=["4fJq0aZx81Lm"])
+    name: str = Field(examples=["payroll"])
+    scopes: list[str] = Field(examples=[["read", "queues:payroll-*"]])
+    created_at: datetime
+    created_by: str | None = Field(description="The name of the key that made it; null: it was made by a command.")
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To a minute.")
+    revoked_at: datetime | None
+
+
+class CreatedKey(ApiKey):
+    """A new key, with its text, which is shown this once."""
+
+    key: str = Field(
+        description="For `Authorization: Bearer`. It is stored nowhere.", examples=["rc_4fJq0aZx81Lm_" + "x" * 49]
+    )
+
+
+class OwnKey(JsonModel):
+    """Who the caller is to this service."""
+
+    authentication: bool = Field(description="False: the service asks nobody for a key, and everybody may do all.")
+    id: str | None = Field(description="Of the key; null where authentication is off.", examples=["4fJq0aZx81Lm"])
+    name: str | None = Field(examples=["payroll"])
+    scopes: list[str] = Field(examples=[["read"]])
+
+
+def key_document(row: Row[Any]) -> ApiKey:
+    return ApiKey.model_validate(row, from_attributes=True)

@@ -1,0 +1,85 @@
+"""Every operation with each scope, and without: nothing is reached without the scope that it is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from api_service.settings import ApiSettings
+from tests.support.addresses import PATH_VALUES
+from tests.support.keys import bearer, guarded_api, make_key
+
+OPEN = {"livez", "readyz"}
+ANY_KEY = {"getOwnKey", "getUploadTemplate", "getUploadWorkbookTemplate"}
+READS = {
+    *("listEmployees", "exportEmployees", "getEmployee", "getStatus", "metrics"),
+    *("listDeadLetters", "getDeadLetterJob"),
+}
+# Of uploads of others, too, for `read`; of own ones for `upload`.
+LOOKS_AT_UPLOADS = {
+    *("listUploads", "getUpload", "followUpload", "downloadUpload", "sampleUpload", "listResults", "downloadResults"),
+    *("listRejects", "downloadRejects", "getReject", "getCorrection", "listCorrectedRows"),
+}
+UPLOADS = {
+    *("createUpload", "cancelUpload", "deleteUpload", "undoUpload", "changeDraft", "startDraft", "previewUpload"),
+    *("correctReject", "correctRejects", "cancelCorrection"),
+}
+# Of the queue `default`, which is the only one of the older clients.
+QUEUES = {
+    *("sendMessages", "receiveMessages", "acknowledgeMessage", "acknowledgeMessages", "changeLease", "getQueue"),
+    *("configureQueue", "listMessages", "redriveMessages", "purgeMessages"),
+}
+OLDER_CLIENTS = {
+    *("publishMessage", "consumeMessages", "deleteConsumedMessage", "addMessage", "nextMessage", "finishMessage"),
+}
+MAY = {
+    "read": READS | LOOKS_AT_UPLOADS,
+    "upload": UPLOADS | LOOKS_AT_UPLOADS,
+    "metrics": {"metrics"},
+    "queues:*": QUEUES | OLDER_CLIENTS | {"listQueues"},
+    "queues:default": QUEUES | OLDER_CLIENTS,
+    "queues:other": set[str](),
+}
+
+
+async def test_every_operation_with_each_scope_and_without(settings: ApiSettings) -> None:
+    async with guarded_api(settings) as api:
+        keys = {scope: await make_key(settings, scope, name=scope[:4]) for scope in (*MAY, "admin")}
+        admin = bearer(keys["admin"])
+        operations = await _operations(api, admin)
+        assert set(operations) >= OPEN | ANY_KEY | READS | LOOKS_AT_UPLOADS | UPLOADS | QUEUES | OLDER_CLIENTS
+        for name, (method, address) in operations.items():
+            answer = await _ask(api, method, address, {})
+            assert (answer == 401) is (name not in OPEN), (name, answer)
+            for scope, may in MAY.items():
+                status = await _ask(api, method, address, bearer(keys[scope]))
+                assert (status == 403) is (name not in OPEN | ANY_KEY | may), (name, scope, status)
+                assert status < 500 or status == 503, (name, scope, status)
+            assert await _ask(api, method, address, admin) not in (401, 403), name
+
+
+async def _operations(api: httpx2.AsyncClient, admin: dict[str, str]) -> dict[str, tuple[str, str]]:
+    document: dict[str, Any] = (await api.get("/openapi.json", headers=admin)).json()
+    values = {**PATH_VALUES, "queue": "default"}
+    return {
+        operation["operationId"]: (method.upper(), path.format_map(values))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+async def _ask(api: httpx2.AsyncClient, method: str, address: str, headers: dict[str, str]) -> int:
+    """A body that is none, so that what is let through does nothing much."""
+    sent = {"Content-Type": "application/json", **headers}
+    return (await api.request(method, address, content=b"[]", headers=sent)).status_code
+
+
+async def test_a_page_shows_nothing_that_the_key_may_not_see(settings: ApiSettings) -> None:
+    reader = bearer(await make_key(settings, "read", name="reader"))
+    sender = bearer(await make_key(settings, "upload", name="sender"))
+    async with guarded_api(settings) as api:
+        assert (await api.get("/employees")).headers["Location"].startswith("/sign-in?")
+        assert (await api.get("/employees", headers=reader)).status_code == 200
+        assert (await api.get("/employees", headers=sender)).status_code == 403
+        assert (await api.post("/employees/1/delete", headers=reader)).status_code == 403
