@@ -74,6 +74,8 @@ class Preview(Document):
     progress: float
     outcome: str | None
     problem: dict[str, Any] | None
+    deactivated: int | None = None
+    absence: Absence | None = None
 
 
 class UploadFields(Document):

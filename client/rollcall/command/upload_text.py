@@ -92,6 +92,8 @@ def _preview(upload: Upload) -> Iterator[tuple[str, object]]:
         yield f"would be {name}", None if count is None else f"{count:,}"
     for code, count in sorted(preview.rejected_by.items()):
         yield f"  {code}", f"{count:,}"
+    if preview.deactivated is not None:
+        yield "would have left", f"{preview.deactivated:,}"
     if preview.problem:
         yield "it would fail", _said(preview.problem)
 
