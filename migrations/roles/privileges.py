@@ -51,6 +51,8 @@ TABLES: Final[dict[str, OnTable]] = {
     "preview_chunks": OnTable("SELECT", "SELECT, UPDATE, DELETE", "SELECT, INSERT"),
     "preview_rejects": OnTable("SELECT", "SELECT, INSERT, DELETE", "SELECT, INSERT"),
     "preview_notes": OnTable("SELECT", "SELECT, DELETE", "SELECT, INSERT"),
+    "preview_names": OnTable("SELECT", "SELECT", "SELECT, INSERT"),
+    "preview_leavers": OnTable("SELECT", "SELECT, INSERT"),
     "upload_undos": OnTable("", "SELECT", "SELECT, INSERT"),
     "kept_rows": OnTable("SELECT", "", "SELECT, INSERT"),
     "named_emails": OnTable("", "SELECT, DELETE", "SELECT, INSERT, UPDATE (emails)"),

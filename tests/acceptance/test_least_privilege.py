@@ -104,15 +104,18 @@ async def _undo(system: System, upload_id: str) -> None:
 
 
 async def _preview_and_start(system: System) -> None:
-    draft = await send(system, HEADER + GOOD + BAD + GOOD, start="draft", onDuplicate="reject")
-    address = f"/v1/uploads/{draft['id']}"
-    (await system.client.get(f"{address}/sample")).raise_for_status()
-    assert (await system.client.post(f"{address}/preview")).status_code == 202
-    await system.until_previewed(draft["id"])
-    (await system.client.get(f"{address}/results.csv")).raise_for_status()
-    started = await system.client.post(f"{address}/start", json={"ifUnchanged": True})
-    assert started.status_code in (200, 202), started.text
-    await system.until_finished(draft["id"])
+    leaving = {"onDuplicate": "update", "absent": "deactivate", "absentScope": "all", "absentAtMost": "100%"}
+    for options in ({"onDuplicate": "reject"}, leaving):
+        draft = await send(system, HEADER + GOOD + BAD + GOOD, start="draft", **options)
+        address = f"/v1/uploads/{draft['id']}"
+        (await system.client.get(f"{address}/sample")).raise_for_status()
+        assert (await system.client.post(f"{address}/preview")).status_code == 202
+        await system.until_previewed(draft["id"])
+        (await system.client.get(f"{address}/results.csv")).raise_for_status()
+        (await system.client.get(f"{address}/rows", params={"outcome": "deactivated"})).raise_for_status()
+        started = await system.client.post(f"{address}/start", json={"ifUnchanged": True})
+        assert started.status_code in (200, 202), started.text
+        await system.until_finished(draft["id"])
 
 
 async def _mark_leavers(system: System) -> None:
