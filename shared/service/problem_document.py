@@ -53,6 +53,11 @@ def address_of(code: str, root_path: str = "") -> str:
     return f"{root_path.rstrip('/')}/guide/codes#{code}"
 
 
+def _root_path(request: Request) -> str:
+    """Of the application. In a folder of files that it serves, `root_path` has the folder's address added."""
+    return str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
+
+
 def problem_response(
     request: Request,
     *,
@@ -66,7 +71,7 @@ def problem_response(
 ) -> Response:
     """The answer, as `ProblemDocument` describes it. `more` are members of this code alone."""
     document: dict[str, Any] = {
-        "type": address_of(code, request.scope.get("root_path", "")),
+        "type": address_of(code, _root_path(request)),
         "title": title,
         "status": status,
         "detail": detail,

@@ -6,6 +6,7 @@ Nothing is left running, whatever happens.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from deploy.checkout import read_endpoints
+from deploy.checkout import get_json, read_endpoints
 from deploy.program import free_port
 
 CONSUMERS = 3
@@ -38,6 +39,7 @@ def main(mode: str) -> None:
         if not only_duplicates(again):
             sys.exit(f"Uploaded again, the sample's good rows were not all duplicates:\n{again}")
         print("Uploaded again: every good row is a duplicate.", flush=True)
+        require_guide()
         subprocess.run(IDLE_COSTS, check=True)
         check_keys(mode)
     except subprocess.CalledProcessError as failed:
@@ -76,6 +78,26 @@ def answered(url: str, key: str | None) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
         return refusal.code
+
+
+def require_guide() -> None:
+    """The image, or the local mode, has the documentation, and says there what an error means."""
+    endpoints = read_endpoints()
+    assert endpoints is not None
+    address, _, code = _type_of_an_error(endpoints.api_url).partition("#")
+    for url in (endpoints.api_url, endpoints.producer_url):
+        with urllib.request.urlopen(url + address, timeout=30) as page:
+            if f'id="{code}"' not in page.read().decode():
+                sys.exit(f"{url}{address} does not say what {code} means")
+    print("The guide is there.", flush=True)
+
+
+def _type_of_an_error(api_url: str) -> str:
+    try:
+        get_json(f"{api_url}/v1/uploads/nothing")
+    except urllib.error.HTTPError as refused:
+        return str(json.load(refused)["type"])
+    sys.exit("An upload without an id was found.")
 
 
 def only_duplicates(said: str) -> bool:

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from producer_service.problems import register_problem_handlers
 from shared.service.guide import add_guide
 
 
@@ -55,6 +56,14 @@ async def test_what_is_not_there_says_where_the_guide_begins(folder: Path) -> No
             answer = await http.get(path)
             assert answer.status_code == 404
     assert "/guide/" in answer.text
+
+
+async def test_an_error_at_an_address_of_the_guide_points_at_the_guide_itself(folder: Path) -> None:
+    app = FastAPI()
+    register_problem_handlers(app)
+    add_guide(app, folder)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://rollcall") as http:
+        assert (await http.post("/guide/codes")).json()["type"] == "/guide/codes#method_not_allowed"
 
 
 async def test_without_a_build_it_says_how_to_get_it_and_it_is_there_once_it_is_built(folder: Path) -> None:
