@@ -15,7 +15,7 @@ QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
 	tests/integration/consumer_service/test_same_end.py
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo down clean test test-quick test-long test-faults soak mutants guide reference lint types bench lock venv
+.PHONY: help up demo down clean backup restore test test-quick test-long test-faults soak mutants guide reference lint types bench sbom audit lock venv
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,6 +31,12 @@ down: ## Stop it; the data stays
 
 clean: ## Stop it and delete its data
 	@$(PYTHON) -m deploy.down --drop-data
+
+backup: ## Back up database and files into TO=folder (default: backups/<time>)
+	@$(PYTHON) -m tools.backup backup --mode $(MODE) $(TO)
+
+restore: ## Put a backup back, FROM=folder; the database of now is kept, and so are files that the backup lacks
+	@$(PYTHON) -m tools.backup restore --mode $(MODE) $(FROM)
 
 test: venv ## Run the tests on real servers, but for the long ones
 	@echo "Running the tests, on a Postgres and a RabbitMQ of their own ..." >&2
@@ -68,6 +74,12 @@ types: venv ## Check the types
 
 bench: venv ## Measure everything; ARGS=ingest or another part alone, ARGS=--help lists them
 	@$(VENV) -m benchmarks $(ARGS)
+
+sbom: ## List what is in each image, as CycloneDX, in build/sbom
+	@$(PYTHON) -m tools.sbom
+
+audit: ## Look the locked packages up among known vulnerabilities
+	@$(PYTHON) -m tools.audit
 
 lock: ## Compile requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(PYTHON) -m tools.lock $(ARGS)

@@ -28,7 +28,7 @@ def main() -> None:
         _compile(uv, "pyproject.toml", name, *(f"--extra={extra}" for extra in extras))
     _compile(uv, "client/pyproject.toml", "client")
     _compile(uv, "requirements/bench.in", "bench")
-    for name in ("guide", "uv"):
+    for name in ("guide", "uv", "audit"):
         _compile(uv, f"requirements/{name}.in", name)
 
 

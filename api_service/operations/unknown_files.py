@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 KEYS_A_QUERY = 100
 # The mark lies in the store and not in the database, because a restored database does not know it.
 MARK_SUFFIX = ".unknown"
+# An object of a restore of the database (tools/backup): files of after the backup are unknown, and somebody's.
+RESTORED_KEY = "rollcall-restored"
 MARK_TEXT = b"No upload knows the file beside this mark. Delete the mark, and the file is kept for another day.\n"
 
 
@@ -50,6 +52,13 @@ async def purge_unknown_files(engine: AsyncEngine, store: UploadStore, age: time
                 "ROLLCALL_API_UNKNOWN_FILES_LIMIT for two days",
             )
             return 0
+    if unknown and await store.exists(RESTORED_KEY):
+        log.warning(
+            "stored files that no upload knows are kept, because the database was restored",
+            files=len(unknown),
+            remedy=f"upload again those that are wanted, then delete the object {RESTORED_KEY}",
+        )
+        return 0
     deleted = 0
     for key in unknown:
         if key in marked:

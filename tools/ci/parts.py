@@ -59,9 +59,16 @@ PARTS = (
     Part("lint", (_make("lint"),)),
     Part("types", (_make("types"),)),
     Part("guide", (_make("guide"),)),
+    Part("supply chain", (_make("sbom"), _make("audit"))),
     # Nothing that they wait for.
     _tests("unit", "tests/unit", workers=2),
     Part("Compose smoke", (_smoke("compose"),), needs_engine=True),
+    Part(
+        "network overlay",
+        (_make("test-long", "ARGS=--color=no tests/acceptance/test_network_overlay.py"),),
+        ("tests/acceptance/test_network_overlay.py",),
+        needs_engine=True,
+    ),
     _integration("uploads", "api_service/uploads"),
     _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
     _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
@@ -109,6 +116,7 @@ PARTS = (
         "wrong_store",
         "clients_that_hang_up",
         "attacks",
+        "idle_connections",
         "large_unpacked",
         "million_rows",
     ),
@@ -124,6 +132,7 @@ PARTS = (
         "operator_at_night",
         "operator_and_store",
         "operator_restores",
+        "restored_backup",
         "idle_costs",
     ),
     Part(

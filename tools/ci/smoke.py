@@ -1,6 +1,7 @@
 """From nothing to the listing, as an operator brings it up: `python3 -m tools.ci.smoke compose|local`.
 
-The sample is uploaded twice. The demo fails unless its counts add up; the second time all good rows are duplicates.
+The sample is uploaded twice, the second time after a backup was restored. The demo fails unless its counts add up; the
+second time all good rows are duplicates.
 Nothing is left running, whatever happens.
 """
 
@@ -11,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -35,6 +37,7 @@ def main(mode: str) -> None:
         if mode == "compose":
             subprocess.run(COMPOSE_UP, check=True)
         subprocess.run(demo, check=True)
+        back_up_and_restore(mode)
         again = subprocess.run(demo, check=True, stdout=subprocess.PIPE, text=True).stdout
         if not only_duplicates(again):
             sys.exit(f"Uploaded again, the sample's good rows were not all duplicates:\n{again}")
@@ -98,6 +101,14 @@ def _type_of_an_error(api_url: str) -> str:
     except urllib.error.HTTPError as refused:
         return str(json.load(refused)["type"])
     sys.exit("An upload without an id was found.")
+
+
+def back_up_and_restore(mode: str) -> None:
+    """As an operator does it. What was in stays in: the next upload of the same sample says so."""
+    with tempfile.TemporaryDirectory() as folder:
+        backup = f"{folder}/backup"
+        subprocess.run(("make", "backup", f"MODE={mode}", f"TO={backup}"), check=True)
+        subprocess.run(("make", "restore", f"MODE={mode}", f"FROM={backup}"), check=True)
 
 
 def only_duplicates(said: str) -> bool:

@@ -17,11 +17,13 @@ from structlog.testing import capture_logs
 
 from api_service.operations import unknown_files
 from api_service.operations.retention import purge
+from api_service.operations.unknown_files import RESTORED_KEY
 from api_service.settings import ApiSettings
 from shared.database.engine import create_engine
 from shared.store_identity import IDENTITY_KEY, StoreIdentity, give_id
 from shared.upload_store import UploadStore
 from tests.support.uploads import insert_upload
+from tools.backup.__main__ import RESTORED_KEY as restore_mark
 
 LIMIT = 3
 
@@ -186,3 +188,22 @@ async def test_text_of_a_sheet_stays_only_while_its_upload_reads_it(
     make_old(*(folder / f"{name}.unknown" for name in (superseded, of_nobody)))
     assert await purge(engine, store, sweep_settings) == (0, 0, 2)
     assert names(folder) == {str(known), read}
+
+
+async def test_few_files_that_a_restored_database_does_not_know_are_kept_while_the_mark_of_the_restore_stands(
+    engine: AsyncEngine, sweep_settings: ApiSettings, database: asyncpg.Connection, folder: Path
+) -> None:
+    known = store_file(folder, await insert_upload(database, status="running"))
+    since_the_backup, restored = store_file(folder, uuid.uuid4()), store_file(folder, RESTORED_KEY)
+    store = UploadStore(folder.as_uri())
+
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert names(folder) == {known.name, since_the_backup.name, restored.name}
+
+    restored.unlink()
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert f"{since_the_backup.name}.unknown" in names(folder)
+
+
+def test_the_restore_leaves_the_mark_that_is_heeded() -> None:
+    assert restore_mark == RESTORED_KEY
