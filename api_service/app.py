@@ -30,6 +30,8 @@ from api_service.lease_queues.lease_queues import LeaseQueues
 from api_service.lease_queues.routes import messages as message_routes
 from api_service.lease_queues.routes import older_clients as older_client_routes
 from api_service.lease_queues.routes import queues as queue_routes
+from api_service.lease_queues.routes import redrives as redrive_routes
+from api_service.lease_queues.routes import single_messages as single_message_routes
 from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.route_needs import declared_needs
@@ -117,6 +119,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         dead_letter_routes,
         message_routes,
         queue_routes,
+        redrive_routes,
+        single_message_routes,
         older_client_routes,
         web_routes,
         operations_routes,

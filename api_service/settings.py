@@ -159,6 +159,12 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
         ge=1,
         description="The largest body of a request to a lease queue; more is refused (413).",
     )
+    queue_metrics: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Lease queues, the first by name, whose messages `/metrics` counts at each scrape; 0: none.",
+    )
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )

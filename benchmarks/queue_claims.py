@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from api_service.lease_queues import message_queries
+from api_service.lease_queues import message_queries, send_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ClaimStart
 from api_service.lease_queues.messages import NewMessage, ReceiveOrder
@@ -54,7 +54,7 @@ class _Queue:
 
     async def pass_messages(self) -> float:
         """Send as many as are claimed and acknowledged; the seconds that the claim took."""
-        await message_queries.send(
+        await send_queries.send(
             self._connection, self.name, [NewMessage(PAYLOAD_TEXT.encode(), len(PAYLOAD_TEXT))] * self._batch
         )
         begin = time.perf_counter()

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
-from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM, SEND
+from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM
+from api_service.lease_queues.send_queries import SEND
 from benchmarks import queue_servers
 from benchmarks.queue_load import MOST_RECEIVED_PER_SECOND, PAYLOAD_TEXT, Case
 from benchmarks.result import Result, summarise

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api_service.http.row_faults import RowFaultDocument
+from shared.access.refusals import AccessCode
 from shared.errors import FileCode
 from shared.service import problem_document
 from shared.service.problem_document import StatusCode, described_problems
@@ -36,6 +37,7 @@ class ProblemCode(StatusCode):
     UNKNOWN_EMPLOYEE = "unknown_employee", 404, "No employee has this id"
     UNKNOWN_JOB = "unknown_job", 404, "No job has this id"
     UNKNOWN_QUEUE = "unknown_queue", 404, "No queue has this name yet"
+    UNKNOWN_MESSAGE = "unknown_message", 404, "The queue has no message with this id, or no more"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "This address does not take this method"
     ALREADY_FINISHED = "already_finished", 409, "It is finished and cannot be cancelled"
     NOT_A_DRAFT = (
@@ -62,6 +64,8 @@ class ProblemCode(StatusCode):
     INVALID_CORRECTIONS = "invalid_corrections", 422, "The file has rows that correct nothing; nothing was done"
     STILL_REJECTED = "still_rejected", 422, "With these cells the row would be rejected again"
     LEASE_LOST = "lease_lost", 409, "The lease ran out or was given up; the message may be another's by now"
+    QUEUE_NOT_EMPTY = "queue_not_empty", 409, "There are messages in the queue"
+    MESSAGE_LEASED = "message_leased", 409, "Somebody has the message under a lease"
     RESULTS_UNKNOWN = "results_unknown", 409, "The file was never read, or an older release noted no row's outcome"
     REJECTS_GONE = "rejects_gone", 410, "The rejected rows were deleted when their time was over"
     FILE_GONE = "file_gone", 410, "The stored file was deleted when its time was over"
@@ -136,7 +140,7 @@ class Problem(Exception):
 
     def __init__(
         self,
-        code: ProblemCode | FileCode,
+        code: ProblemCode | AccessCode | FileCode,
         detail: str,
         *,
         errors: Sequence[Mapping[str, str]] = (),
@@ -158,9 +162,9 @@ def problem_responses(*codes: ProblemCode | FileCode) -> dict[int | str, dict[st
     return described_problems([(_status(code), code, meaning_of(code)) for code in codes], schema)
 
 
-def _status(code: ProblemCode | FileCode) -> int:
-    return code.status if isinstance(code, ProblemCode) else 422
+def _status(code: ProblemCode | AccessCode | FileCode) -> int:
+    return code.status if isinstance(code, StatusCode) else 422
 
 
-def meaning_of(code: ProblemCode | FileCode) -> str:
-    return code.meaning if isinstance(code, ProblemCode) else FILE_MEANINGS[code]
+def meaning_of(code: ProblemCode | AccessCode | FileCode) -> str:
+    return code.meaning if isinstance(code, StatusCode) else FILE_MEANINGS[code]

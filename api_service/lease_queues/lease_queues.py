@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api_service.lease_queues import message_queries
+from api_service.lease_queues import message_queries, send_queries
 from api_service.lease_queues.batcher import Batcher
+from api_service.lease_queues.deletion import take_name
 from api_service.lease_queues.message_queries import Claim, ClaimStart
-from api_service.lease_queues.messages import LeasedMessage, NewMessage, Receipt, ReceiveOrder
+from api_service.lease_queues.messages import LeaseChange, LeasedMessage, NewMessage, Receipt, ReceiveOrder
 from api_service.lease_queues.metrics import BATCH_ITEMS, MESSAGES
 from api_service.lease_queues.notifications import QueueNotifications
 from api_service.lease_queues.queue_queries import MessageState
 from api_service.lease_queues.receivers import Receivers
+from api_service.lease_queues.redrives import Redrives
+from api_service.lease_queues.sweeper import sweep_for_ever
 from api_service.lease_queues.upkeep import Swept, Upkeep
 from api_service.settings import ApiSettings
 from shared.database.engine import DATABASE_ERRORS, create_engine, is_row_fault
@@ -70,6 +73,7 @@ class LeaseQueues:
         self._inspection_engine = _create_engine(settings, f"{APPLICATION_NAME} inspection", INSPECTION_CONNECTIONS)
         self._upkeep_engine = _create_engine(settings, f"{APPLICATION_NAME} upkeep", UPKEEP_CONNECTIONS)
         self._upkeep = Upkeep(self._upkeep_engine)
+        self.redrives = Redrives(self._upkeep_engine, self._announce)
         self._sends = Batcher(self._send, max_weight=SEND_BATCH_BYTES, is_one_callers=is_row_fault)
         self._acknowledgements = Batcher(
             self._acknowledge, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault
@@ -77,9 +81,11 @@ class LeaseQueues:
         self._notifications = QueueNotifications(settings.database_url.get_secret_value(), APPLICATION_NAME, self._wake)
         self._receivers: dict[str, Receivers] = {}
         self._undo_tasks: set[asyncio.Task[None]] = set()
+        self._sweeping: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         self._notifications.open()
+        self._sweeping = asyncio.create_task(sweep_for_ever(self._upkeep, self.redrives), name="lease queue sweep")
 
     async def close(self) -> None:
         """Receivers that wait get nothing; what was sent or acknowledged gets its answer."""
@@ -89,6 +95,9 @@ class LeaseQueues:
         while self._undo_tasks:
             await asyncio.wait(self._undo_tasks)
         await self._notifications.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait({self._sweeping})
         for engine in (self._engine, self._inspection_engine, self._upkeep_engine):
             await engine.dispose()
 
@@ -109,14 +118,15 @@ class LeaseQueues:
         """For each receipt, whether its lease still held; then its message is gone."""
         return await self._acknowledgements.submit(queue, receipts, weight=len(receipts))
 
-    async def extend(self, queue: str, receipt: Receipt, seconds: int) -> datetime | None:
-        """Return the new end of the lease; None = it had ended. 0 seconds give the message back."""
+    async def extend(self, queue: str, changes: Sequence[LeaseChange]) -> Mapping[Receipt, datetime]:
+        """The new ends of those leases that still held. 0 seconds give a message back."""
         async with self._engine.connect() as connection:
-            lease_expires_at = await message_queries.extend(connection, queue, receipt, seconds)
-        if seconds == 0 and lease_expires_at is not None:
-            MESSAGES.labels("given_back").inc()
+            lease_ends = await message_queries.extend(connection, queue, changes)
+        given_back = {change.receipt for change in changes if change.seconds == 0} & lease_ends.keys()
+        if given_back:
+            MESSAGES.labels("given_back").inc(len(given_back))
             self._announce(queue)
-        return lease_expires_at
+        return lease_ends
 
     async def finish(self, queue: str, message_id: int, consumer_id: str | None = None) -> bool:
         """Acknowledge without a receipt: whether that consumer, or anybody, holds a lease on the message."""
@@ -130,6 +140,19 @@ class LeaseQueues:
         task = asyncio.create_task(self._undo_claim(queue, receipts))
         self._undo_tasks.add(task)
         task.add_done_callback(self._undo_tasks.discard)
+
+    async def delete(self, queue: str, *, only_if_empty: bool) -> Swept | None:
+        """Delete a queue, and then what is in it. None: there is no such queue. Raises `QueueNotEmpty`."""
+        queue_id = await take_name(self._upkeep_engine, queue, only_if_empty=only_if_empty)
+        if queue_id is None:
+            return None
+        deleted = await self._upkeep.finish_deletion(queue_id)
+        MESSAGES.labels("purged").inc(deleted.changed)
+        return deleted
+
+    def announce(self, queue: str) -> None:
+        """There may be something for receivers who wait, in all processes."""
+        self._announce(queue)
 
     @contextlib.asynccontextmanager
     async def inspecting(self) -> AsyncIterator[AsyncConnection]:
@@ -150,10 +173,10 @@ class LeaseQueues:
         return purged
 
     async def _send(self, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
-        parts = message_queries.in_parts(messages, SEND_BATCH_BYTES)
-        if len(parts) == 1:
+        parts = send_queries.in_parts(messages, SEND_BATCH_BYTES)
+        if len(parts) == 1 and all(message.is_plain for message in messages):
             async with self._engine.connect() as connection:
-                ids = await message_queries.send_or_open(connection, queue, messages)
+                ids = await send_queries.send_or_open(connection, queue, messages)
         else:
             ids = await self._send_parts(queue, parts)
         BATCH_ITEMS.labels("send").observe(len(ids))
@@ -168,7 +191,7 @@ class LeaseQueues:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
                 for part in parts:
-                    ids += await message_queries.send_or_open(connection, queue, part)
+                    ids += await send_queries.send_or_open(connection, queue, part)
         return ids
 
     async def _claim(self, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:

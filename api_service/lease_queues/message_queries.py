@@ -1,4 +1,4 @@
-"""The statements that move messages: send, claim, acknowledge, extend, return. Each commits by itself.
+"""The statements that move messages that were sent: claim, acknowledge, extend, return. Each commits by itself.
 
 They run on connections in autocommit, one statement a transaction: the locks that a statement takes are gone when its
 answer is here, and no process that stops between two of them can hold up the others. The only clock is the database's.
@@ -6,7 +6,7 @@ answer is here, and no process that stops between two of them can hold up the ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -15,8 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.lease_queues.messages import MAX_CLAIM_BYTES, LeasedMessage, NewMessage, Receipt, ReceiveOrder
-from shared.database.advisory_locks import LEASE_QUEUE_SENDS
+from api_service.lease_queues.messages import MAX_CLAIM_BYTES, LeaseChange, LeasedMessage, Receipt, ReceiveOrder
 
 
 class ClaimStart(NamedTuple):
@@ -43,24 +42,6 @@ class Claim(NamedTuple):
         return sum(len(messages) for messages in self.messages)
 
 
-_OPEN_QUEUE = text("INSERT INTO queues (name) VALUES (:queue) ON CONFLICT DO NOTHING")
-
-# The lock comes before the ids, and lasts until the commit: ids become visible in their order. That makes first in
-# first out hold across senders, and lets a claim start where the line began when it was last seen.
-SEND = text("""
-    WITH queue AS MATERIALIZED (
-        SELECT id, pg_advisory_xact_lock(:send_lock, id) FROM queues WHERE name = :queue
-    )
-    INSERT INTO queue_messages (queue_id, payload, payload_bytes, visible_at)
-    SELECT queue.id, CAST(message.payload AS json), message.payload_bytes,
-           CASE WHEN message.delay_seconds > 0 THEN now() + make_interval(secs => message.delay_seconds) END
-    FROM queue,
-         unnest(CAST(:payloads AS text[]), CAST(:payload_bytes AS int[]), CAST(:delays AS int[]))
-           WITH ORDINALITY AS message (payload, payload_bytes, delay_seconds, place)
-    ORDER BY message.place
-    RETURNING id
-""")
-
 _COMMIT_MARGIN = "interval '3 seconds'"
 # A receiver looks by itself after so long, and needs to know of nothing later. Leases that were acknowledged leave dead
 # entries all the way to the end of their time: to look for the first live one among them could take long.
@@ -73,14 +54,43 @@ _DUE_WINDOW = 200
 # handed out by id, which puts a message whose lease ran out back where it was. To find the smallest id among all that
 # are due would mean to read them all, so a claim looks at those alone that have been due for longest (`due_window`),
 # and at what comes behind them (`due_behind`) where others have locked so many of these that it has not what it wants.
+# Of a queue that is paused nothing is seen, and nothing learned of its ends.
 # Rows that another claim has locked are passed over. `head` sees them nevertheless, in case that claim fails.
+# `preferred` are messages of a priority. They have an index of their own, which is looked into only where there are any
+# (`prioritised`): by priority, those that are due and those in line, so many of each that the first by id are among
+# them. If they are enough, nothing else is looked for (`rest`); if not, they are all that there are, so the others are
+# taken from what has none.
 CLAIM = text(f"""
     WITH queue AS MATERIALIZED (
-        SELECT id, max_receives, visibility_timeout_seconds FROM queues WHERE name = :queue
+        SELECT id, max_receives, visibility_timeout_seconds FROM queues WHERE name = :queue AND NOT paused
     ), head AS MATERIALIZED (
         SELECT id FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at IS NULL AND id >= :head_id
         ORDER BY queue_id, id LIMIT 1
+    ), prioritised AS MATERIALIZED (
+        SELECT 1 FROM queue_messages WHERE queue_id = (SELECT id FROM queue) AND priority > 0
+        ORDER BY queue_id, priority, visible_at, id LIMIT 1
+    ), preferred AS MATERIALIZED (
+        SELECT found.id, found.payload_bytes, level.priority
+        FROM prioritised, generate_series(9, 1, -1) AS level (priority), LATERAL (
+            SELECT * FROM (
+                SELECT id, payload_bytes FROM queue_messages
+                WHERE queue_id = (SELECT id FROM queue) AND priority > 0 AND priority = level.priority
+                  AND visible_at <= now()
+                ORDER BY queue_id, priority, visible_at, id LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
+            ) AS preferred_due
+            UNION ALL
+            SELECT * FROM (
+                SELECT id, payload_bytes FROM queue_messages
+                WHERE queue_id = (SELECT id FROM queue) AND priority > 0 AND priority = level.priority
+                  AND visible_at IS NULL
+                ORDER BY queue_id, priority, visible_at, id LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
+            ) AS preferred_in_line
+        ) AS found
+        LIMIT 2 * CAST(:wanted AS bigint)
+    ), rest AS MATERIALIZED (
+        SELECT CASE WHEN (SELECT count(*) FROM preferred) < CAST(:wanted AS bigint) THEN CAST(:wanted AS bigint)
+                    ELSE 0 END AS wanted
     ), due_window AS MATERIALIZED (
         SELECT visible_at, id FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
@@ -89,28 +99,31 @@ CLAIM = text(f"""
     ), window_end AS MATERIALIZED (
         SELECT visible_at, id FROM due_window OFFSET CAST(:wanted AS bigint) + {_DUE_WINDOW - 1}
     ), due_first AS MATERIALIZED (
-        SELECT id, payload_bytes FROM queue_messages
+        SELECT id, payload_bytes, priority FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
           AND id = ANY(ARRAY(SELECT id FROM due_window))
-        ORDER BY queue_id, id LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
+        ORDER BY queue_id, id LIMIT (SELECT wanted FROM rest) FOR UPDATE SKIP LOCKED
     ), due_behind AS MATERIALIZED (
-        SELECT id, payload_bytes FROM queue_messages
+        SELECT id, payload_bytes, priority FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
           AND (visible_at, id) > ((SELECT visible_at FROM window_end), (SELECT id FROM window_end))
         ORDER BY queue_id, visible_at, id
-        LIMIT CAST(:wanted AS bigint) - (SELECT count(*) FROM due_first) FOR UPDATE SKIP LOCKED
+        LIMIT (SELECT wanted FROM rest) - (SELECT count(*) FROM due_first) FOR UPDATE SKIP LOCKED
     ), due AS MATERIALIZED (
         SELECT * FROM due_first UNION ALL SELECT * FROM due_behind
     ), in_line AS MATERIALIZED (
-        SELECT id, payload_bytes FROM queue_messages
+        SELECT id, payload_bytes, priority FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at IS NULL AND id >= (SELECT id FROM head)
         ORDER BY queue_id, id
-        LIMIT greatest(CAST(:wanted AS bigint) - (SELECT count(*) FROM due WHERE id < (SELECT id FROM head)), 0)
+        LIMIT greatest((SELECT wanted FROM rest) - (SELECT count(*) FROM due WHERE id < (SELECT id FROM head)), 0)
         FOR UPDATE SKIP LOCKED
     ), places AS MATERIALIZED (
-        SELECT id, row_number() OVER by_id AS place, sum(payload_bytes) OVER by_id - payload_bytes AS bytes_before
-        FROM (SELECT * FROM due UNION ALL SELECT * FROM in_line) AS candidate
-        WINDOW by_id AS (ORDER BY id)
+        SELECT id, row_number() OVER in_order AS place, sum(payload_bytes) OVER in_order - payload_bytes AS bytes_before
+        FROM (
+            SELECT * FROM preferred
+            UNION ALL SELECT * FROM due WHERE priority = 0 UNION ALL SELECT * FROM in_line WHERE priority = 0
+        ) AS candidate
+        WINDOW in_order AS (ORDER BY priority DESC, id)
     ), granted AS MATERIALIZED (
         SELECT (SELECT id FROM queue) AS queue_id, places.id, receiver.number, receiver.consumer_id, make_interval(
             secs => coalesce(receiver.timeout_seconds, (SELECT visibility_timeout_seconds FROM queue))) AS timeout
@@ -131,22 +144,24 @@ CLAIM = text(f"""
         FROM granted
         WHERE message.queue_id = ANY(ARRAY[granted.queue_id]) AND message.id = ANY(ARRAY[granted.id])
         RETURNING granted.number, message.id, CAST(payload AS text) AS payload, receipt, receive_count, enqueued_at,
-                  lease_expires_at
+                  lease_expires_at, group_id, priority, CAST(headers AS text) AS headers,
+                  CAST(moved_from AS text) AS moved_from
     ), edges AS (
         SELECT (SELECT id FROM head) AS head_id,
-               least(now() - {_COMMIT_MARGIN}, (
-                   SELECT visible_at FROM queue_messages
-                   WHERE queue_id = (SELECT id FROM queue)
-                     AND visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')
-                     AND visible_at < now() - {_COMMIT_MARGIN}
-                   ORDER BY queue_id, visible_at LIMIT 1)) AS hidden_from,
+               CASE WHEN NOT EXISTS (SELECT FROM queue) THEN CAST(:hidden_from AS timestamptz)
+                    ELSE least(now() - {_COMMIT_MARGIN}, (
+                        SELECT visible_at FROM queue_messages
+                        WHERE queue_id = (SELECT id FROM queue)
+                          AND visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')
+                          AND visible_at < now() - {_COMMIT_MARGIN}
+                        ORDER BY queue_id, visible_at LIMIT 1)) END AS hidden_from,
                extract(epoch FROM (
                    SELECT visible_at FROM queue_messages
                    WHERE queue_id = (SELECT id FROM queue) AND visible_at > now() AND visible_at < now() + {_LOOK_AHEAD}
                    ORDER BY queue_id, visible_at LIMIT 1) - now()) AS next_due_seconds
     )
     SELECT edges.head_id, edges.hidden_from, edges.next_due_seconds, leased.*
-    FROM edges LEFT JOIN leased ON true ORDER BY leased.id
+    FROM edges LEFT JOIN leased ON true ORDER BY leased.priority DESC, leased.id
 """)  # noqa: S608 - constants of this module
 
 ACKNOWLEDGE = text("""
@@ -162,14 +177,22 @@ ACKNOWLEDGE = text("""
 """)
 
 # A last lease stays the last one however often it is extended; given back, its message is dead.
-_EXTEND = text("""
-    UPDATE queue_messages
-    SET visible_at = CASE WHEN visible_at = 'infinity' THEN visible_at ELSE now() + make_interval(secs => :seconds) END,
-        lease_expires_at = now() + make_interval(secs => :seconds),
-        receipt = CASE WHEN :seconds > 0 THEN receipt END
-    WHERE queue_id = (SELECT id FROM queues WHERE name = :queue) AND id = :id
-      AND receipt = :token AND lease_expires_at > clock_timestamp()
-    RETURNING lease_expires_at
+EXTEND = text("""
+    WITH given AS MATERIALIZED (
+        SELECT queues.id AS queue_id, change.id, change.token, change.seconds
+        FROM queues, unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[]), CAST(:seconds AS int[]))
+          AS change (id, token, seconds)
+        WHERE queues.name = :queue
+    )
+    UPDATE queue_messages AS message
+    SET visible_at = CASE WHEN visible_at = 'infinity' THEN visible_at
+                          ELSE now() + make_interval(secs => given.seconds) END,
+        lease_expires_at = now() + make_interval(secs => given.seconds),
+        receipt = CASE WHEN given.seconds > 0 THEN receipt END
+    FROM given
+    WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id = ANY(ARRAY[given.id])
+      AND message.receipt = given.token AND message.lease_expires_at > clock_timestamp()
+    RETURNING given.token, message.lease_expires_at
 """)
 
 _UNDO_CLAIM = text("""
@@ -193,46 +216,6 @@ _FINISH_BY_ID = text("""
       AND receipt IS NOT NULL AND lease_expires_at > clock_timestamp()
     RETURNING id
 """)
-
-
-async def open_queue(connection: AsyncConnection, queue: str) -> None:
-    """With the default settings, unless it is there."""
-    await connection.execute(_OPEN_QUEUE, {"queue": queue})
-
-
-async def send(connection: AsyncConnection, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
-    """Their ids, in the order given and ascending; none at all when there is no such queue."""
-    sent = await connection.execute(
-        SEND,
-        {
-            "send_lock": LEASE_QUEUE_SENDS,
-            "queue": queue,
-            "payloads": [str(message.payload, "utf-8") for message in messages],
-            "payload_bytes": [message.payload_bytes for message in messages],
-            "delays": [message.delay_seconds for message in messages],
-        },
-    )
-    return sorted(sent.scalars())
-
-
-async def send_or_open(connection: AsyncConnection, queue: str, messages: Sequence[NewMessage]) -> Sequence[int]:
-    """The same, and opens the queue if need be."""
-    ids = await send(connection, queue, messages)
-    if not ids:
-        await open_queue(connection, queue)
-        ids = await send(connection, queue, messages)
-    return ids
-
-
-def in_parts(messages: Sequence[NewMessage], part_bytes: int) -> list[Sequence[NewMessage]]:
-    """Consecutive messages of about so many bytes of payload: the driver holds what it sends several times over."""
-    parts, start, size = list[Sequence[NewMessage]](), 0, 0
-    for place, message in enumerate(messages):
-        if size and size + message.payload_bytes > part_bytes:
-            parts.append(messages[start:place])
-            start, size = place, 0
-        size += message.payload_bytes
-    return [*parts, messages[start:]]
 
 
 async def claim(connection: AsyncConnection, queue: str, orders: Sequence[ReceiveOrder], start: ClaimStart) -> Claim:
@@ -272,12 +255,18 @@ async def acknowledge(connection: AsyncConnection, queue: str, receipts: Sequenc
     return outcomes
 
 
-async def extend(connection: AsyncConnection, queue: str, receipt: Receipt, seconds: int) -> datetime | None:
-    """Let the lease end so many seconds from now, 0 = give the message back. When it ends; None = it had ended."""
+async def extend(connection: AsyncConnection, queue: str, changes: Sequence[LeaseChange]) -> Mapping[Receipt, datetime]:
+    """Let each lease end so many seconds from now, 0 = give the message back. When it ends, of those that still held.
+
+    Of several changes of one lease the last counts.
+    """
+    last = {change.receipt: change.seconds for change in changes}
+    receipts = sorted(last)
     extended = await connection.execute(
-        _EXTEND, {"queue": queue, "id": receipt.message_id, "token": receipt.token, "seconds": seconds}
+        EXTEND, {"queue": queue, **_columns(receipts), "seconds": [last[receipt] for receipt in receipts]}
     )
-    return extended.scalar_one_or_none()
+    ends = {row.token: row.lease_expires_at for row in extended}
+    return {receipt: ends[receipt.token] for receipt in receipts if receipt.token in ends}
 
 
 async def undo_claim(connection: AsyncConnection, queue: str, receipts: Sequence[Receipt]) -> None:
@@ -291,11 +280,8 @@ async def finish(connection: AsyncConnection, queue: str, message_id: int, consu
     return finished.first() is not None
 
 
-def _leased_message(
-    message_id: int, payload: str, token: UUID, receive_count: int, enqueued_at: datetime, lease_expires_at: datetime
-) -> LeasedMessage:
-    receipt = Receipt(message_id, token)
-    return LeasedMessage(message_id, payload, receipt, receive_count, enqueued_at, lease_expires_at)
+def _leased_message(message_id: int, payload: str, token: UUID, *rest: Any) -> LeasedMessage:
+    return LeasedMessage(message_id, payload, Receipt(message_id, token), *rest)
 
 
 def _columns(receipts: Sequence[Receipt]) -> dict[str, list[Any]]:

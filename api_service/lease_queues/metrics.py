@@ -1,4 +1,4 @@
-"""The metrics of lease queues. Names of queues are no labels, because clients make them up without end."""
+"""The metrics of lease queues. Clients make up names without end, so only what is bounded has them as labels."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -8,6 +8,14 @@ BATCH_ITEMS = Histogram(
     "Messages or receipts that shared one statement",
     ["statement"],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000),
+)
+QUEUE_MESSAGES = Gauge(
+    "rollcall_api_queue_depth",
+    "Messages of a lease queue by state; of the first ROLLCALL_API_QUEUE_METRICS queues by name",
+    ["queue", "state"],
+)
+QUEUE_OLDEST_SECONDS = Gauge(
+    "rollcall_api_queue_oldest_seconds", "Age of the first visible message of a lease queue, if there is one", ["queue"]
 )
 RECEIVERS_WAITING = Gauge("rollcall_api_queue_receivers_waiting", "Receivers that wait for a message")
 LISTENER_LOSSES = Counter(

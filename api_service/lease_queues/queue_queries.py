@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.lease_queues.messages import MAX_PAGE_BYTES
+from shared.database.tables import queues
 
-MessageState = Literal["visible", "inFlight", "delayed", "dead"]
+MessageState = Literal["visible", "inFlight", "delayed", "blocked", "dead"]
 
 # Disjoint, and together everything, whatever the clock says.
 STATES: Final[dict[MessageState, str]] = {
     "visible": "(visible_at IS NULL OR visible_at <= now())",
     "inFlight": "(visible_at > now() AND lease_expires_at > now())",
-    "delayed": "(visible_at > now() AND visible_at < 'infinity' AND coalesce(lease_expires_at <= now(), true))",
+    "delayed": (
+        "(visible_at > now() AND visible_at < 'infinity' AND coalesce(lease_expires_at <= now(), true) "
+        "AND group_id IS NULL)"
+    ),
+    # Behind another of its group, which may be in flight for the last time.
+    "blocked": (
+        "(visible_at > now() AND (lease_expires_at IS NULL OR visible_at < 'infinity' AND lease_expires_at <= now()) "
+        "AND group_id IS NOT NULL)"
+    ),
     "dead": "(visible_at = 'infinity' AND lease_expires_at <= now())",
 }
 _STATE: Final = "CASE " + " ".join(f"WHEN {condition} THEN '{state}'" for state, condition in STATES.items()) + " END"
 
-_QUEUE_COLUMNS = "id, name, max_receives, visibility_timeout_seconds, created_at"
+_QUEUE_COLUMNS = (
+    "id, name, max_receives, visibility_timeout_seconds, deduplication_seconds, retention_seconds, dead_letter_queue, "
+    "paused, created_at"
+)
 
 # Each count reads one of the two partial indexes; an order that only it has, and that is not to be left out, makes sure
 # of it. The oldest is the one with the lowest id: ids follow the clock.
 _QUEUES_WITH_COUNTS = text(f"""
-    SELECT {_QUEUE_COLUMNS}, in_line.count + hidden.due AS visible, hidden.in_flight, hidden.delayed, hidden.dead,
+    SELECT {_QUEUE_COLUMNS}, in_line.count + hidden.due AS visible, hidden.in_flight, hidden.delayed, hidden.blocked,
+           hidden.dead,
            extract(epoch FROM now() - least(in_line.oldest, hidden.oldest_due)) AS oldest_age_seconds
     FROM queues,
     LATERAL (
@@ -41,9 +55,10 @@ _QUEUES_WITH_COUNTS = text(f"""
                min(enqueued_at) FILTER (WHERE {STATES["visible"]}) AS oldest_due,
                count(*) FILTER (WHERE {STATES["inFlight"]}) AS in_flight,
                count(*) FILTER (WHERE {STATES["delayed"]}) AS delayed,
+               count(*) FILTER (WHERE {STATES["blocked"]}) AS blocked,
                count(*) FILTER (WHERE {STATES["dead"]}) AS dead
         FROM (
-            SELECT visible_at, lease_expires_at, enqueued_at FROM queue_messages
+            SELECT visible_at, lease_expires_at, enqueued_at, group_id FROM queue_messages
             WHERE queue_id = queues.id AND visible_at IS NOT NULL ORDER BY queue_id, visible_at, id OFFSET 0
         ) AS message
     ) AS hidden
@@ -55,23 +70,17 @@ _COUNT_QUEUES = text("SELECT count(*) FROM queues")
 
 _QUEUE_ID = text("SELECT id FROM queues WHERE name = :name")
 
-_CONFIGURE = text("""
-    INSERT INTO queues (name, max_receives, visibility_timeout_seconds)
-    VALUES (:name, :max_receives, :visibility_timeout_seconds)
-    ON CONFLICT (name) DO UPDATE
-    SET max_receives = excluded.max_receives, visibility_timeout_seconds = excluded.visibility_timeout_seconds
-""")
-
 # Payloads are read from disk where they are cast, which is after the page has been cut.
-_MESSAGE_COLUMNS = f"""
+MESSAGE_COLUMNS: Final = f"""
     id, CAST(payload AS text) AS payload, {_STATE} AS state, receive_count, consumer_id, enqueued_at,
-    nullif(visible_at, 'infinity') AS visible_at, lease_expires_at
+    nullif(visible_at, 'infinity') AS visible_at, lease_expires_at, group_id, priority,
+    CAST(headers AS text) AS headers, CAST(moved_from AS text) AS moved_from
 """
 
 
 def _list_messages(condition: str) -> str:
     return f"""
-        SELECT {_MESSAGE_COLUMNS}, page_rows
+        SELECT {MESSAGE_COLUMNS}, page_rows
         FROM (
             SELECT *, count(*) OVER () AS page_rows,
                    sum(payload_bytes) OVER (ORDER BY id) - payload_bytes AS bytes_before
@@ -133,12 +142,16 @@ async def queue_id(connection: AsyncConnection, name: str) -> int | None:
     return found
 
 
-async def configure(
-    connection: AsyncConnection, name: str, *, max_receives: int, visibility_timeout_seconds: int
-) -> None:
-    """Create the queue or change it; leases that are out keep what they were given."""
-    settings = {"max_receives": max_receives, "visibility_timeout_seconds": visibility_timeout_seconds}
-    await connection.execute(_CONFIGURE, {"name": name, **settings})
+async def configure(connection: AsyncConnection, name: str, settings: Mapping[str, Any]) -> None:
+    """Create the queue or change it, by columns; leases that are out keep what they were given."""
+    made = insert(queues).values(name=name, **settings)
+    await connection.execute(made.on_conflict_do_update(index_elements=[queues.c.name], set_=dict(settings)))
+
+
+async def change(connection: AsyncConnection, name: str, settings: Mapping[str, Any]) -> bool:
+    """Columns that are not named stay. False: there is no such queue."""
+    changed = update(queues).where(queues.c.name == name).values(settings or {"name": name})
+    return (await connection.execute(changed.returning(queues.c.id))).first() is not None
 
 
 async def list_messages(

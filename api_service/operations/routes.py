@@ -10,6 +10,7 @@ from sqlalchemy import text
 from api_service.http.dependencies import EngineDep, SettingsDep, StoreIdentityDep, UploadStoreDep
 from api_service.http.json_model import JsonModel
 from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
+from api_service.lease_queues.queue_gauges import measure_queues
 from api_service.operations import probes as checks
 from api_service.operations.troubles import Trouble, find_troubles
 from shared.amqp.connection import BrokerUnavailable
@@ -109,7 +110,11 @@ def probes(app: FastAPI) -> APIRouter:
     async def upload_store() -> None:
         await checks.check_upload_store(app.state.upload_store, app.state.store_identity)
 
+    async def lease_queues() -> None:
+        await measure_queues(app.state.lease_queues, app.state.settings.queue_metrics)
+
     return probe_router(
         {"database": database, "uploadStore": upload_store},
         informative={"broker": partial(checks.check_broker, app.state.settings)},
+        measures=[lease_queues],
     )

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api_service.http.cursors import BIGINT_MAX
 from api_service.http.pagination import MAX_PAGE
 from api_service.http.problems import Problem, ProblemCode
 from api_service.lease_queues.messages import DEFAULT_QUEUE, QUEUE_NAME_PATTERN
@@ -20,6 +21,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 ROWS_A_PAGE: Final = 50
 QueueName = Annotated[str, Path(pattern=QUEUE_NAME_PATTERN)]
+MessageId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
 PageNumber = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 
@@ -57,6 +59,45 @@ async def send_message(request: Request, queue: QueueName) -> Response:
         raise Problem(ProblemCode.INVALID_REQUEST, detail) from None
     await api.send("POST", f"/v1/queues/{queue}/messages", {"payload": payload})
     return _see(queue)
+
+
+@router.get("/queues/{queue}/messages/{message_id}")
+async def show_message(request: Request, queue: QueueName, message_id: MessageId) -> Response:
+    message = await OwnApi(request).get(f"/v1/queues/{queue}/messages/by-id/{message_id}")
+    return render(request, "queue_message.html", name=queue, message=message)
+
+
+@router.post("/queues/{queue}/messages/{message_id}/cancel")
+async def cancel_message(request: Request, queue: QueueName, message_id: MessageId) -> Response:
+    await OwnApi(request).send("DELETE", f"/v1/queues/{queue}/messages/by-id/{message_id}")
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/messages/{message_id}/redrive")
+async def redrive_message(request: Request, queue: QueueName, message_id: MessageId) -> Response:
+    await OwnApi(request).send("POST", f"/v1/queues/{queue}/redrive", {"ids": [message_id]})
+    return RedirectResponse(f"/queues/{queue}/messages/{message_id}", 303)
+
+
+@router.post("/queues/{queue}/pause")
+async def pause(request: Request, queue: QueueName) -> Response:
+    await OwnApi(request).send("PATCH", f"/v1/queues/{queue}", {"paused": True})
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/resume")
+async def resume(request: Request, queue: QueueName) -> Response:
+    await OwnApi(request).send("PATCH", f"/v1/queues/{queue}", {"paused": False})
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/delete")
+async def delete_queue(request: Request, queue: QueueName) -> Response:
+    """With its messages only if the box for that is ticked."""
+    api = OwnApi(request)
+    with_messages = (await api.form()).get("messages") == "true"
+    await api.send("DELETE", f"/v1/queues/{queue}", query={} if with_messages else {"ifEmpty": "true"})
+    return RedirectResponse("/queues", 303)
 
 
 @router.post("/queues/{queue}/redrive")

@@ -324,11 +324,25 @@ class QueueState(Document):
     visible: int
     in_flight: int
     delayed: int
+    blocked: int
     dead: int
     oldest_age_seconds: float | None
     max_receives: int
     visibility_timeout_seconds: int
+    deduplication_seconds: int
+    retention_seconds: int | None
+    dead_letter_queue: str | None
+    paused: bool
     created_at: datetime
+
+
+class MovedFrom(Document):
+    """What a message was in the queue where it died."""
+
+    queue: str
+    id: int
+    receive_count: int
+    enqueued_at: datetime
 
 
 class QueuedMessage(Document):
@@ -342,6 +356,10 @@ class QueuedMessage(Document):
     enqueued_at: datetime
     visible_at: datetime | None
     lease_expires_at: datetime | None
+    group_id: str | None
+    priority: int
+    headers: dict[str, str] | None
+    moved_from: MovedFrom | None
 
 
 class SentMessages(Document):
@@ -359,6 +377,10 @@ class ReceivedMessage(Document):
     receive_count: int
     enqueued_at: datetime
     lease_expires_at: datetime
+    group_id: str | None = None
+    priority: int | None = None
+    headers: dict[str, str] | None = None
+    moved_from: MovedFrom | None = None
 
 
 class ReceivedMessages(Document):
@@ -385,6 +407,32 @@ class ExtendedLease(Document):
 
     receipt: str
     lease_expires_at: datetime
+
+
+class LeaseChangeOutcome(Document):
+    """`extended`, `lease_lost` or `invalid_receipt`."""
+
+    receipt: str
+    outcome: str
+    lease_expires_at: datetime | None
+
+
+class ExtendOutcome(Document):
+    """In the order in which the entries were given."""
+
+    outcomes: list[LeaseChangeOutcome]
+
+
+class RedriveTask(Document):
+    """A redrive of so many messages a second; `to` is None where they go back into their own queue."""
+
+    id: str
+    state: str
+    rate: int
+    to: str | None
+    redriven: int
+    created_at: datetime
+    finished_at: datetime | None
 
 
 class RedrivenMessages(Document):

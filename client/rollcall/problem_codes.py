@@ -124,6 +124,18 @@ class UnknownJob(NotFound):
     """No job has this id."""
 
 
+class UnknownMessage(NotFound):
+    """The queue has no message with this id, or no more."""
+
+
+class MessageLeased(Conflict):
+    """Somebody has the message under a lease."""
+
+
+class QueueNotEmpty(Conflict):
+    """There are messages in the queue."""
+
+
 class UnknownQueue(NotFound):
     """No queue has this name yet."""
 

@@ -65,6 +65,9 @@ TABLES: Final[dict[str, OnTable]] = {
     # Lease queues are the API's alone.
     "queues": OnTable(_ALL),
     "queue_messages": OnTable(_ALL),
+    "queue_deduplications": OnTable(_ALL),
+    "queue_redrives": OnTable("SELECT, INSERT, UPDATE"),
+    "deleted_queues": OnTable("SELECT, INSERT, DELETE"),
 }
 
 # Run with their owner's rights: what they do is more than a grant on a table could allow.

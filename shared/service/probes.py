@@ -1,7 +1,7 @@
 """The routes `/livez`, `/readyz` and `/metrics`, which are alike in every service."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -25,8 +25,13 @@ CHECK_TIMEOUT_SECONDS = 3
 Check = Callable[[], Awaitable[object]]
 
 
-def probe_router(checks: Mapping[str, Check], *, informative: Mapping[str, Check] | None = None) -> APIRouter:
-    """Readiness fails when any of `checks` does; those of `informative` are only reported."""
+def probe_router(
+    checks: Mapping[str, Check], *, informative: Mapping[str, Check] | None = None, measures: Sequence[Check] = ()
+) -> APIRouter:
+    """Readiness fails when any of `checks` does; those of `informative` are only reported.
+
+    `measures` set gauges before each scrape; one that fails costs its own gauges alone.
+    """
     router = APIRouter(tags=["operations"])
     runner = _Checks(dict(checks) | dict(informative or {}))
 
@@ -54,7 +59,7 @@ def probe_router(checks: Mapping[str, Check], *, informative: Mapping[str, Check
     @router.get("/metrics", summary="Prometheus metrics", operation_id="metrics", response_class=Response)
     async def metrics() -> Response:
         # What they are told on their way goes into gauges too.
-        await runner.run()
+        await asyncio.gather(runner.run(), *(_run(measure) for measure in measures))
         TASKS.set(len(asyncio.all_tasks()))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

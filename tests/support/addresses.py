@@ -12,4 +12,5 @@ PATH_VALUES = {
     "queue": "emails",
     "receipt": "17-9ec5862decac4130857f7eeb48e8d5d5",
     "id": "17",
+    "message_id": "17",
 }

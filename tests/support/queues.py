@@ -12,9 +12,11 @@ Json = dict[str, Any]
 
 async def send(api: httpx2.AsyncClient, queue: str, *payloads: Any, delay_seconds: int = 0) -> list[int]:
     messages = [{"payload": payload, "delaySeconds": delay_seconds} for payload in payloads]
-    answer = await api.post(f"/v1/queues/{queue}/messages", json={"messages": messages})
-    assert answer.status_code == 201, answer.text
-    ids: list[int] = answer.json()["ids"]
+    ids: list[int] = []
+    for first in range(0, len(messages), 1000):
+        answer = await api.post(f"/v1/queues/{queue}/messages", json={"messages": messages[first : first + 1000]})
+        assert answer.status_code == 201, answer.text
+        ids += answer.json()["ids"]
     return ids
 
 
@@ -45,7 +47,8 @@ async def counts(api: httpx2.AsyncClient, queue: str) -> dict[str, int]:
     """Of messages by state; states without any are left out."""
     answer = await api.get(f"/v1/queues/{queue}")
     assert answer.status_code == 200, answer.text
-    return {state: answer.json()[state] for state in ("visible", "inFlight", "delayed", "dead") if answer.json()[state]}
+    found = answer.json()
+    return {state: found[state] for state in ("visible", "inFlight", "delayed", "blocked", "dead") if found[state]}
 
 
 def payloads(messages: Sequence[Json]) -> list[Any]:

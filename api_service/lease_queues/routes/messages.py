@@ -12,12 +12,15 @@ from api_service.http.direct_route import DirectRoute, path_arguments
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_response import json_response
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
-from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, Receipt, ReceiveOrder
+from api_service.lease_queues.messages import QUEUE_NAME_PATTERN, RECEIPT_PATTERN, LeaseChange, Receipt, ReceiveOrder
 from api_service.lease_queues.routes.dependencies import LeaseQueuesDep
 from api_service.lease_queues.routes.documents import (
     AcknowledgeOutcome,
     ExtendedLease,
+    ExtendOutcome,
     LeaseChangeBody,
+    LeaseChangesBody,
+    MessageOptions,
     NewMessageBody,
     ReceiptsBody,
     ReceiveBody,
@@ -135,18 +138,48 @@ async def change_lease(
     queue: QueueName, receipt: ReceiptText, request: Request, queues: LeaseQueuesDep, settings: SettingsDep
 ) -> ExtendedLease:
     seconds = (await read_body(request, settings, LeaseChangeBody)).visibility_timeout_seconds
-    lease_expires_at = await queues.extend(queue, Receipt.parse(receipt), seconds)
-    if lease_expires_at is None:
+    lease = Receipt.parse(receipt)
+    lease_ends = await queues.extend(queue, [LeaseChange(lease, seconds)])
+    if lease not in lease_ends:
         raise lease_lost()
-    return ExtendedLease(receipt=receipt, lease_expires_at=lease_expires_at)
+    return ExtendedLease(receipt=receipt, lease_expires_at=lease_ends[lease])
+
+
+@router.post(
+    "/{queue}/extend",
+    summary="Extend up to a thousand leases, each with its own outcome",
+    description="As a change of one lease. Of several entries with one receipt the last counts.",
+    operation_id="changeLeases",
+    response_model=ExtendOutcome,
+    responses=problem_responses(*BODY_PROBLEMS),
+    openapi_extra=described_body(LeaseChangesBody),
+)
+async def change_leases(queue: QueueName, request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> Response:
+    entries = (await read_body(request, settings, LeaseChangesBody)).entries
+    leases = [_receipt_in(entry.receipt) for entry in entries]
+    changes = [
+        LeaseChange(lease, entry.visibility_timeout_seconds)
+        for lease, entry in zip(leases, entries, strict=True)
+        if lease is not None
+    ]
+    lease_ends = await queues.extend(queue, changes) if changes else {}
+    outcomes = []
+    for lease, entry in zip(leases, entries, strict=True):
+        end = None if lease is None else lease_ends.get(lease)
+        outcome = "invalid_receipt" if lease is None else "lease_lost" if end is None else "extended"
+        outcomes.append({"receipt": entry.receipt, "outcome": outcome, "leaseExpiresAt": end})
+    return json_response({"outcomes": outcomes})
 
 
 def _ordered(order: SendBody) -> Sequence[NewMessageBody]:
     if bool(order.payload) == (order.messages is not None):
         raise invalid_body("Give either payload or messages")
-    if order.messages is not None and order.delay_seconds is not None:
-        raise invalid_body("Give each of the messages its own delaySeconds")
-    return order.messages or (NewMessageBody(order.payload, order.delay_seconds or 0),)
+    options = {name: getattr(order, name) for name in MessageOptions.__struct_fields__}
+    if order.messages is None:
+        return (NewMessageBody(**options, payload=order.payload),)
+    if any(given is not None for given in options.values()):
+        raise invalid_body("Give each of the messages its own options, such as delaySeconds")
+    return order.messages
 
 
 def _receipt_in(text: str) -> Receipt | None:

@@ -176,7 +176,7 @@ async def finish_message(
 async def _send(request: Request, queues: LeaseQueuesDep, settings: SettingsDep) -> int:
     refuse_idempotency_key(request)
     async with held_payloads(request, settings, PayloadBody) as body:
-        (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(body.payload)])
+        (message_id,) = await send_payloads(queues, DEFAULT_QUEUE, [NewMessageBody(payload=body.payload)])
     return message_id
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import UNSET, UnsetType
 
 from rollcall._async.calls_base import AsyncCalls
 from rollcall._async.reading import AsyncPages
@@ -14,6 +17,8 @@ from rollcall.consuming.asynchronous import AsyncConsumption, Handler
 from rollcall.models import (
     AcknowledgeOutcome,
     ExtendedLease,
+    ExtendOutcome,
+    LeaseChangeOutcome,
     Listing,
     PurgedMessages,
     QueuedMessage,
@@ -22,6 +27,7 @@ from rollcall.models import (
     ReceivedMessage,
     ReceivedMessages,
     RedrivenMessages,
+    RedriveTask,
     SentMessages,
 )
 
@@ -39,9 +45,26 @@ class AsyncQueue(AsyncCalls):
         self.name = name
 
     @calls("sendMessages")
-    async def send(self, payload: Any, *, delay_seconds: int = 0) -> int:
-        """Its id, once it is durable. The payload is anything that JSON has."""
-        message = {"payload": payload, "delaySeconds": delay_seconds}
+    async def send(
+        self,
+        payload: Any,
+        *,
+        delay_seconds: int = 0,
+        deliver_at: datetime | None = None,
+        group_id: str | None = None,
+        priority: int = 0,
+        headers: Mapping[str, str] | None = None,
+        deduplication_id: str | None = None,
+    ) -> int:
+        """Its id, once it is durable. The payload is anything that JSON has.
+
+        With a `deduplication_id` it is sent once, however often this is repeated.
+        """
+        message: dict[str, Any] = {"payload": payload}
+        options = {"groupId": group_id, "headers": headers, "deduplicationId": deduplication_id}
+        options |= {"delaySeconds": delay_seconds or None, "priority": priority or None}
+        options["deliverAt"] = None if deliver_at is None else deliver_at.isoformat()
+        message |= {name: value for name, value in options.items() if value is not None}
         return (await self._call("POST", "messages", into=SentMessages, json=message)).ids[0]
 
     @calls("sendMessages")
@@ -87,13 +110,29 @@ class AsyncQueue(AsyncCalls):
         json = {"visibilityTimeoutSeconds": seconds}
         return await self._call("PATCH", "messages", _receipt(receipt), into=ExtendedLease, json=json)
 
+    @calls("changeLeases")
+    async def extend_many(self, entries: Sequence[tuple[Receipt, int]]) -> list[LeaseChangeOutcome]:
+        """Leases with their seconds from now on, 0 gives back: each with its own outcome."""
+        changes = [{"receipt": _receipt(each), "visibilityTimeoutSeconds": seconds} for each, seconds in entries]
+        return (await self._call("POST", "extend", into=ExtendOutcome, json={"entries": changes})).outcomes
+
+    @calls("getMessage")
+    async def message(self, message_id: int) -> QueuedMessage:
+        """Look at one without leasing it. Raises UnknownMessage."""
+        return await self._call("GET", "messages", "by-id", str(message_id), into=QueuedMessage)
+
+    @calls("cancelMessage")
+    async def cancel(self, message_id: int) -> None:
+        """It goes, unless somebody works on it. Raises UnknownMessage and MessageLeased."""
+        await self._call("DELETE", "messages", "by-id", str(message_id), into=type(None))
+
     async def give_back(self, receipt: Receipt) -> None:
         """Somebody else gets it at once. Raises LeaseLost."""
         await self.extend(receipt, 0)
 
     @calls("listMessages")
     def peek(self, *, state: str | None = None) -> AsyncPages[QueuedMessage]:
-        """Look without leasing; `state` is visible, inFlight, delayed or dead."""
+        """Look without leasing; `state` is visible, inFlight, delayed, blocked or dead."""
         return self._pages(path_of("queues", self.name, "messages"), Listing[QueuedMessage], state=state)
 
     @calls("purgeMessages")
@@ -102,9 +141,30 @@ class AsyncQueue(AsyncCalls):
         return await self._call("DELETE", "messages", into=PurgedMessages, params={"state": state})
 
     @calls("redriveMessages")
-    async def redrive(self) -> RedrivenMessages:
-        """Dead messages can be received again. `complete` is False when others are left: ask again."""
-        return await self._call("POST", "redrive", into=RedrivenMessages)
+    async def redrive(self, *, ids: Sequence[int] | None = None, to: str | None = None) -> RedrivenMessages:
+        """Dead messages, all or these, can be received again, here or in another queue.
+
+        `complete` is False when others are left: ask again.
+        """
+        given = {"ids": None if ids is None else list(ids), "to": to}
+        json = {name: value for name, value in given.items() if value is not None}
+        return await self._call("POST", "redrive", into=RedrivenMessages, json=json)
+
+    @calls("redriveMessages")
+    async def redrive_slowly(self, rate: int, *, to: str | None = None) -> RedriveTask:
+        """So many messages a second of those that are dead now."""
+        json = {"rate": rate} if to is None else {"rate": rate, "to": to}
+        return await self._call("POST", "redrive", into=RedriveTask, json=json)
+
+    @calls("getRedrive")
+    async def redrive_task(self, job_id: str) -> RedriveTask:
+        """How far a slow redrive is. Raises UnknownJob."""
+        return await self._call("GET", "redrives", job_id, into=RedriveTask)
+
+    @calls("cancelRedrive")
+    async def cancel_redrive(self, job_id: str) -> RedriveTask:
+        """What is not back stays dead. Raises UnknownJob."""
+        return await self._call("DELETE", "redrives", job_id, into=RedriveTask)
 
     @calls("getQueue")
     async def stats(self) -> QueueState:
@@ -112,10 +172,52 @@ class AsyncQueue(AsyncCalls):
         return await self._call("GET", into=QueueState)
 
     @calls("configureQueue")
-    async def configure(self, *, max_receives: int = 10, visibility_timeout_seconds: int = 30) -> QueueState:
-        """Set both: what is left out goes back to this default."""
-        json = {"maxReceives": max_receives, "visibilityTimeoutSeconds": visibility_timeout_seconds}
+    async def configure(
+        self,
+        *,
+        max_receives: int = 10,
+        visibility_timeout_seconds: int = 30,
+        deduplication_seconds: int = 300,
+        retention_seconds: int | None = None,
+        dead_letter_queue: str | None = None,
+    ) -> QueueState:
+        """Set all of them: what is left out goes back to this default."""
+        json = {
+            "maxReceives": max_receives,
+            "visibilityTimeoutSeconds": visibility_timeout_seconds,
+            "deduplicationSeconds": deduplication_seconds,
+            "retentionSeconds": retention_seconds,
+            "deadLetterQueue": dead_letter_queue,
+        }
         return await self._call("PUT", into=QueueState, json=json)
+
+    @calls("changeQueue")
+    async def change(
+        self,
+        *,
+        max_receives: int | UnsetType = UNSET,
+        visibility_timeout_seconds: int | UnsetType = UNSET,
+        deduplication_seconds: int | UnsetType = UNSET,
+        retention_seconds: int | UnsetType | None = UNSET,
+        dead_letter_queue: str | UnsetType | None = UNSET,
+        paused: bool | UnsetType = UNSET,
+    ) -> QueueState:
+        """What is left out stays. Raises UnknownQueue."""
+        given = {
+            "maxReceives": max_receives,
+            "visibilityTimeoutSeconds": visibility_timeout_seconds,
+            "deduplicationSeconds": deduplication_seconds,
+            "retentionSeconds": retention_seconds,
+            "deadLetterQueue": dead_letter_queue,
+            "paused": paused,
+        }
+        json = {name: value for name, value in given.items() if value is not UNSET}
+        return await self._call("PATCH", into=QueueState, json=json)
+
+    @calls("deleteQueue")
+    async def delete(self, *, if_empty: bool = False) -> PurgedMessages:
+        """The queue goes with its messages, or only without any. Raises UnknownQueue and QueueNotEmpty."""
+        return await self._call("DELETE", into=PurgedMessages, params={"ifEmpty": "true" if if_empty else None})
 
     def consume(
         self, *, concurrency: int = 1, lease_seconds: int = 30, wait_seconds: int = 20, stop_when_empty: bool = False

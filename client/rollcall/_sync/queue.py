@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec import UNSET, UnsetType
 
 from rollcall._sync.calls_base import Calls
 from rollcall._sync.reading import Pages
@@ -15,6 +18,8 @@ from rollcall.consuming.threaded import Consumption, Handler
 from rollcall.models import (
     AcknowledgeOutcome,
     ExtendedLease,
+    ExtendOutcome,
+    LeaseChangeOutcome,
     Listing,
     PurgedMessages,
     QueuedMessage,
@@ -23,6 +28,7 @@ from rollcall.models import (
     ReceivedMessage,
     ReceivedMessages,
     RedrivenMessages,
+    RedriveTask,
     SentMessages,
 )
 
@@ -40,9 +46,26 @@ class Queue(Calls):
         self.name = name
 
     @calls("sendMessages")
-    def send(self, payload: Any, *, delay_seconds: int = 0) -> int:
-        """Its id, once it is durable. The payload is anything that JSON has."""
-        message = {"payload": payload, "delaySeconds": delay_seconds}
+    def send(
+        self,
+        payload: Any,
+        *,
+        delay_seconds: int = 0,
+        deliver_at: datetime | None = None,
+        group_id: str | None = None,
+        priority: int = 0,
+        headers: Mapping[str, str] | None = None,
+        deduplication_id: str | None = None,
+    ) -> int:
+        """Its id, once it is durable. The payload is anything that JSON has.
+
+        With a `deduplication_id` it is sent once, however often this is repeated.
+        """
+        message: dict[str, Any] = {"payload": payload}
+        options = {"groupId": group_id, "headers": headers, "deduplicationId": deduplication_id}
+        options |= {"delaySeconds": delay_seconds or None, "priority": priority or None}
+        options["deliverAt"] = None if deliver_at is None else deliver_at.isoformat()
+        message |= {name: value for name, value in options.items() if value is not None}
         return (self._call("POST", "messages", into=SentMessages, json=message)).ids[0]
 
     @calls("sendMessages")
@@ -88,13 +111,29 @@ class Queue(Calls):
         json = {"visibilityTimeoutSeconds": seconds}
         return self._call("PATCH", "messages", _receipt(receipt), into=ExtendedLease, json=json)
 
+    @calls("changeLeases")
+    def extend_many(self, entries: Sequence[tuple[Receipt, int]]) -> list[LeaseChangeOutcome]:
+        """Leases with their seconds from now on, 0 gives back: each with its own outcome."""
+        changes = [{"receipt": _receipt(each), "visibilityTimeoutSeconds": seconds} for each, seconds in entries]
+        return (self._call("POST", "extend", into=ExtendOutcome, json={"entries": changes})).outcomes
+
+    @calls("getMessage")
+    def message(self, message_id: int) -> QueuedMessage:
+        """Look at one without leasing it. Raises UnknownMessage."""
+        return self._call("GET", "messages", "by-id", str(message_id), into=QueuedMessage)
+
+    @calls("cancelMessage")
+    def cancel(self, message_id: int) -> None:
+        """It goes, unless somebody works on it. Raises UnknownMessage and MessageLeased."""
+        self._call("DELETE", "messages", "by-id", str(message_id), into=type(None))
+
     def give_back(self, receipt: Receipt) -> None:
         """Somebody else gets it at once. Raises LeaseLost."""
         self.extend(receipt, 0)
 
     @calls("listMessages")
     def peek(self, *, state: str | None = None) -> Pages[QueuedMessage]:
-        """Look without leasing; `state` is visible, inFlight, delayed or dead."""
+        """Look without leasing; `state` is visible, inFlight, delayed, blocked or dead."""
         return self._pages(path_of("queues", self.name, "messages"), Listing[QueuedMessage], state=state)
 
     @calls("purgeMessages")
@@ -103,9 +142,30 @@ class Queue(Calls):
         return self._call("DELETE", "messages", into=PurgedMessages, params={"state": state})
 
     @calls("redriveMessages")
-    def redrive(self) -> RedrivenMessages:
-        """Dead messages can be received again. `complete` is False when others are left: ask again."""
-        return self._call("POST", "redrive", into=RedrivenMessages)
+    def redrive(self, *, ids: Sequence[int] | None = None, to: str | None = None) -> RedrivenMessages:
+        """Dead messages, all or these, can be received again, here or in another queue.
+
+        `complete` is False when others are left: ask again.
+        """
+        given = {"ids": None if ids is None else list(ids), "to": to}
+        json = {name: value for name, value in given.items() if value is not None}
+        return self._call("POST", "redrive", into=RedrivenMessages, json=json)
+
+    @calls("redriveMessages")
+    def redrive_slowly(self, rate: int, *, to: str | None = None) -> RedriveTask:
+        """So many messages a second of those that are dead now."""
+        json = {"rate": rate} if to is None else {"rate": rate, "to": to}
+        return self._call("POST", "redrive", into=RedriveTask, json=json)
+
+    @calls("getRedrive")
+    def redrive_task(self, job_id: str) -> RedriveTask:
+        """How far a slow redrive is. Raises UnknownJob."""
+        return self._call("GET", "redrives", job_id, into=RedriveTask)
+
+    @calls("cancelRedrive")
+    def cancel_redrive(self, job_id: str) -> RedriveTask:
+        """What is not back stays dead. Raises UnknownJob."""
+        return self._call("DELETE", "redrives", job_id, into=RedriveTask)
 
     @calls("getQueue")
     def stats(self) -> QueueState:
@@ -113,10 +173,52 @@ class Queue(Calls):
         return self._call("GET", into=QueueState)
 
     @calls("configureQueue")
-    def configure(self, *, max_receives: int = 10, visibility_timeout_seconds: int = 30) -> QueueState:
-        """Set both: what is left out goes back to this default."""
-        json = {"maxReceives": max_receives, "visibilityTimeoutSeconds": visibility_timeout_seconds}
+    def configure(
+        self,
+        *,
+        max_receives: int = 10,
+        visibility_timeout_seconds: int = 30,
+        deduplication_seconds: int = 300,
+        retention_seconds: int | None = None,
+        dead_letter_queue: str | None = None,
+    ) -> QueueState:
+        """Set all of them: what is left out goes back to this default."""
+        json = {
+            "maxReceives": max_receives,
+            "visibilityTimeoutSeconds": visibility_timeout_seconds,
+            "deduplicationSeconds": deduplication_seconds,
+            "retentionSeconds": retention_seconds,
+            "deadLetterQueue": dead_letter_queue,
+        }
         return self._call("PUT", into=QueueState, json=json)
+
+    @calls("changeQueue")
+    def change(
+        self,
+        *,
+        max_receives: int | UnsetType = UNSET,
+        visibility_timeout_seconds: int | UnsetType = UNSET,
+        deduplication_seconds: int | UnsetType = UNSET,
+        retention_seconds: int | UnsetType | None = UNSET,
+        dead_letter_queue: str | UnsetType | None = UNSET,
+        paused: bool | UnsetType = UNSET,
+    ) -> QueueState:
+        """What is left out stays. Raises UnknownQueue."""
+        given = {
+            "maxReceives": max_receives,
+            "visibilityTimeoutSeconds": visibility_timeout_seconds,
+            "deduplicationSeconds": deduplication_seconds,
+            "retentionSeconds": retention_seconds,
+            "deadLetterQueue": dead_letter_queue,
+            "paused": paused,
+        }
+        json = {name: value for name, value in given.items() if value is not UNSET}
+        return self._call("PATCH", into=QueueState, json=json)
+
+    @calls("deleteQueue")
+    def delete(self, *, if_empty: bool = False) -> PurgedMessages:
+        """The queue goes with its messages, or only without any. Raises UnknownQueue and QueueNotEmpty."""
+        return self._call("DELETE", into=PurgedMessages, params={"ifEmpty": "true" if if_empty else None})
 
     def consume(
         self, *, concurrency: int = 1, lease_seconds: int = 30, wait_seconds: int = 20, stop_when_empty: bool = False

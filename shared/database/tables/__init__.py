@@ -22,7 +22,7 @@ from shared.database.tables.previews import (
     preview_rejects,
     upload_previews,
 )
-from shared.database.tables.queues import queue_messages, queues
+from shared.database.tables.queues import deleted_queues, queue_deduplications, queue_messages, queue_redrives, queues
 from shared.database.tables.rejects import (
     BULK_JOB_KINDS,
     BULK_JOB_STATES,
@@ -52,6 +52,7 @@ __all__ = [
     "bulk_jobs",
     "corrected_rows",
     "corrections",
+    "deleted_queues",
     "email_domains",
     "employee_totals",
     "employees",
@@ -67,7 +68,9 @@ __all__ = [
     "preview_names",
     "preview_notes",
     "preview_rejects",
+    "queue_deduplications",
     "queue_messages",
+    "queue_redrives",
     "queues",
     "rejected_rows",
     "replaced_employees",

@@ -5,17 +5,55 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
+    CheckConstraint,
     Column,
+    DateTime,
     Identity,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from shared.database.tables.columns import metadata, timestamp
+from shared.database.tables.columns import metadata, one_of, timestamp
+
+# A queue whose name is gone, and whose messages are being deleted, a step at a time.
+deleted_queues = Table("deleted_queues", metadata, Column("queue_id", Integer, primary_key=True, autoincrement=False))
+
+# The answer to a send with a deduplication id, for its repetitions. It outlives the message.
+queue_deduplications = Table(
+    "queue_deduplications",
+    metadata,
+    Column("queue_id", Integer, primary_key=True, autoincrement=False),
+    Column("deduplication_id", Text, primary_key=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("queue_deduplications_expires_at_idx", "expires_at"),
+)
+
+REDRIVE_STATES = ("running", "succeeded", "cancelled")
+
+# A redrive that takes its time: so many messages a second of those that were dead when it was asked for.
+queue_redrives = Table(
+    "queue_redrives",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("queue_id", Integer, nullable=False),
+    # Null: back into their own queue.
+    Column("target", Text),
+    Column("rate", Integer, nullable=False),
+    Column("redriven", BigInteger, nullable=False, server_default=text("0")),
+    Column("state", Text, nullable=False, server_default=text("'running'")),
+    timestamp("next_at", now=True),
+    timestamp("created_at", now=True),
+    timestamp("finished_at"),
+    CheckConstraint(one_of("state", REDRIVE_STATES), name="state"),
+)
 
 # An HTTP queue (`api_service.lease_queues`) and its settings.
 queues = Table(
@@ -25,6 +63,14 @@ queues = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("max_receives", Integer, nullable=False, server_default=text("10")),
     Column("visibility_timeout_seconds", Integer, nullable=False, server_default=text("30")),
+    # Nothing is handed out meanwhile.
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    # For so long a deduplication id is remembered.
+    Column("deduplication_seconds", Integer, nullable=False, server_default=text("300")),
+    # Older messages are dropped; null: none are.
+    Column("retention_seconds", Integer),
+    # Where dead messages move to, by its name: it begins with the first. Null: they stay.
+    Column("dead_letter_queue", Text),
     timestamp("created_at", now=True),
 )
 
@@ -33,8 +79,9 @@ queues = Table(
 # Against that: a partial index for each of the two kinds of message, so that a claim never meets the leased ones;
 # claims that begin where the head was last seen (`ClaimStart`); and an autovacuum that starts by number instead of by
 # share, does not sleep, and cleans the indexes every time. An update moves a row from one index to the other and so can
-# never be HOT, hence no fillfactor. There is no foreign key to `queues`: a queue is never deleted, and the check would
-# lock its row once a message. `json`, not `jsonb`: what was sent comes back byte for byte, NUL escapes too.
+# never be HOT, hence no fillfactor. There is no foreign key to `queues`: the check would lock its row once a
+# message, and a deleted queue's messages go after it. `json`, not `jsonb`: what was sent comes back byte for byte, NUL
+# escapes too.
 queue_messages = Table(
     "queue_messages",
     metadata,
@@ -45,6 +92,7 @@ queue_messages = Table(
     timestamp("enqueued_at", now=True),
     # Null: in line since it was sent. A time: hidden until then, by a delay or a lease. Infinity: its last lease; once
     # that runs out the message is dead, without anybody writing it down. Nothing ever becomes null again.
+    # Infinity without a lease: blocked by another of its group, until a trigger opens it.
     timestamp("visible_at"),
     # When the latest lease ends or ended; null: never leased, or given back.
     timestamp("lease_expires_at"),
@@ -54,6 +102,41 @@ queue_messages = Table(
     Column("payload_bytes", Integer, nullable=False),
     Column("consumer_id", Text),
     Column("payload", JSON, nullable=False),
+    # Of a group one message at a time can be leased, in their order; triggers see to it, whoever moves them.
+    Column("group_id", Text),
+    # Higher ones first, 0 to 9.
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    # Strings by name, as they were sent; their bytes count as the payload's.
+    Column("headers", JSON),
+    # Of one that died in another queue: which, and what it was there.
+    Column("moved_from", JSON),
     Index("queue_messages_in_line_idx", "queue_id", "id", postgresql_where=text("visible_at IS NULL")),
     Index("queue_messages_hidden_idx", "queue_id", "visible_at", "id", postgresql_where=text("visible_at IS NOT NULL")),
+    # Of one group: those in line or open by their time, then last leases by their end, then the blocked ones by id.
+    Index(
+        "queue_messages_group_idx",
+        "queue_id",
+        "group_id",
+        "visible_at",
+        "lease_expires_at",
+        "id",
+        postgresql_where=text("group_id IS NOT NULL"),
+    ),
+    Index(
+        "queue_messages_priority_idx",
+        "queue_id",
+        "priority",
+        "visible_at",
+        "id",
+        postgresql_where=text("priority > 0"),
+    ),
+    # The dead, and those that will be at a lease's end, apart from what is blocked. Only a statement that says the same
+    # can use it: to those of groups it would seem to fit otherwise, and is far too wide.
+    Index(
+        "queue_messages_last_lease_idx",
+        "queue_id",
+        "lease_expires_at",
+        "id",
+        postgresql_where=text("coalesce(visible_at = 'infinity' AND lease_expires_at IS NOT NULL, false)"),
+    ),
 )

@@ -28,7 +28,8 @@ UPLOADS = {
 # Of the queue `default`, which is the only one of the older clients.
 QUEUES = {
     *("sendMessages", "receiveMessages", "acknowledgeMessage", "acknowledgeMessages", "changeLease", "getQueue"),
-    *("configureQueue", "listMessages", "redriveMessages", "purgeMessages"),
+    *("configureQueue", "listMessages", "redriveMessages", "purgeMessages", "changeLeases", "getMessage"),
+    *("cancelMessage", "changeQueue", "deleteQueue", "getRedrive", "cancelRedrive"),
 }
 OLDER_CLIENTS = {
     *("publishMessage", "consumeMessages", "deleteConsumedMessage", "addMessage", "nextMessage", "finishMessage"),
@@ -83,3 +84,19 @@ async def test_a_page_shows_nothing_that_the_key_may_not_see(settings: ApiSettin
         assert (await api.get("/employees", headers=reader)).status_code == 200
         assert (await api.get("/employees", headers=sender)).status_code == 403
         assert (await api.post("/employees/1/delete", headers=reader)).status_code == 403
+
+
+async def test_dead_messages_move_to_no_queue_that_the_key_does_not_reach(settings: ApiSettings) -> None:
+    async with guarded_api(settings) as api:
+        one = bearer(await make_key(settings, "queues:one", name="one"))
+        both = bearer(await make_key(settings, "queues:one", "queues:two", name="both"))
+        for headers, allowed in ((one, False), (both, True)):
+            answers = [
+                await api.put("/v1/queues/one", json={"deadLetterQueue": "two"}, headers=headers),
+                await api.patch("/v1/queues/one", json={"deadLetterQueue": "two"}, headers=headers),
+                await api.post("/v1/queues/one/redrive", json={"to": "two"}, headers=headers),
+                await api.post("/v1/queues/one/redrive", json={"to": "two", "rate": 1}, headers=headers),
+            ]
+            refused = [answer.status_code == 403 for answer in answers]
+            assert refused == [not allowed] * 4
+        assert answers[-1].status_code == 202

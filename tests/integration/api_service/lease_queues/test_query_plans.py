@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from api_service.lease_queues import message_queries
+from api_service.lease_queues import message_queries, send_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import CLAIM, ClaimStart
 from api_service.lease_queues.messages import NewMessage, ReceiveOrder
@@ -35,7 +35,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def connection(engine: AsyncEngine, database: asyncpg.Connection) -> AsyncIterator[AsyncConnection]:
     """To a queue with many messages in line, of which the planner's statistics know nothing."""
     async with engine.connect() as connection:
-        await message_queries.open_queue(connection, "q")
+        await send_queries.open_queue(connection, "q")
         await database.execute("ANALYZE queue_messages")
         await database.execute(
             "INSERT INTO queue_messages (queue_id, payload, payload_bytes) "
@@ -99,6 +99,7 @@ async def test_a_claim_does_not_read_what_waits_behind(connection: AsyncConnecti
     assert {index for _, index in reached if index} == {
         "queue_messages_in_line_idx",
         "queue_messages_hidden_idx",
+        "queue_messages_priority_idx",
         "queue_messages_pkey",
     }
 
@@ -164,8 +165,72 @@ async def test_a_claim_does_not_wade_through_what_has_passed_though_nothing_coul
 
 
 async def test_sends_and_acknowledgements_reach_their_rows_by_key(connection: AsyncConnection) -> None:
-    ids = await message_queries.send(connection, "q", [NewMessage(b"1", 1)] * 10)
+    ids = await send_queries.send(connection, "q", [NewMessage(b"1", 1)] * 10)
     assert ids == sorted(ids)
     acknowledge = text(f"EXPLAIN (FORMAT JSON) {message_queries.ACKNOWLEDGE.text}")
     found = await connection.execute(acknowledge, {"queue": "q", "ids": [1], "tokens": []})
     assert {index for _, index in scans(found.scalar_one()[0]["Plan"]) if index} == {"queue_messages_pkey"}
+
+
+async def fill_groups(database: asyncpg.Connection, messages: int, groups: int) -> None:
+    """As sends leave them: the first of each group in line, the others blocked. Triggers would take minutes."""
+    await database.execute("TRUNCATE queue_messages")
+    async with database.transaction():
+        await database.execute("SET LOCAL session_replication_role = replica")
+        await database.execute(
+            "INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, visible_at) "
+            "SELECT id, '1', 1, 'g' || number % $2::int, CASE WHEN number > $2::int THEN 'infinity'::timestamptz END "
+            "FROM queues, generate_series(1, $1::int) AS number",
+            messages,
+            groups,
+        )
+    await database.execute("VACUUM queue_messages")
+
+
+async def blocks_of_a_step(connection: AsyncConnection, database: asyncpg.Connection) -> int:
+    """A claim, the acknowledgement of one message, whose group goes on, and a send behind the others of a group."""
+
+    async def touched() -> int:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        await database.execute("SELECT pg_stat_clear_snapshot()")
+        return int(
+            await database.fetchval(
+                "SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit FROM pg_statio_user_tables "
+                "WHERE relname = 'queue_messages'"
+            )
+        )
+
+    before = await touched()
+    claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 1, 30)], ClaimStart())
+    ((message,),) = claim.messages
+    assert await message_queries.acknowledge(connection, "q", [message.receipt]) == [True]
+    await send_queries.send_with_options(connection, "q", [NewMessage(b"1", 1, group_id=message.group_id)])
+    return await touched() - before
+
+
+async def test_a_group_costs_the_same_however_long_it_is_and_however_many_there_are(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    read = {}
+    for messages, groups in ((100, 1), (WAITING, 1), (WAITING, WAITING)):
+        await fill_groups(database, messages, groups)
+        # The first step of a connection reads what it keeps from then on.
+        await blocks_of_a_step(connection, database)
+        read[messages, groups] = await blocks_of_a_step(connection, database)
+    assert max(read.values()) < min(2 * min(read.values()) + 40, FEW_BLOCKS)
+
+
+async def test_a_claim_with_priorities_does_not_read_what_waits(
+    connection: AsyncConnection, database: asyncpg.Connection
+) -> None:
+    await database.execute("UPDATE queue_messages SET priority = 1 + id % 9 WHERE id % 2 = 0")
+    await database.execute("VACUUM queue_messages")
+    claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 10, 30)], ClaimStart())
+    assert {message.priority for message in claim.messages[0]} == {9}
+    assert blocks(await explain_claim(connection, ClaimStart())) < FEW_BLOCKS
+    # One message of a priority among all others: it comes first, and the others are not read either.
+    await database.execute("UPDATE queue_messages SET priority = 0 WHERE id < 99990")
+    await database.execute("UPDATE queue_messages SET priority = 0 WHERE id > 99992")
+    await database.execute("VACUUM queue_messages")
+    plan = await explain_claim(connection, ClaimStart())
+    assert blocks(plan) < FEW_BLOCKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from tests.support.queues import receive, send
+from tests.support.queues import change_lease, receive, send
 
 
 async def test_a_queue_shows_every_state_escaped_and_in_pages(api: httpx2.AsyncClient) -> None:
@@ -36,3 +36,39 @@ async def test_a_page_that_there_cannot_be_is_refused_and_what_is_no_json_is_not
     assert refused.status_code == 422
     assert "Nothing was sent" in refused.text
     assert (await api.get("/v1/queues")).json()["data"] == []
+
+
+async def test_a_queue_is_paused_resumed_and_deleted_from_its_page(api: httpx2.AsyncClient) -> None:
+    await send(api, "q", 1)
+    assert "(paused)" not in (await api.get("/queues/q")).text
+    paused = await api.post("/queues/q/pause", follow_redirects=True)
+    assert "<h1>q (paused)</h1>" in paused.text
+    assert await receive(api, "q") == []
+    assert "(paused)" in (await api.get("/queues")).text
+    assert "(paused)" not in (await api.post("/queues/q/resume", follow_redirects=True)).text
+    refused = await api.post("/queues/q/delete")
+    assert refused.status_code == 409
+    assert "Nothing was deleted" in refused.text
+    assert (await api.get("/v1/queues/q")).json()["visible"] == 1
+    await api.post("/queues/q/delete", data={"messages": "true"})
+    assert (await api.get("/v1/queues/q")).status_code == 404
+
+
+async def test_one_message_is_looked_at_redriven_and_deleted_from_its_page(api: httpx2.AsyncClient) -> None:
+    await api.put("/v1/queues/q", json={"maxReceives": 1})
+    options = {"payload": {"to": "<b>"}, "headers": {"trace": "<i>"}, "priority": 3, "groupId": "orders"}
+    (message_id,) = (await api.post("/v1/queues/q/messages", json=options)).json()["ids"]
+    page = f"/queues/q/messages/{message_id}"
+    assert f'href="{page}"' in (await api.get("/queues/q")).text
+    shown = (await api.get(page)).text
+    for text in ("visible", "orders", "&lt;i&gt;", "&lt;b&gt;"):
+        assert text in shown
+    assert "<i>" not in shown
+    (message,) = await receive(api, "q")
+    assert f"{page}/cancel" not in (await api.get(page)).text
+    assert (await api.post(f"{page}/cancel")).status_code == 409
+    await change_lease(api, "q", message["receipt"], 0)
+    assert "dead" in (await api.get(page)).text
+    assert "visible" in (await api.post(f"{page}/redrive", follow_redirects=True)).text
+    await api.post(f"{page}/cancel")
+    assert (await api.get(page)).status_code == 404

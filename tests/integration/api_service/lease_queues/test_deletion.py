@@ -1,0 +1,140 @@
+"""A queue is deleted with all that is in it, and what comes under its name afterwards is another queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncpg
+import httpx2
+
+from api_service.lease_queues import deletion
+from api_service.settings import ApiSettings
+from deploy.program import free_port
+from tests.support.api import running_api
+from tests.support.api_process import start_api
+from tests.support.queues import acknowledge, assert_problem, counts, payloads, receive, send
+from tests.support.waiting import eventually
+
+
+async def test_a_deleted_queue_is_gone_with_its_messages_and_settings(api: httpx2.AsyncClient) -> None:
+    await api.put("/v1/queues/q", json={"maxReceives": 3})
+    await send(api, "q", 1, 2)
+    await send(api, "other", "kept")
+    (old,) = await receive(api, "q")
+    assert (await api.delete("/v1/queues/q")).json() == {"removed": 2, "complete": True}
+    assert_problem(await api.delete("/v1/queues/q"), 404, "unknown_queue")
+    assert_problem(await api.get("/v1/queues/q"), 404, "unknown_queue")
+    (new_id,) = await send(api, "q", 3)
+    assert (await api.get("/v1/queues/q")).json()["maxReceives"] == 10
+    # A receipt of before is worth nothing in the new one, whose ids are others.
+    (new,) = await receive(api, "q", 10)
+    assert new["payload"] == 3
+    assert new_id > old["id"]
+    assert await acknowledge(api, "q", [old["receipt"], new["receipt"]]) == ["lease_lost", "acknowledged"]
+    assert payloads(await receive(api, "other")) == ["kept"]
+
+
+async def test_only_an_empty_queue_is_deleted_if_that_is_asked_for(api: httpx2.AsyncClient) -> None:
+    await send(api, "q", 1, delay_seconds=100)
+    assert_problem(await api.delete("/v1/queues/q?ifEmpty=true"), 409, "queue_not_empty")
+    assert await counts(api, "q") == {"delayed": 1}
+    await api.delete("/v1/queues/q/messages")
+    assert (await api.delete("/v1/queues/q?ifEmpty=true")).json() == {"removed": 0, "complete": True}
+    assert_problem(await api.delete("/v1/queues/q?ifEmpty=perhaps"), 422, "invalid_request")
+    assert_problem(await api.request("DELETE", "/v1/queues/q", json={"ifEmpty": True}), 422, "invalid_request")
+
+
+async def test_no_message_whose_send_was_answered_is_lost_to_a_deletion_of_an_empty_queue(
+    settings: ApiSettings,
+) -> None:
+    async with running_api(settings) as one, running_api(settings) as other:
+        stop = asyncio.Event()
+        sent: set[int] = set()
+        received: set[int] = set()
+        deletions = 0
+
+        async def send_on(api: httpx2.AsyncClient) -> None:
+            while not stop.is_set():
+                (message_id,) = await send(api, "q", 1)
+                sent.add(message_id)
+                # So that the queue is empty again and again.
+                await eventually(lambda: message_id in received, seconds=60)  # noqa: B023 - awaited at once
+
+        async def receive_on(api: httpx2.AsyncClient) -> None:
+            while not stop.is_set() or await receive_some(api):
+                await receive_some(api)
+
+        async def receive_some(api: httpx2.AsyncClient) -> bool:
+            messages = await receive(api, "q", 100)
+            if messages:
+                received.update(message["id"] for message in messages)
+                await acknowledge(api, "q", [message["receipt"] for message in messages])
+            return bool(messages)
+
+        working = asyncio.gather(send_on(one), send_on(other), receive_on(one), receive_on(other))
+        async with asyncio.timeout(120):
+            while deletions < 10 or len(sent) < 50:
+                answer = await one.delete("/v1/queues/q?ifEmpty=true")
+                assert answer.status_code in (200, 404, 409), answer.text
+                deletions += answer.status_code == 200
+            stop.set()
+            await working
+        assert received == sent
+
+
+async def test_a_deletion_waits_for_nobody_for_long(settings: ApiSettings, database: asyncpg.Connection) -> None:
+    deletion_settings = settings.model_copy()
+    async with running_api(deletion_settings) as api:
+        await send(api, "q", 1)
+        async with database.transaction():
+            # As a long listing of queues does.
+            await database.fetchval("SELECT count(*) FROM queues")
+            deleting = asyncio.create_task(api.delete("/v1/queues/q"))
+            for number in range(10):
+                await send(api, "other", number)
+            assert not deleting.done()
+        assert (await deleting).json() == {"removed": 1, "complete": True}
+        assert payloads(await receive(api, "other", 100)) == [*range(10)]
+    assert deletion.TRIES * deletion.PAUSE_SECONDS > 1
+
+
+async def test_what_a_killed_process_leaves_of_a_deleted_queue_goes(
+    database_url: str, upload_store_url: str, database: asyncpg.Connection
+) -> None:
+    """Its name was gone, and not all of its messages: nobody else would ever look for them."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    process = await start_api(port, database_url, "amqp://nobody:nothing@127.0.0.1:1/none", upload_store_url)
+    async with httpx2.AsyncClient(base_url=address, timeout=60) as api:
+        await eventually(lambda: _answers(api), seconds=60)
+        await send(api, "q", *range(100))
+        await send(api, "other", "kept")
+        async with database.transaction():
+            await database.execute("SELECT 1 FROM queue_messages FOR UPDATE")
+            deleting = asyncio.create_task(api.delete("/v1/queues/q"))
+            await eventually(lambda: _name_is_gone(database), seconds=30)
+            process.kill()
+            await process.wait()
+            with contextlib.suppress(httpx2.HTTPError):
+                await deleting
+        assert await database.fetchval("SELECT count(*) FROM queue_messages") == 101
+        again = await start_api(port, database_url, "amqp://nobody:nothing@127.0.0.1:1/none", upload_store_url)
+        await eventually(lambda: _is_swept(database), seconds=60)
+        assert await database.fetchval("SELECT count(*) FROM queue_messages") == 1
+        again.kill()
+        await again.wait()
+
+
+async def _answers(api: httpx2.AsyncClient) -> bool:
+    with contextlib.suppress(httpx2.HTTPError):
+        return (await api.get("/livez")).status_code == 200
+    return False
+
+
+async def _name_is_gone(database: asyncpg.Connection) -> bool:
+    return bool(await database.fetchval("SELECT count(*) FROM deleted_queues"))
+
+
+async def _is_swept(database: asyncpg.Connection) -> bool:
+    return not await database.fetchval("SELECT count(*) FROM deleted_queues")
