@@ -32,6 +32,8 @@ from api_service.lease_queues.routes import older_clients as older_client_routes
 from api_service.lease_queues.routes import queues as queue_routes
 from api_service.lease_queues.routes import redrives as redrive_routes
 from api_service.lease_queues.routes import single_messages as single_message_routes
+from api_service.lease_queues.sqs import routes as sqs_routes
+from api_service.lease_queues.sqs.endpoint import SqsEndpoint
 from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.route_needs import declared_needs
@@ -90,7 +92,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redoc_url=None,
         telemetry=NO_FASTAPI_TELEMETRY,
         dependencies=[Depends(refuse_unknown_parameters)],
-        routes=[*employee_routes.DIRECT_ROUTES, *message_routes.DIRECT_ROUTES],
+        routes=[*employee_routes.DIRECT_ROUTES, *message_routes.DIRECT_ROUTES, *sqs_routes.DIRECT_ROUTES],
     )
     app.state.settings = settings
     app.state.failpoints = Failpoints(settings.failpoints)
@@ -101,7 +103,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         max_bytes=BODY_BYTES,
         timeout_seconds=settings.body_timeout_seconds,
         own_limits=(upload_routes.INTAKE_PATH, *message_routes.PATHS, *older_client_routes.PATHS),
-        own_paths=(correction_routes.FILES_PATH, web_routes.FILES_PATH),
+        own_paths=(correction_routes.FILES_PATH, web_routes.FILES_PATH, sqs_routes.PATHS),
     )
     guard.stand_before(app, owner_of=owner_in(app), answer_page=answer_refusal)
     app.add_middleware(AuditLayer)
@@ -122,6 +124,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redrive_routes,
         single_message_routes,
         older_client_routes,
+        sqs_routes,
         web_routes,
         operations_routes,
         key_routes,
@@ -157,6 +160,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.workbooks = Workbooks(settings)
     app.state.live_uploads = LiveUploads(engine, settings.database_url.get_secret_value())
     app.state.lease_queues = LeaseQueues(settings)
+    app.state.sqs = SqsEndpoint(app.state.lease_queues, engine)
     app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
     # Wired here, because uploads and dead letters do not know each other.
     drop_letters = partial(drop_stale_letters, engine, app.state.publisher, settings)
@@ -172,6 +176,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
         correcting = asyncio.create_task(app.state.corrections.run(), name="corrections")
         app.state.lease_queues.open()
+        app.state.sqs.open()
         leave_startup_objects_alone()
         yield
         retention.cancel()
@@ -183,6 +188,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await app.state.guard.close()
         await app.state.live_uploads.close()
+        await app.state.sqs.close()
         await app.state.lease_queues.close()
         await app.state.publisher.close()
         await reads.close()

@@ -25,6 +25,8 @@ QUEUE: Final = Need("queue")
 DEFAULT: Final = Need("queue", queue=DEFAULT_QUEUE)
 # A GET that leases, which an image on any page would send.
 LEASING: Final = Need("queue", queue=DEFAULT_QUEUE, changes=True)
+# Who sends is in the request's signature, which the endpoint checks itself, and which queues that one reaches.
+SIGNED: Final = Need("nothing", takes_json=False)
 ADMIN: Final = Need("admin")
 # What a page shows and does it asks of the routes below, which ask the same caller for their scopes.
 PAGE: Final = Need("a key", is_page=True, takes_json=False)
@@ -146,6 +148,9 @@ _DECLARED: Final[Mapping[str, Need]] = {
     "POST /message/new": DEFAULT,
     "GET /message/next": LEASING,
     "POST /message/{id}/status/done": DEFAULT,
+    # SQS
+    "POST /": SIGNED,
+    "POST /{account}/{queue}": SIGNED,
     # Operations
     "GET /v1/status": READ,
     "GET /v1/audit": ADMIN,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import FOR_TESTS, AccessSettings, SharedSettings, UploadStoreSettings
+from shared.service.settings import FOR_TESTS, LEAST_KEY_CHARACTERS, AccessSettings, SharedSettings, UploadStoreSettings
 
 # What the column holds.
 MAX_REJECTS_CEILING = 2**31 - 1
@@ -165,6 +165,27 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
         le=1000,
         description="Lease queues, the first by name, whose messages `/metrics` counts at each scrape; 0: none.",
     )
+    sqs_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*)?)?$",
+        description="The address of the SQS endpoint as clients know it, for the URLs of queues; by default what each "
+        "client has asked for.",
+    )
+    sqs_secret: SecretStr = Field(
+        SecretStr(""),
+        description="At least 32 characters, from which the secrets of AWS key pairs follow; empty: no signature is "
+        "taken while requests need keys.",
+    )
+    sqs_account_id: str = Field(
+        "000000000000",
+        pattern=r"^[0-9]{12}$",
+        description="The account number in the URLs and ARNs of queues.",
+    )
+    sqs_region: str = Field(
+        "us-east-1",
+        pattern=r"^[a-z0-9-]+$",
+        description="The region in the ARNs of queues.",
+    )
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )
@@ -173,6 +194,13 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     def most_rejects(self) -> int:
         """The largest `maxRejects` that may be said."""
         return max(self.max_rejects, self.max_rejects_ceiling)
+
+    @field_validator("sqs_secret")
+    @classmethod
+    def _is_long_enough_to_sign_with(cls, given: SecretStr) -> SecretStr:
+        if 0 < len(given.get_secret_value()) < LEAST_KEY_CHARACTERS:
+            raise ValueError(f"fewer than {LEAST_KEY_CHARACTERS} characters; make one: openssl rand -hex 32")
+        return given
 
     @classmethod
     def from_environment(cls) -> ApiSettings:

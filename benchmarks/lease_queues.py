@@ -18,7 +18,7 @@ from benchmarks.queue_claims import measure_claims
 from benchmarks.queue_load import PAYLOAD_TEXT, Case
 from benchmarks.queue_pgbench import measure_pgbench
 from benchmarks.queue_servers import CHECKOUT
-from benchmarks.queue_sqs import measure_sqs
+from benchmarks.queue_sqs import measure_sqs, moto_server
 from benchmarks.queue_targets import checks
 from benchmarks.report import print_checks
 from benchmarks.result import HEADER, Result, print_table
@@ -81,8 +81,13 @@ async def _measurements(url: str, options: argparse.Namespace) -> AsyncIterator[
                     for result in await measure_pgbench(url, Case(batch, clients, waiting, options.seconds)):
                         yield result
     if "sqs" in options.only:
-        for result in measure_sqs(options.clients, options.seconds):
-            yield result
+        with queue_servers.api_processes(url, options.processes) as ports:
+            servers = [f"http://127.0.0.1:{port}" for port in ports]
+            for result in measure_sqs("rollcall-sqs", servers, options.clients, options.seconds):
+                yield result
+        with moto_server() as server:
+            for result in measure_sqs("moto-sqs", [server], options.clients, options.seconds):
+                yield result
 
 
 async def _over_http(url: str, ports: Sequence[int], case: Case) -> AsyncIterator[Result]:

@@ -1,4 +1,4 @@
-"""Another queue server to measure against: moto's SQS, in memory and without durability, through boto3."""
+"""The SQS endpoint through boto3, and another to measure it against: moto's, in memory and without durability."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ BATCHES = (1, 10)
 Step = Callable[[Any, str, int], int]
 
 
-def measure_sqs(clients: Sequence[int], seconds: float) -> Iterator[Result]:
-    """Send first, and then receive for as long, or until there is no more."""
-    with _server() as server_url:
-        for batch in BATCHES:
-            for count in clients:
-                connections = [_connect(server_url) for _ in range(count)]
-                queue_url = connections[0].create_queue(QueueName=f"bench-{batch}-{count}")["QueueUrl"]
-                for operation, step in (("send", _send), ("receive and acknowledge", _receive)):
-                    yield _run(connections, queue_url, batch, seconds, operation, step)
+def measure_sqs(name: str, server_urls: Sequence[str], clients: Sequence[int], seconds: float) -> Iterator[Result]:
+    """Send first, and then receive for as long, or until there is no more. The clients share the servers evenly."""
+    for batch in BATCHES:
+        for count in clients:
+            connections = [_connect(server_urls[number % len(server_urls)]) for number in range(count)]
+            queue_url = connections[0].create_queue(QueueName=f"bench-{batch}-{count}")["QueueUrl"]
+            for operation, step in (("send", _send), ("receive and acknowledge", _receive)):
+                yield _run(name, connections, queue_url, batch, seconds, operation, step)
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def moto_server() -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 
@@ -63,7 +62,9 @@ def _connect(server_url: str) -> Any:
     return session.client("sqs", endpoint_url=server_url)
 
 
-def _run(connections: Sequence[Any], queue_url: str, batch: int, seconds: float, operation: str, step: Step) -> Result:
+def _run(
+    name: str, connections: Sequence[Any], queue_url: str, batch: int, seconds: float, operation: str, step: Step
+) -> Result:
     latencies: list[float] = []
     done: list[int] = []
     begin = time.perf_counter()
@@ -80,7 +81,7 @@ def _run(connections: Sequence[Any], queue_url: str, batch: int, seconds: float,
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - begin
-    return summarise("moto-sqs", operation, batch, len(connections), 0, sum(done), elapsed, latencies)
+    return summarise(name, operation, batch, len(connections), 0, sum(done), elapsed, latencies)
 
 
 def _send(connection: Any, queue_url: str, batch: int) -> int:

@@ -155,10 +155,24 @@ class LeaseQueues:
         self._announce(queue)
 
     @contextlib.asynccontextmanager
+    async def moving(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement on messages, as those here are; none that may take long."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
     async def inspecting(self) -> AsyncIterator[AsyncConnection]:
         """A connection for `queue_queries`, whose statements need the planner settings of a queue's."""
         async with self._inspection_engine.connect() as connection:
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def looking_after(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for steps of work that no request waits for."""
+        async with self._upkeep_engine.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                yield connection
 
     async def redrive(self, queue_id: int, queue: str) -> Swept:
         """Put dead messages back to where they were in the line, with no receive counted."""

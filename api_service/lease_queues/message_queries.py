@@ -140,12 +140,13 @@ CLAIM = text(f"""
             lease_expires_at = now() + granted.timeout,
             receipt = gen_random_uuid(),
             consumer_id = granted.consumer_id,
-            receive_count = receive_count + 1
+            receive_count = receive_count + 1,
+            first_received_at = coalesce(first_received_at, now())
         FROM granted
         WHERE message.queue_id = ANY(ARRAY[granted.queue_id]) AND message.id = ANY(ARRAY[granted.id])
         RETURNING granted.number, message.id, CAST(payload AS text) AS payload, receipt, receive_count, enqueued_at,
                   lease_expires_at, group_id, priority, CAST(headers AS text) AS headers,
-                  CAST(moved_from AS text) AS moved_from
+                  CAST(moved_from AS text) AS moved_from, first_received_at
     ), edges AS (
         SELECT (SELECT id FROM head) AS head_id,
                CASE WHEN NOT EXISTS (SELECT FROM queue) THEN CAST(:hidden_from AS timestamptz)

@@ -93,6 +93,7 @@ class LeasedMessage(NamedTuple):
     priority: int = 0
     headers: str | None = None
     moved_from: str | None = None
+    first_received_at: datetime | None = None
 
 
 class LeaseChange(NamedTuple):

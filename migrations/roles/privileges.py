@@ -67,6 +67,7 @@ TABLES: Final[dict[str, OnTable]] = {
     "queue_messages": OnTable(_ALL),
     "queue_deduplications": OnTable(_ALL),
     "queue_redrives": OnTable("SELECT, INSERT, UPDATE"),
+    "sqs_move_tasks": OnTable("SELECT, INSERT, UPDATE"),
     "deleted_queues": OnTable("SELECT, INSERT, DELETE"),
 }
 

@@ -106,6 +106,17 @@ class KeyDirectory:
         self._note_use(str(entry.caller.key_id), now)
         return entry.caller
 
+    def named(self, key_id: str) -> Caller | None:
+        """Whose key this is, for who proves by other means to have it. Raises `KeysUnknown`."""
+        now = self._clock()
+        if now - self._known_at > TRUSTED_SECONDS:
+            raise KeysUnknown
+        entry = self._entries.get((KEY, key_id))
+        if entry is None or entry.expires <= time.time():
+            return None
+        self._note_use(key_id, now)
+        return entry.caller
+
     async def reread(self, *, timeout_seconds: float = REREAD_TIMEOUT_SECONDS) -> None:
         """Wait until what was committed before this call is known here. Raises TimeoutError."""
         read = asyncio.get_running_loop().create_future()

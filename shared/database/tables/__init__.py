@@ -22,7 +22,14 @@ from shared.database.tables.previews import (
     preview_rejects,
     upload_previews,
 )
-from shared.database.tables.queues import deleted_queues, queue_deduplications, queue_messages, queue_redrives, queues
+from shared.database.tables.queues import (
+    deleted_queues,
+    queue_deduplications,
+    queue_messages,
+    queue_redrives,
+    queues,
+    sqs_move_tasks,
+)
 from shared.database.tables.rejects import (
     BULK_JOB_KINDS,
     BULK_JOB_STATES,
@@ -76,6 +83,7 @@ __all__ = [
     "replaced_employees",
     "request_outcomes",
     "row_markers",
+    "sqs_move_tasks",
     "unpublished_letters",
     "upload_chunks",
     "upload_leases",

@@ -55,6 +55,31 @@ queue_redrives = Table(
     CheckConstraint(one_of("state", REDRIVE_STATES), name="state"),
 )
 
+MOVE_TASK_STATES = ("RUNNING", "COMPLETED", "CANCELLED", "FAILED")
+
+# A move task of the SQS endpoint: what can be received in a queue goes back to where it died, or to another queue.
+sqs_move_tasks = Table(
+    "sqs_move_tasks",
+    metadata,
+    Column("id", UUID, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("queue_id", Integer, nullable=False),
+    # Null: each message goes where it came from.
+    Column("target", Text),
+    # Messages a second; null: as many as there are.
+    Column("rate", Integer),
+    # What is sent later stays.
+    Column("last_id", BigInteger, nullable=False),
+    Column("to_move", BigInteger, nullable=False),
+    Column("moved", BigInteger, nullable=False, server_default=text("0")),
+    Column("state", Text, nullable=False, server_default=text("'RUNNING'")),
+    Column("failure", Text),
+    timestamp("next_at", now=True),
+    timestamp("created_at", now=True),
+    CheckConstraint(one_of("state", MOVE_TASK_STATES), name="state"),
+    # One a queue at a time.
+    Index("sqs_move_tasks_running_idx", "queue_id", unique=True, postgresql_where=text("state = 'RUNNING'")),
+)
+
 # An HTTP queue (`api_service.lease_queues`) and its settings.
 queues = Table(
     "queues",
@@ -71,6 +96,8 @@ queues = Table(
     Column("retention_seconds", Integer),
     # Where dead messages move to, by its name: it begins with the first. Null: they stay.
     Column("dead_letter_queue", Text),
+    # Of the SQS endpoint alone (`api_service.lease_queues.sqs.queue_records`): attributes, tags.
+    Column("sqs", JSON),
     timestamp("created_at", now=True),
 )
 
@@ -110,6 +137,8 @@ queue_messages = Table(
     Column("headers", JSON),
     # Of one that died in another queue: which, and what it was there.
     Column("moved_from", JSON),
+    # By the SQS endpoint's receivers it is asked for.
+    timestamp("first_received_at"),
     Index("queue_messages_in_line_idx", "queue_id", "id", postgresql_where=text("visible_at IS NULL")),
     Index("queue_messages_hidden_idx", "queue_id", "visible_at", "id", postgresql_where=text("visible_at IS NOT NULL")),
     # Of one group: those in line or open by their time, then last leases by their end, then the blocked ones by id.
