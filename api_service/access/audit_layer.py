@@ -1,12 +1,14 @@
 """Notes who did what, before whoever asked for it is told that it is done.
 
-Invariant: nothing that is audited is answered before its entry is committed. Where the database does not take the
-entry, what was done is not undone: the log says so, and a counter that an alert can watch.
+Invariant: nothing that was done or refused is answered before its entry is committed. Where the database does not take
+the entry, what was done is not undone: the log says so, and a counter that an alert can watch.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -36,24 +38,38 @@ class AuditLayer:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_when_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await _note(scope, message)
+                await self._note(scope, message)
             await send(message)
 
         await self._app(scope, receive, send_when_noted if scope["type"] == "http" else send)
 
+    async def _note(self, scope: Scope, start: Message) -> None:
+        entry = _entry(scope, start)
+        if entry is None:
+            return
+        if start["status"] < 500:
+            await _insert(scope, entry)
+        else:
+            # The database may be what failed: nobody waits for it once more to be told so.
+            late = asyncio.create_task(_insert(scope, entry), name="audit")
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
 
-async def _note(scope: Scope, start: Message) -> None:
+
+def _entry(scope: Scope, start: Message) -> dict[str, Any] | None:
+    """None for what is not noted."""
     matches, caller = scope.get(MATCHES_KEY, ()), scope.get(SCOPE_KEY)
     match = next((match for match in matches if match.need.action is not None), None)
     if match is None or not isinstance(caller, Caller):
-        return
+        return None
     status: int = start["status"]
     location = Headers(raw=start.get("headers", [])).get("location") if status < 300 else None
-    entry: dict[str, Any] = {
+    return {
         "action": match.need.action,
         "object": location or _described(match.template, match.parameters),
         "caller": caller.name,
@@ -63,6 +79,9 @@ async def _note(scope: Scope, start: Message) -> None:
         "outcome": "done" if status < 400 else "failed" if status >= 500 else "refused",
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
     }
+
+
+async def _insert(scope: Scope, entry: dict[str, Any]) -> None:
     try:
         async with scope["app"].state.engine.begin() as connection:
             await audit_log.insert_entry(connection, entry)
@@ -71,7 +90,7 @@ async def _note(scope: Scope, start: Message) -> None:
         log.error("the audit did not take an entry", action=entry["action"], **describe_error(error))
 
 
-def _described(template: str, parameters: dict[str, str]) -> str:
+def _described(template: str, parameters: Mapping[str, str]) -> str:
     """The address, without what is no plain word in it: it may be anything that somebody typed."""
     return template.format_map(
         {name: value if _PLAIN.fullmatch(value) else f"{{{name}}}" for name, value in parameters.items()}
