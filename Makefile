@@ -61,8 +61,9 @@ mutants: venv ## Take out one safeguard at a time, and see that the tests notice
 guide: venv ## Build the documentation as a site, which the services serve at /guide
 	@$(VENV) -m tools.guide
 
-reference: venv ## Write the lists of docs/api.md anew from the code
+reference: venv ## Write the lists of docs/api.md and docs/command.md anew from the code
 	@$(VENV) -m tools.reference
+	@PYTHONPATH=client:. $(VENV) -m tools.command_reference
 
 lint: venv ## Check style, layout and the layers between packages
 	@$(VENV) -m ruff check .

@@ -40,13 +40,23 @@ def main() -> None:
 def written(page: str) -> str:
     """The page with each of its passages as the code has it now. Raises ValueError where it lacks one."""
     for name, text in passages().items():
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        head, found_begin, rest = page.partition(begin)
-        _, found_end, tail = rest.partition(end)
-        if not found_begin or not found_end:
-            raise ValueError(f"docs/api.md has no passage between {begin} and {end}")
-        page = f"{head}{begin}\n\n{text}\n\n{end}{tail}"
+        page = replaced(page, name, text)
     return page
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with another text between the two comments. Raises ValueError where it lacks them."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    head, found_begin, rest = page.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the page has no passage between {begin} and {end}")
+    return f"{head}{begin}\n\n{text}\n\n{end}{tail}"
+
+
+def row(*cells: str) -> str:
+    """Of a table; a bar in a cell is none between two."""
+    return f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |"
 
 
 def passages() -> dict[str, str]:
@@ -91,7 +101,7 @@ def _table(api: Schema, operations: list[tuple[str, str, Schema]]) -> str:
             {*re.findall(r"`([a-z_]+)`: ", json.dumps(operation["responses"], ensure_ascii=False))} - _OF_ALL
         )
         errors = ", ".join(f"[`{code}`](codes.md#{code})" for code in codes)
-        rows.append(_row(f"`{method} {path}`", operation["summary"], ", ".join(given), errors))
+        rows.append(row(f"`{method} {path}`", operation["summary"], ", ".join(given), errors))
     return "\n".join(rows)
 
 
@@ -111,12 +121,8 @@ def _fields(schema: Schema, api: Schema) -> str:
     for name, field in schema["properties"].items():
         default = "(needed)" if name in needed else f"`{_as_text(field['default'])}`" if "default" in field else ""
         example = ", ".join(f"`{_as_text(each)}`" for each in field.get("examples", ())[:1])
-        rows.append(_row(f"`{name}`", _kind(field, api), default, field.get("description", ""), example))
+        rows.append(row(f"`{name}`", _kind(field, api), default, field.get("description", ""), example))
     return "\n".join(rows)
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |"
 
 
 def _kind(field: Schema, api: Schema) -> str:

@@ -1,15 +1,20 @@
-"""The reference of the API is that of the code: every address, form field, and field of a body."""
+"""The references are those of the code: every address, form field, field of a body, subcommand and option."""
 
 from __future__ import annotations
 
 import pytest
 
-from tools import reference
+from tools import command_reference, reference
 
 
 def test_the_page_has_what_the_services_say_of_themselves() -> None:
     page = reference.PAGE.read_text()
     assert reference.written(page) == page, "run `make reference`"
+
+
+def test_every_subcommand_and_option_is_documented() -> None:
+    page = command_reference.PAGE.read_text()
+    assert command_reference.written(page) == page, "run `make reference`"
 
 
 def test_a_page_without_a_passage_is_refused() -> None:
