@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rollcall._sync.reading import Download as Download
     from rollcall._sync.reading import Pages as Pages
     from rollcall._sync.upload import Upload as Upload
+    from rollcall.checking import checked_file as checked_file
     from rollcall.errors import *  # noqa: F403
     from rollcall.models import *  # noqa: F403
     from rollcall.options import FileOptions as FileOptions
@@ -43,6 +44,7 @@ _HOMES = {
     **{name: f"rollcall._sync.{module}" for module, names in _MODULES.items() for name in names},
     **{f"Async{name}": f"rollcall._async.{module}" for module, names in _MODULES.items() for name in names},
     "FileOptions": "rollcall.options",
+    "checked_file": "rollcall.checking",
 }
 
 

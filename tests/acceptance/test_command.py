@@ -98,6 +98,18 @@ async def test_somebody_at_a_terminal_watches_it_resizes_it_and_leaves(
             terminal.press(CTRL_C)
             return wide, narrow, terminal.until(r"rollcall cancel [0-9a-f-]{36}"), terminal.end()
 
+    def interrupted_while_it_is_sent() -> tuple[str, int]:
+        rollcall = " ".join(ROLLCALL)
+        # It waits for more of the file, which never comes.
+        pipeline = f"{{ cat {file}; sleep 600; }} | exec {rollcall} upload -"
+        with Terminal(["sh", "-c", pipeline], environment) as terminal:
+            terminal.until("MB sent|kB sent")
+            terminal.press(CTRL_C)
+            return terminal.until("was not sent whole, so nothing of it is imported"), terminal.end()
+
+    assert (await asyncio.to_thread(interrupted_while_it_is_sent))[1] == 130
+    assert (await system.client.get("/v1/uploads")).json()["data"] == []
+
     wide, narrow, advice, status = await asyncio.to_thread(before_the_terminal)
     assert COLOUR in wide
     assert longest_bar(wide) > longest_bar(narrow) > 0

@@ -108,7 +108,13 @@ def _upload_one(run: Run, file: str, options: dict[str, Any], *, preview: bool, 
         _require_readable(Path(file))
     run.when_interrupted = f"{name} was not sent whole, so nothing of it is imported."
     with UploadProgress(run.out, name) as progress:
-        sent = run.client.upload(source, on_bytes=progress.bytes_sent, **options)
+
+        def tell(sent_bytes: int, size: int | None) -> None:
+            progress.bytes_sent(sent_bytes, size)
+            if sent_bytes == size:
+                run.when_interrupted = f"{name} was sent, and may have been taken: rollcall uploads shows it."
+
+        sent = run.client.upload(source, on_bytes=tell, **options)
     if preview and not sent.problem:
         sent = sent.run_preview()
     if detach:
