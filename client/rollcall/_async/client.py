@@ -8,7 +8,8 @@ from typing import Self
 
 import httpx2
 
-from rollcall._async.others import AsyncAccessCalls, AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncOperationCalls
+from rollcall._async.access import AsyncAccessCalls
+from rollcall._async.others import AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncOperationCalls
 from rollcall._async.queue import AsyncQueue
 from rollcall._async.reading import AsyncPages
 from rollcall._async.rows import AsyncRowCalls
@@ -20,7 +21,12 @@ from rollcall.models import Listing, QueueState
 
 
 class AsyncClient(
-    AsyncUploadCalls, AsyncRowCalls, AsyncEmployeeCalls, AsyncDeadLetterCalls, AsyncOperationCalls, AsyncAccessCalls
+    AsyncUploadCalls,
+    AsyncRowCalls,
+    AsyncEmployeeCalls,
+    AsyncDeadLetterCalls,
+    AsyncAccessCalls,
+    AsyncOperationCalls,
 ):
     """Rollcall over HTTP, with one connection pool.
 

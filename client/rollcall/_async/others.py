@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from rollcall._async.calls_base import AsyncCalls
@@ -12,15 +10,11 @@ from rollcall._async.transport import path_of
 from rollcall._async.uploads import UploadId, id_of
 from rollcall.calls import calls
 from rollcall.models import (
-    ApiKey,
-    AuditEntry,
-    CreatedKey,
     DeadLetter,
     DeadLetterListing,
     Employee,
     Job,
     Listing,
-    OwnKey,
     Status,
 )
 from rollcall.pauses import apause
@@ -117,45 +111,6 @@ class AsyncOperationCalls(AsyncCalls):
     async def metrics(self) -> str:
         """For Prometheus."""
         return (await self._transport.send("GET", "/metrics")).text
-
-
-class AsyncAccessCalls(AsyncCalls):
-    @calls("getOwnKey")
-    async def own_key(self) -> OwnKey:
-        """Who you are to the service, and what you may."""
-        return await self._transport.call("GET", path_of("self"), OwnKey)
-
-    @calls("listKeys")
-    def keys(self) -> AsyncPages[ApiKey]:
-        """The newest first, those that are revoked too."""
-        return self._pages(path_of("keys"), Listing[ApiKey])
-
-    @calls("getKey")
-    async def key(self, key_id: str) -> ApiKey:
-        return await self._transport.call("GET", path_of("keys", key_id), ApiKey)
-
-    @calls("createKey")
-    async def create_key(self, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None) -> CreatedKey:
-        """Its text is in the answer alone. Keys of one name are one caller."""
-        wanted: dict[str, Any] = {"name": name, "scopes": list(scopes)}
-        if expires_at is not None:
-            wanted["expiresAt"] = expires_at.isoformat()
-        return await self._transport.call("POST", path_of("keys"), CreatedKey, json=wanted)
-
-    @calls("revokeKey")
-    async def revoke_key(self, key_id: str) -> None:
-        """It is refused from now on, and whoever signed in with it is out."""
-        await self._transport.call("DELETE", path_of("keys", key_id), type(None))
-
-    @calls("listAudit")
-    def audit(self, *, action: str | None = None, caller: str | None = None) -> AsyncPages[AuditEntry]:
-        """Who did what, the newest first."""
-        return self._pages(path_of("audit"), Listing[AuditEntry], action=action, caller=caller)
-
-    @calls("exportAudit")
-    async def audit_lines(self, *, after: int = 0) -> str:
-        """The same as lines of JSON, the oldest first: go on with the last `id` until it is empty."""
-        return (await self._transport.send("GET", "/v1/audit.jsonl", params={"after": after})).text
 
 
 def _order(upload: UploadId | None, code: str | None, everything: bool) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Self
 
 import httpx2
 
-from rollcall._sync.others import AccessCalls, DeadLetterCalls, EmployeeCalls, OperationCalls
+from rollcall._sync.access import AccessCalls
+from rollcall._sync.others import DeadLetterCalls, EmployeeCalls, OperationCalls
 from rollcall._sync.queue import Queue
 from rollcall._sync.reading import Pages
 from rollcall._sync.rows import RowCalls
@@ -20,7 +21,14 @@ from rollcall.connection import connection_to
 from rollcall.models import Listing, QueueState
 
 
-class Client(UploadCalls, RowCalls, EmployeeCalls, DeadLetterCalls, OperationCalls, AccessCalls):
+class Client(
+    UploadCalls,
+    RowCalls,
+    EmployeeCalls,
+    DeadLetterCalls,
+    AccessCalls,
+    OperationCalls,
+):
     """Rollcall over HTTP, with one connection pool.
 
     Address and key come from `url` and `api_key`, else from ROLLCALL_URL and ROLLCALL_API_KEY. Reads are repeated when

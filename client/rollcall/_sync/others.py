@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from rollcall._sync.calls_base import Calls
@@ -13,15 +11,11 @@ from rollcall._sync.transport import path_of
 from rollcall._sync.uploads import UploadId, id_of
 from rollcall.calls import calls
 from rollcall.models import (
-    ApiKey,
-    AuditEntry,
-    CreatedKey,
     DeadLetter,
     DeadLetterListing,
     Employee,
     Job,
     Listing,
-    OwnKey,
     Status,
 )
 from rollcall.pauses import pause
@@ -116,45 +110,6 @@ class OperationCalls(Calls):
     def metrics(self) -> str:
         """For Prometheus."""
         return (self._transport.send("GET", "/metrics")).text
-
-
-class AccessCalls(Calls):
-    @calls("getOwnKey")
-    def own_key(self) -> OwnKey:
-        """Who you are to the service, and what you may."""
-        return self._transport.call("GET", path_of("self"), OwnKey)
-
-    @calls("listKeys")
-    def keys(self) -> Pages[ApiKey]:
-        """The newest first, those that are revoked too."""
-        return self._pages(path_of("keys"), Listing[ApiKey])
-
-    @calls("getKey")
-    def key(self, key_id: str) -> ApiKey:
-        return self._transport.call("GET", path_of("keys", key_id), ApiKey)
-
-    @calls("createKey")
-    def create_key(self, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None) -> CreatedKey:
-        """Its text is in the answer alone. Keys of one name are one caller."""
-        wanted: dict[str, Any] = {"name": name, "scopes": list(scopes)}
-        if expires_at is not None:
-            wanted["expiresAt"] = expires_at.isoformat()
-        return self._transport.call("POST", path_of("keys"), CreatedKey, json=wanted)
-
-    @calls("revokeKey")
-    def revoke_key(self, key_id: str) -> None:
-        """It is refused from now on, and whoever signed in with it is out."""
-        self._transport.call("DELETE", path_of("keys", key_id), type(None))
-
-    @calls("listAudit")
-    def audit(self, *, action: str | None = None, caller: str | None = None) -> Pages[AuditEntry]:
-        """Who did what, the newest first."""
-        return self._pages(path_of("audit"), Listing[AuditEntry], action=action, caller=caller)
-
-    @calls("exportAudit")
-    def audit_lines(self, *, after: int = 0) -> str:
-        """The same as lines of JSON, the oldest first: go on with the last `id` until it is empty."""
-        return (self._transport.send("GET", "/v1/audit.jsonl", params={"after": after})).text
 
 
 def _order(upload: UploadId | None, code: str | None, everything: bool) -> dict[str, Any]:

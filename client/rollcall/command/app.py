@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.command import checks, dead_letters, employees, queues, rejects, system, uploads
+from rollcall.command import access, checks, dead_letters, employees, queues, rejects, system, uploads
 from rollcall.command.exit_codes import Ended, Exit
 from shared.version import VERSION
 
@@ -37,8 +37,10 @@ rejects.add_to(app)
 employees.add_to(app)
 checks.add_to(app)
 system.add_to(app)
+access.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(queues.app, name="queue")
+app.add_typer(access.app, name="keys")
 
 
 def run() -> None:
