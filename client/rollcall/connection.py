@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx2
 import msgspec
 
-from rollcall.errors import NotNow, Problem, RollcallError, UnexpectedAnswer, Unreachable
+from rollcall.errors import BadTarget, NotNow, Problem, RollcallError, UnexpectedAnswer, Unreachable
 from shared.version import VERSION
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -43,16 +43,33 @@ class Connection:
 def connection_to(
     url: str | None, api_key: str | None, *, verify: ssl.SSLContext | str | None = None, **more: Any
 ) -> Connection:
-    """What is not said comes from ROLLCALL_URL, ROLLCALL_API_KEY and ROLLCALL_CA_FILE."""
+    """What is not said comes from ROLLCALL_URL, ROLLCALL_API_KEY and ROLLCALL_CA_FILE. Raises BadTarget."""
     url = (url or os.environ.get("ROLLCALL_URL") or DEFAULT_URL).rstrip("/")
     api_key = api_key or os.environ.get("ROLLCALL_API_KEY") or None
     authorities = verify or os.environ.get("ROLLCALL_CA_FILE") or None
+    _require_address(url)
+    if api_key is not None and not re.fullmatch(r"[!-~]+", api_key):
+        raise BadTarget(
+            "The key has a character that no key has, such as a space or the … of a key that was cut short."
+        )
     return Connection(url=url, api_key=api_key, verify=_trust(url, authorities), **more)
+
+
+def _require_address(url: str) -> None:
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise BadTarget(f"{url} is no address: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise BadTarget(f"{url} is no address of a service: it begins with http:// or https://, such as {DEFAULT_URL}.")
 
 
 def _trust(url: str, authorities: ssl.SSLContext | str | None) -> ssl.SSLContext | bool:
     if isinstance(authorities, str):
-        return ssl.create_default_context(cafile=authorities)
+        try:
+            return ssl.create_default_context(cafile=authorities)
+        except OSError as error:
+            raise BadTarget(f"The authorities in {authorities} cannot be read: {error.strerror or error}.") from None
     if authorities is not None:
         return authorities
     # To read every authority of the machine takes longer than most requests.

@@ -27,6 +27,10 @@ class RollcallError(Exception):
     """The root of all that this client raises by itself."""
 
 
+class BadTarget(RollcallError):
+    """The address, the key or the file of authorities cannot be ones. Nothing was asked."""
+
+
 class Unreachable(RollcallError):
     """Nobody answers at `url`, or the connection broke off. What was asked for may have been done all the same."""
 

@@ -108,6 +108,11 @@ def test_subcommand_says_that_nobody_answers(name: str, file: Path) -> None:
         ["dead-letters", "discard", "--all", "--code", "invalid_email"],
         ["no-such-command"],
         ["uploads", "--profile", "nobody"],
+        ["uploads", "--url", "work.example"],
+        ["uploads", "--url", "http://x:port"],
+        ["uploads", "--url", "http://"],
+        ["uploads", "--api-key", "rc_cut…"],
+        ["uploads", "--api-key", "rc_line\nend"],
         ["employees", "--csv", "--upload", ID],
         ["correct-row", ID, "1", "email"],
         ["change", ID, "--reset", "colour"],
@@ -121,6 +126,19 @@ def test_what_is_asked_for_wrongly_is_refused_and_never_looks_like_rejected_rows
     assert (called.code, called.out) == (Exit.REFUSED, "")
     assert called.err
     assert "Traceback" not in called.err
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "none"])
+def test_authorities_that_cannot_be_read_are_named(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorities = tmp_path / "own.pem"
+    if content is not None:
+        authorities.write_text(content)
+    monkeypatch.setenv("ROLLCALL_CA_FILE", str(authorities))
+    called = call("uploads", "--url", "https://127.0.0.1:1")
+    assert called.code == Exit.REFUSED
+    assert str(authorities) in called.err
 
 
 def test_faults_are_printed_as_a_compiler_prints_them(file: Path) -> None:
