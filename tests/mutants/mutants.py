@@ -37,6 +37,20 @@ _DELIVERY: Final = "consumer_service/delivery.py"
 
 MUTANTS: Final = (
     Mutant(
+        "a request is taken only as somebody with the key signed it",
+        (Change(_DELIVERY, "            self._signatures.require(message, Purpose.REQUEST)\n", ""),),
+        ("tests/integration/consumer_service/test_signed_messages.py",),
+    ),
+    Mutant(
+        "files that a restored database does not know are kept while the mark stands",
+        (
+            Change(
+                "api_service/operations/unknown_files.py", "if unknown and await store.exists(RESTORED_KEY)", "if False"
+            ),
+        ),
+        ("tests/integration/api_service/operations/test_unknown_files.py",),
+    ),
+    Mutant(
         "an upload is finished under the lock that chunks in flight hold",
         (Change("producer_service/uploads/upload_state.py", "finished_at IS NULL FOR UPDATE", "finished_at IS NULL"),),
         ("tests/integration/producer_service/uploads/test_upload_state.py",),
