@@ -36,6 +36,7 @@ from api_service.lease_queues.sqs import routes as sqs_routes
 from api_service.lease_queues.sqs.endpoint import SqsEndpoint
 from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
+from api_service.operations.samples import keep_taking_samples
 from api_service.route_needs import declared_needs
 from api_service.settings import ApiSettings
 from api_service.uploads import routes as upload_routes
@@ -173,6 +174,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             keep_letters_complete(engine, app.state.publisher, settings), name="dead letters"
         )
         sampling = asyncio.create_task(shares.keep_sampling(searches), name="trigram sampling")
+        watching = asyncio.create_task(keep_taking_samples(engine, settings), name="samples of the system")
         working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
         correcting = asyncio.create_task(app.state.corrections.run(), name="corrections")
         app.state.lease_queues.open()
@@ -182,9 +184,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         retention.cancel()
         completing.cancel()
         sampling.cancel()
+        watching.cancel()
         working.cancel()
         correcting.cancel()
-        await asyncio.wait({retention, completing, sampling, working, correcting})
+        await asyncio.wait({retention, completing, sampling, watching, working, correcting})
     finally:
         await app.state.guard.close()
         await app.state.live_uploads.close()

@@ -43,6 +43,7 @@ _PAGES: Final = (
     "POST /uploads/{upload_id}/undo",
     "POST /uploads/{upload_id}/delete",
     "GET /uploads/{upload_id}/results",
+    "GET /uploads/{upload_id}/left",
     "GET /uploads/{upload_id}/rejects",
     "POST /uploads/{upload_id}/corrections",
     "GET /uploads/{upload_id}/corrections/{correction_id}",
@@ -116,6 +117,7 @@ _DECLARED: Final[Mapping[str, Need]] = {
     "GET /v1/employees": READ,
     "GET /v1/employees.csv": READ,
     "GET /v1/employees/{employee_id}": READ,
+    "GET /v1/employees/{employee_id}/history": READ,
     "DELETE /v1/employees/{employee_id}": ADMIN,
     # Dead letters are of all uploads.
     "GET /v1/dead-letters": READ,
@@ -153,6 +155,7 @@ _DECLARED: Final[Mapping[str, Need]] = {
     "POST /{account}/{queue}": SIGNED,
     # Operations
     "GET /v1/status": READ,
+    "GET /v1/status/history": READ,
     "GET /v1/audit": ADMIN,
     "GET /v1/audit.jsonl": ADMIN,
     "GET /v1/self": A_KEY,

@@ -15,6 +15,8 @@ from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RowCode
 from shared.messages import EmployeeOutcome
+from shared.rows.employee_row import email_key
+from shared.rows.fields import KEY
 from shared.rows.layout import layout_of_names
 from shared.service.telemetry import describe_error
 
@@ -41,7 +43,10 @@ _STORE_OUTCOME = text("""
     UPDATE request_outcomes SET outcome = CAST(:outcome AS jsonb) WHERE correlation_id = :correlation_id
 """)
 
-_COUNT = text("UPDATE employee_totals SET total = total + 1 WHERE slot = :slot")
+# Who comes back is a new employee, so that no upload's undo has to know of it; what uploads had replaced goes as well.
+_FORGET_WHO_HAS_LEFT = text("DELETE FROM employees WHERE lower(email) = :key AND left_at IS NOT NULL")
+
+_COUNT = text("UPDATE employee_totals SET total = total + :more WHERE slot = :slot")
 
 _FORGET = text("DELETE FROM request_outcomes WHERE answered_at < now() - interval '1 day'")
 
@@ -80,10 +85,15 @@ class SingleHandler:
             return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
         employee = NumberedEmployees([0], checked.employees)
         written = await write_employees(connection, employee, sequence=NO_UPLOAD, on_duplicate="skip")
+        has_left = False
         if not written.inserted:
-            return EmployeeOutcome(outcome="duplicate")
+            key = {"key": email_key(checked.employees[0][KEY])}
+            has_left = bool((await connection.execute(_FORGET_WHO_HAS_LEFT, key)).rowcount)
+            if not has_left:
+                return EmployeeOutcome(outcome="duplicate")
+            await write_employees(connection, employee, sequence=NO_UPLOAD, on_duplicate="skip")
         slot = random.randrange(TOTAL_SLOTS)  # noqa: S311 - spreads a counter, guards nothing
-        await connection.execute(_COUNT, {"slot": slot})
+        await connection.execute(_COUNT, {"slot": slot, "more": 0 if has_left else 1})
         return EmployeeOutcome(outcome="inserted")
 
 

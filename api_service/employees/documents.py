@@ -17,13 +17,14 @@ from shared.database.tables import TOTAL_SLOTS
 from shared.rows.fields import FIELDS
 
 
-def _values() -> Iterator[tuple[str, Any]]:
+def employee_values() -> Iterator[tuple[str, Any]]:
+    """The fields that people declare, for `create_model`."""
     for field in FIELDS:
         kind = str | None if field.is_nullable else str
         yield field.name, (kind, Field(alias=field.name, examples=[field.stored_example]))
 
 
-_EmployeeValues = create_model("_EmployeeValues", __base__=JsonModel, id=(int, ...), **dict(_values()))
+_EmployeeValues = create_model("_EmployeeValues", __base__=JsonModel, id=(int, ...), **dict(employee_values()))
 
 
 class EmployeeDocument(_EmployeeValues):

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from api_service.employees.dependencies import EmployeeListingDep
 from api_service.employees.documents import EmployeeDocument, delete_employee
 from api_service.employees.export import export_csv
+from api_service.employees.history import EmployeeHistory, read_history
 from api_service.employees.listing import EmployeeListing, EmployeePage, PageTooDeep
 from api_service.employees.search_term import SearchTerm, TermTooVague, parse_search_term
 from api_service.http.csv_download import stream_csv
@@ -23,7 +24,7 @@ from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.json_response import json_response
 from api_service.http.memory import MemoryDep
 from api_service.http.pagination import PAGING_PARAMETERS, Listing, PagingDep, plain_paging
-from api_service.http.problems import Problem, ProblemCode, problem_responses
+from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from shared.database.tables import SEARCHED
 
 router = APIRouter(prefix="/v1", tags=["employees"])
@@ -145,6 +146,22 @@ async def get_employee(listing: EmployeeListingDep, employee_id: EmployeeId) -> 
     if found is None:
         raise _unknown_employee()
     return json_response(found)
+
+
+@router.get(
+    "/employees/{employee_id}/history",
+    summary="What an employee was before uploads replaced it",
+    description="The latest first, without what it is now: the values that each upload found and replaced, and which "
+    "upload and row they had come from. They are kept for as long as the replacing upload can be undone.",
+    operation_id="getEmployeeHistory",
+    responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.UNKNOWN_EMPLOYEE, *DATABASE_PROBLEMS),
+)
+async def get_employee_history(engine: EngineDep, employee_id: EmployeeId) -> EmployeeHistory:
+    async with engine.connect() as connection:
+        history = await read_history(connection, employee_id)
+    if history is None:
+        raise _unknown_employee()
+    return history
 
 
 @router.delete(

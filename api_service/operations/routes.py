@@ -12,17 +12,20 @@ from api_service.http.json_model import JsonModel
 from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
 from api_service.lease_queues.queue_gauges import measure_queues
 from api_service.operations import probes as checks
+from api_service.operations.samples import StatusHistory, read_samples
 from api_service.operations.troubles import Trouble, find_troubles
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.queue_depths import QUEUES, BrokerState
 from shared.service.probes import probe_router
 from shared.upload_status import UPLOAD_STATES
+from shared.upload_store import StoreUnavailable, UploadStore
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 _UPLOADS_BY_STATE = text("SELECT status, count(*) FROM uploads GROUP BY status")
 _VERSIONS = text(
-    "SELECT current_setting('server_version') AS postgres, (SELECT version_num FROM alembic_version) AS schema"
+    "SELECT current_setting('server_version') AS postgres, (SELECT version_num FROM alembic_version) AS schema,"
+    " pg_database_size(current_database()) AS bytes"
 )
 
 
@@ -31,6 +34,15 @@ class QueueStatus(JsonModel):
 
     messages: int | None = Field(description="Ready to be delivered.")
     consumers: int | None = Field(description="Connected to the queue.")
+
+
+class DiskStatus(JsonModel):
+    """Bytes on disks."""
+
+    store_free_bytes: int | None = Field(
+        description="What the upload store's file system has left; null for a bucket, or if it does not answer."
+    )
+    database_bytes: int = Field(description="What the database takes.")
 
 
 class Versions(JsonModel):
@@ -54,6 +66,7 @@ class Status(JsonModel):
         description="Since it was accepted, or its undo asked for; 0 if all are finished."
     )
     troubles: list[Trouble] = Field(description="What keeps uploads from being taken or finished; empty if nothing.")
+    disk: DiskStatus
     versions: Versions
 
 
@@ -92,6 +105,7 @@ async def get_status(
         uploads={state: by_state.get(state, 0) for state in UPLOAD_STATES},
         oldest_unfinished_upload_seconds=unfinished.oldest_seconds,
         troubles=await find_troubles(store, store_identity, asked, unfinished),
+        disk=DiskStatus(store_free_bytes=await _free_bytes(store), database_bytes=versions.bytes),
         versions=Versions(
             app=request.app.version,
             schema_revision=versions.schema,
@@ -99,6 +113,25 @@ async def get_status(
             rabbitmq=None if broker is None else broker.version,
         ),
     )
+
+
+@router.get(
+    "/status/history",
+    summary="The last hour: queues and rows a second",
+    description="A sample each half minute, whichever API process took it.",
+    operation_id="getStatusHistory",
+    responses=problem_responses(*DATABASE_PROBLEMS),
+)
+async def get_status_history(engine: EngineDep) -> StatusHistory:
+    return await read_samples(engine)
+
+
+async def _free_bytes(store: UploadStore) -> int | None:
+    try:
+        return await store.free_bytes()
+    except StoreUnavailable:
+        # Which is a trouble, and told as one.
+        return None
 
 
 def probes(app: FastAPI) -> APIRouter:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    and_,
     case,
     cast,
     delete,
@@ -188,11 +189,11 @@ _PREVIEWED_REJECTS: Final = select(
 ).subquery("previewed")
 
 
-def rejects_of(upload: Row[Any]) -> RejectsOf:
-    """From a row of `uploads`."""
-    if upload.preview_id is None:
-        return RejectsOf(rejected_rows, rejected_rows.c.upload_id == upload.id)
-    return RejectsOf(_PREVIEWED_REJECTS, _PREVIEWED_REJECTS.c.preview_id == upload.preview_id)
+def rejects_of(upload: Row[Any], code: str | None = None) -> RejectsOf:
+    """From a row of `uploads`; with a code those of which it is the first fault."""
+    rows: FromClause = rejected_rows if upload.preview_id is None else _PREVIEWED_REJECTS
+    are_its = rows.c.upload_id == upload.id if upload.preview_id is None else rows.c.preview_id == upload.preview_id
+    return RejectsOf(rows, are_its if code is None else and_(are_its, rows.c.code == code))
 
 
 async def list_rejects(

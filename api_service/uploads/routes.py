@@ -30,6 +30,7 @@ from api_service.uploads.rejects_csv import rejects_csv
 from api_service.uploads.report_columns import FileColumns
 from api_service.uploads.templates import Language, template_csv, template_xlsx
 from api_service.uploads.undo.queries import loses_undo
+from shared.errors import RowCode
 from shared.upload_status import HELD_STATES, PROCESSED_STATES, RESTING_STATES, UploadStatus
 from shared.upload_store import ObjectMissing
 
@@ -250,18 +251,25 @@ async def delete_upload(
         ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS
     ),
 )
-async def list_rejects(upload_id: UUID, engine: EngineDep, paging: PagingDep) -> Listing[RejectDocument]:
+async def list_rejects(
+    upload_id: UUID,
+    engine: EngineDep,
+    paging: PagingDep,
+    code: Annotated[RowCode | None, Query(description="Only those whose first fault this is.")] = None,
+) -> Listing[RejectDocument]:
     (after_row,) = paging.after(tuple[int]) or (0,)
     async with engine.connect() as connection:
         upload = require_known(await queries.upload_by_id(connection, upload_id))
-        rejects = queries.rejects_of(upload)
+        rejects = queries.rejects_of(upload, code)
         found = await queries.list_rejects(
             connection, rejects, after_row=after_row, offset=paging.offset, limit=paging.limit + 1
         )
         count = await queries.count_rejects(connection, rejects)
     total = Total(count)
     if count > queries.EXACT_COUNT:
-        known = upload.rejected if upload.preview_id is None else (upload.preview or {}).get("rejected", 0)
+        told = {"rejected": upload.rejected, "rejected_by": upload.rejected_by}
+        told = told if upload.preview_id is None else upload.preview or {}
+        known = told.get("rejected", 0) if code is None else told.get("rejected_by", {}).get(code, 0)
         total = Total(max(count, known), is_estimate=upload.status not in (*PROCESSED_STATES, "previewed"))
     columns = FileColumns.of(upload.columns, is_sheet=upload.sheet is not None)
     return paging.listing(

@@ -16,6 +16,8 @@ from shared.rows.fields import FIELD_NAMES
 
 NOT_USED: Final = "-"
 _PLAIN: Final = ("encoding", "delimiter", "headerLine", "sheet", "onDuplicate", "maxRejects")
+# Of a preview, by the names that an upload has for the same.
+_PREVIEWED: Final = ("rowsRead", "rowsDone", "progress", "rejectedBy", "outcome", "problem", "deactivated", "absence")
 # Of these the first line that is shown is the header: its columns only are not the right ones.
 _HEADER_IS_THERE: Final = frozenset(
     {FileCode.MISSING_COLUMNS, FileCode.AMBIGUOUS_COLUMNS, FileCode.UNKNOWN_COLUMN, FileCode.UNLIKELY_COLUMNS}
@@ -115,7 +117,7 @@ def preview_counts(upload: dict[str, Any]) -> dict[str, Any]:
     """As an upload has them, of what it would do; what is not known yet is none."""
     preview = upload["preview"]
     counts = {name: preview[name] or 0 for name in ("inserted", "updated", "duplicates", "rejected", "unprocessed")}
-    named = {name: preview[name] for name in ("rowsRead", "rowsDone", "progress", "rejectedBy", "outcome", "problem")}
+    named = {name: preview[name] for name in _PREVIEWED}
     return {"id": upload["id"], "status": upload["status"], **named, **counts}
 
 

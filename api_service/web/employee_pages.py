@@ -16,6 +16,8 @@ from api_service.web.rendering import render
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 ROWS_A_PAGE: Final = 25
+# Each of them is asked for; of older ones the page has the link alone.
+UPLOADS_NAMED: Final = 10
 
 
 @router.get("/employees")
@@ -40,14 +42,15 @@ async def show_employees(
 async def show_employee(request: Request, employee_id: int) -> Response:
     api = OwnApi(request)
     employee = await api.get(f"/v1/employees/{employee_id}")
-    upload = None
-    if employee["uploadId"] is not None:
+    history = (await api.get(f"/v1/employees/{employee_id}/history"))["data"]
+    uploads: dict[str, Any] = {}
+    for upload_id in {each["uploadId"] for each in (employee, *history[:UPLOADS_NAMED])} - {None}:
         try:
-            upload = await api.get(f"/v1/uploads/{employee['uploadId']}")
+            uploads[upload_id] = await api.get(f"/v1/uploads/{upload_id}")
         except Refused as refusal:
             if refusal.status != 404:
                 raise
-    return render(request, "employee.html", employee=employee, upload=upload)
+    return render(request, "employee.html", employee=employee, history=history, uploads=uploads)
 
 
 @router.post("/employees/{employee_id}/delete")

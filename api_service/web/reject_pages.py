@@ -12,6 +12,7 @@ from api_service.http.pagination import MAX_PAGE
 from api_service.web.own_api import OwnApi
 from api_service.web.page_route import PageRoute
 from api_service.web.rendering import render
+from shared.errors import RowCode
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -20,11 +21,14 @@ ROWS_A_PAGE: Final = 100
 
 @router.get("/uploads/{upload_id}/rejects")
 async def show_rejects(
-    request: Request, upload_id: UUID, page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1
+    request: Request,
+    upload_id: UUID,
+    code: RowCode | None = None,
+    page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,
 ) -> Response:
     api = OwnApi(request)
     upload = await api.get(f"/v1/uploads/{upload_id}")
-    rejects = await api.get(f"/v1/uploads/{upload_id}/rejects", {"page": page, "limit": ROWS_A_PAGE})
+    rejects = await api.get(f"/v1/uploads/{upload_id}/rejects", {"code": code, "page": page, "limit": ROWS_A_PAGE})
     width = max([len(upload["columns"]), *(len(row["cells"]) for row in rejects["data"])])
     return render(
         request,
@@ -36,6 +40,7 @@ async def show_rejects(
             for field, source in upload["fields"].items()
         },
         rows=[_grid_row(upload, row, width) for row in rejects["data"]],
+        query={"code": code and str(code)},
         columns=[*upload["columns"], *("" for _ in range(width - len(upload["columns"])))],
     )
 

@@ -117,6 +117,15 @@ async def show_results(
     return render(request, "results.html", upload=upload, counts=counts, rows=rows, query={"outcome": outcome})
 
 
+@router.get("/uploads/{upload_id}/left")
+async def show_leavers(request: Request, upload_id: UUID, page: PageNumber = 1) -> Response:
+    api = OwnApi(request)
+    upload = await api.get(f"/v1/uploads/{upload_id}")
+    query: dict[str, Any] = {"outcome": "deactivated", "page": page, "limit": ROWS_A_PAGE}
+    left = await api.get(f"/v1/uploads/{upload_id}/rows", query)
+    return render(request, "left.html", upload=upload, left=left)
+
+
 def _see(address: str) -> RedirectResponse:
     """After a form: a reload of what comes does nothing twice."""
     return RedirectResponse(address, 303)

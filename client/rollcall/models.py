@@ -241,6 +241,20 @@ class RowCorrected(Document):
 
 if TYPE_CHECKING:
 
+    class EmployeeVersion(Document):
+        """An employee as it was, until an upload replaced it: the declared fields, and where they came from."""
+
+        employee_name: str
+        company_name: str | None
+        mobile_no: str | None
+        email: str
+        upload_id: str | None
+        row_number: int | None
+        updated_at: datetime
+        left_at: datetime | None
+
+        def __getattr__(self, field: str) -> str | None: ...
+
     class Employee(Document):
         """An employee: the declared fields, and where they come from."""
 
@@ -274,6 +288,28 @@ else:
         rename="camel",
         kw_only=True,
     )
+
+    EmployeeVersion = msgspec.defstruct(
+        "EmployeeVersion",
+        [
+            *((field.name, str | None, msgspec.field(name=field.name)) for field in FIELDS),
+            ("upload_id", str | None),
+            ("row_number", int | None),
+            ("updated_at", datetime),
+            ("left_at", datetime | None),
+        ],
+        bases=(Document,),
+        namespace={"__doc__": "An employee as it was, until an upload replaced it."},
+        module=__name__,
+        rename="camel",
+        kw_only=True,
+    )
+
+
+class EmployeeHistory(Document):
+    """Earlier versions of an employee, the latest first, without what it is now."""
+
+    data: list[EmployeeVersion]
 
 
 class DeadLetter(Document):
@@ -497,6 +533,27 @@ class Versions(Document):
     rabbitmq: str | None
 
 
+class DiskStatus(Document):
+    """Bytes on disks."""
+
+    store_free_bytes: int | None
+    database_bytes: int
+
+
+class SystemSample(Document):
+    """The system at one time of the last hour."""
+
+    taken_at: datetime
+    rows_per_second: float | None
+    queues: dict[str, int] | None
+
+
+class StatusHistory(Document):
+    """The last hour, the oldest first."""
+
+    samples: list[SystemSample]
+
+
 class Status(Document):
     """The system at this moment."""
 
@@ -505,6 +562,7 @@ class Status(Document):
     uploads: dict[str, int]
     oldest_unfinished_upload_seconds: float
     troubles: list[Trouble]
+    disk: DiskStatus
     versions: Versions
 
 

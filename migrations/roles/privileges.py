@@ -69,6 +69,8 @@ TABLES: Final[dict[str, OnTable]] = {
     "queue_redrives": OnTable("SELECT, INSERT, UPDATE"),
     "sqs_move_tasks": OnTable("SELECT, INSERT, UPDATE"),
     "deleted_queues": OnTable("SELECT, INSERT, DELETE"),
+    # The last hour of the system.
+    "system_samples": OnTable("SELECT, INSERT, DELETE"),
 }
 
 # Run with their owner's rights: what they do is more than a grant on a table could allow.

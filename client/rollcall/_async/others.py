@@ -13,9 +13,11 @@ from rollcall.models import (
     DeadLetter,
     DeadLetterListing,
     Employee,
+    EmployeeHistory,
     Job,
     Listing,
     Status,
+    StatusHistory,
 )
 from rollcall.pauses import apause
 
@@ -35,6 +37,11 @@ class AsyncEmployeeCalls(AsyncCalls):
     @calls("getEmployee")
     async def employee(self, employee_id: int) -> Employee:
         return await self._transport.call("GET", path_of("employees", employee_id), Employee)
+
+    @calls("getEmployeeHistory")
+    async def employee_history(self, employee_id: int) -> EmployeeHistory:
+        """What an employee was before uploads replaced it."""
+        return await self._transport.call("GET", path_of("employees", employee_id, "history"), EmployeeHistory)
 
     @calls("deleteEmployee")
     async def delete_employee(self, employee_id: int) -> None:
@@ -96,6 +103,11 @@ class AsyncOperationCalls(AsyncCalls):
     async def status(self) -> Status:
         """Queues, uploads by state, what is wrong, and versions."""
         return await self._transport.call("GET", path_of("status"), Status)
+
+    @calls("getStatusHistory")
+    async def status_history(self) -> StatusHistory:
+        """The last hour: queues and rows a second."""
+        return await self._transport.call("GET", path_of("status", "history"), StatusHistory)
 
     @calls("livez")
     async def live(self) -> dict[str, Any]:

@@ -49,9 +49,9 @@ class AsyncRowCalls(AsyncCalls):
         return AsyncDownload(self._transport, path, {"outcome": _joined(outcome)})
 
     @calls("listRejects")
-    def rejects(self, upload: UploadId) -> AsyncPages[Reject]:
-        """The rejected rows, each with all that is wrong with it."""
-        return self._pages(path_of("uploads", id_of(upload), "rejects"), Listing[Reject])
+    def rejects(self, upload: UploadId, *, code: str | None = None) -> AsyncPages[Reject]:
+        """The rejected rows, each with all that is wrong with it; with a code those of which it is the first fault."""
+        return self._pages(path_of("uploads", id_of(upload), "rejects"), Listing[Reject], code=code)
 
     @calls("downloadRejects")
     def rejects_csv(self, upload: UploadId) -> AsyncDownload:

@@ -14,9 +14,11 @@ from rollcall.models import (
     DeadLetter,
     DeadLetterListing,
     Employee,
+    EmployeeHistory,
     Job,
     Listing,
     Status,
+    StatusHistory,
 )
 from rollcall.pauses import pause
 
@@ -36,6 +38,11 @@ class EmployeeCalls(Calls):
     @calls("getEmployee")
     def employee(self, employee_id: int) -> Employee:
         return self._transport.call("GET", path_of("employees", employee_id), Employee)
+
+    @calls("getEmployeeHistory")
+    def employee_history(self, employee_id: int) -> EmployeeHistory:
+        """What an employee was before uploads replaced it."""
+        return self._transport.call("GET", path_of("employees", employee_id, "history"), EmployeeHistory)
 
     @calls("deleteEmployee")
     def delete_employee(self, employee_id: int) -> None:
@@ -95,6 +102,11 @@ class OperationCalls(Calls):
     def status(self) -> Status:
         """Queues, uploads by state, what is wrong, and versions."""
         return self._transport.call("GET", path_of("status"), Status)
+
+    @calls("getStatusHistory")
+    def status_history(self) -> StatusHistory:
+        """The last hour: queues and rows a second."""
+        return self._transport.call("GET", path_of("status", "history"), StatusHistory)
 
     @calls("livez")
     def live(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from shared.database.tables.rejects import (
     row_markers,
     unpublished_letters,
 )
+from shared.database.tables.system import system_samples
 from shared.database.tables.uploads import kept_rows, upload_chunks, upload_leases, upload_store, upload_undos, uploads
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "request_outcomes",
     "row_markers",
     "sqs_move_tasks",
+    "system_samples",
     "unpublished_letters",
     "upload_chunks",
     "upload_leases",

@@ -44,6 +44,26 @@ async def test_employee_is_inserted_and_counted(handler: SingleHandler, database
     assert await effects.counted_employees(database) == (1, 1)
 
 
+async def test_who_has_left_is_back_as_a_new_employee_of_whom_nothing_else_is_kept(
+    handler: SingleHandler, database: asyncpg.Connection
+) -> None:
+    await handler.handle(request())
+    left = "UPDATE employees SET left_at = now(), upload_sequence = 7, row_number = -1, by_update = true"
+    await database.execute(left)
+    assert await database.fetchval("SELECT count(*) FROM replaced_employees") == 1
+    again = request(employee_name="Ada Back", email="ADA@blueheron.example")
+
+    outcomes = [await handler.handle(each) for each in (again, again, request())]
+
+    assert [each.outcome for each in outcomes] == ["inserted", "inserted", "duplicate"]
+    found = await database.fetchrow("SELECT employee_name, left_at, upload_sequence FROM employees")
+    assert found is not None
+    assert tuple(found) == ("Ada Back", None, 0)
+    assert await effects.counted_employees(database) == (1, 1)
+    assert await database.fetchval("SELECT sum(left_total) FROM employee_totals") == 0
+    assert await database.fetchval("SELECT count(*) FROM replaced_employees") == 0
+
+
 async def test_redelivered_request_is_answered_as_the_first_time(
     handler: SingleHandler, database: asyncpg.Connection
 ) -> None:

@@ -28,6 +28,28 @@ async def report(api: httpx2.AsyncClient, upload_id: object, *, delimiter: str =
     return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""), delimiter=delimiter))
 
 
+async def test_rejects_are_listed_by_the_code_of_their_first_fault(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    upload_id = await insert_upload(database, rejected=7)
+    await insert_rejects(database, upload_id, [(number, ["a", "b", "c", "d"]) for number in range(1, 8)])
+    await database.execute("UPDATE rejected_rows SET code = 'invalid_mobile' WHERE row_number % 2 = 0")
+    found: list[int] = []
+    page = (await api.get(f"/v1/uploads/{upload_id}/rejects?code=invalid_mobile&limit=2")).json()
+    while True:
+        assert page["totalData"] in (3, None)
+        found += [reject["rowNumber"] for reject in page["data"]]
+        if page["nextCursor"] is None:
+            break
+        query = {"code": "invalid_mobile", "limit": "2", "cursor": page["nextCursor"]}
+        page = (await api.get(f"/v1/uploads/{upload_id}/rejects", params=query)).json()
+    assert found == [2, 4, 6]
+    assert (await api.get(f"/v1/uploads/{upload_id}/rejects?code=nonsense")).status_code == 422
+    shown = (await api.get(f"/uploads/{upload_id}/rejects?code=invalid_mobile")).text
+    assert shown.count("data-row=") == 3
+    assert "for this" in (await api.get(f"/uploads/{upload_id}/rejects?code=poison_row")).text
+
+
 async def test_rejects_are_listed_in_file_order(api: httpx2.AsyncClient, database: asyncpg.Connection) -> None:
     upload_id = await insert_upload(database, status="running")
     await insert_rejects(database, upload_id, [(number, ["a", "b", "c", "d"]) for number in (30, 10, 20)])

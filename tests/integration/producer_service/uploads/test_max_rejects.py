@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from shared.amqp.topology import REQUESTS_QUEUE
 from shared.database.ledger import LedgerEntry, insert_entry
-from shared.messages import ChunkCounts, ChunkReply, ChunkRequest
+from shared.messages import ChunkCounts, ChunkReply, ChunkRequest, PreviewReply
 from tests.integration.producer_service.conftest import UploadRuns, file_of, stored_file
 from tests.support.uploads import HEADER
 
@@ -55,6 +55,26 @@ async def test_upload_stops_at_the_first_chunk_past_its_limit_and_counts_the_res
     problem = json.loads((await runs.upload(upload_id))["problem"])
     assert problem["code"] == CODE
     assert f"More than {max_rejects} rows" in problem["detail"]
+
+
+async def test_late_reply_to_a_preview_of_it_counts_nothing_for_the_upload(runs: UploadRuns) -> None:
+    late = ChunkCounts(rejected=2, rejected_by={"missing_value": 2})
+    consumer = runs.consumer()
+
+    async def answer(chunk: ChunkRequest) -> ChunkReply | None:
+        reply = await consumer(chunk)
+        if chunk.first_row > 1:
+            return reply
+        # The first chunk has its entry, which the ledger tells: this is of a preview that is over.
+        return PreviewReply(
+            preview_id=7, upload_id=chunk.upload_id, first_row=1, outcome="done", row_count=2, byte_count=1, counts=late
+        )
+
+    # One chunk at a time, so that nothing is sent before the first was settled, by whichever reply.
+    upload_id = await runs.store(file_of(6), max_rejects=1)
+    async with runs.answered_by(answer), runs.producer(window_chunks=1):
+        await runs.end_as(upload_id, "succeeded")
+    assert await outcome(runs, upload_id) == (6, 0, 0)
 
 
 async def test_no_more_is_past_the_limit_than_was_in_flight(runs: UploadRuns) -> None:
