@@ -43,9 +43,10 @@ class ProducerSettings(SharedSettings, AccessSettings, UploadStoreSettings):
         ge=0,
         description="How long a file that is missing in the right store is looked for before its upload fails.",
     )
-    # A consumer takes back so many in well under a second, so nothing waits long behind a range.
+    # As a chunk: a range has whole chunks, so a small upload's undo is shared by the consumers as its rows were, and
+    # nothing waits long behind a range.
     undo_range_rows: int = Field(
-        10_000, ge=1, description="So many rows of an upload that is undone are taken back in one transaction."
+        2_000, ge=1, description="So many rows of an upload that is undone are taken back in one transaction."
     )
     request_max_body_bytes: int = Field(
         2 << 20, ge=1, description="The largest body of `POST /v1/requests`; more is refused (413)."

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # Ranges that may be unanswered at a time, shared by the undos in progress.
-WINDOW_RANGES = 4
+WINDOW_RANGES = 8
 
 
 class UndoDispatcher:

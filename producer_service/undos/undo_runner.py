@@ -32,8 +32,12 @@ log = structlog.get_logger(__name__)
 RENEWALS_PER_LEASE = 3
 FINISH_RETRY_SECONDS = 1
 
-# Blocks that are not summarized yet would be read again for every range. Only the table's owner may have it done.
+# Blocks that are not summarized yet would be read again for every range, and employees that are put back fill new ones.
+# Only the table's owner may have it done.
+SUMMARIZED_ROWS = 20_000
 _SUMMARIZE = text("SELECT summarize_employees_by_upload()")
+# Autovacuum has the lock that this needs, and gives up if somebody waits for it a second. There is a next time.
+_GIVE_WAY = text("SET LOCAL lock_timeout = '200ms'")
 
 
 class UndoRunner:
@@ -62,6 +66,7 @@ class UndoRunner:
             on_sent=lambda: failpoints.hit("producer.range_published"),
         )
         self._renewed_at = time.monotonic()
+        self._rows_sent = 0
         self._log = log.bind(upload_id=str(lease.upload_id))
 
     async def run(self) -> None:
@@ -80,11 +85,13 @@ class UndoRunner:
     async def _summarize(self) -> None:
         try:
             async with self._engine.begin() as connection:
+                await connection.execute(_GIVE_WAY)
                 await connection.execute(_SUMMARIZE)
         except (SQLAlchemyError, OSError) as error:
-            self._log.warning("index not summarized", **describe_error(error))
+            self._log.info("index not summarized", **describe_error(error))
 
     def _request_of(self, rows: SentRange) -> UndoRequest:
+        self._rows_sent += rows.last - rows.first + 1
         # Of leavers older consumers know nothing.
         version = NAMING_VERSION if rows.first < 0 else UNDO_VERSION
         return UndoRequest(version=version, upload_id=self._lease.upload_id, first_row=rows.first, last_row=rows.last)
@@ -92,6 +99,9 @@ class UndoRunner:
     async def _done_among(self, first_rows: Collection[int]) -> Collection[int]:
         """What the ledger has is done. While the database is away nothing is lost: ranges go on, the fence guards."""
         upload_id, seconds = self._lease.upload_id, self._settings.lease_seconds
+        if self._rows_sent >= SUMMARIZED_ROWS:
+            self._rows_sent = 0
+            await self._summarize()
         try:
             async with self._engine.begin() as connection:
                 await undo_state.require_undoing(connection, upload_id)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from producer_service.sent_ranges import SentRange
 from producer_service.settings import ProducerSettings
-from producer_service.undos import undo_state
+from producer_service.undos import undo_dispatcher, undo_runner, undo_state
 from producer_service.undos.undo_state import UndoIncomplete
 from producer_service.uploads.leases import LeaseLost
 from shared.amqp.topology import BULK_REQUESTS_QUEUE, DEAD_CHUNKS_QUEUE
@@ -32,6 +32,13 @@ async def undoing(add_upload: AddUpload, database: asyncpg.Connection) -> uuid.U
         [(upload_id, first_row) for first_row in (1, 11, 31, 41)],
     )
     return upload_id
+
+
+MANY_EMPLOYEES = """
+    INSERT INTO employees (employee_name, company_name, mobile_no, email, upload_sequence, row_number, by_update)
+    SELECT 'Asha', 'Initech', '+919876543210', 'p' || at || '@example.com', 1, at, false
+    FROM generate_series(1, 5000) AS at
+"""
 
 
 async def done(database: asyncpg.Connection, upload_id: uuid.UUID, first_row: int, last_row: int) -> None:
@@ -85,6 +92,30 @@ async def test_upload_is_undone_once_each_of_its_chunks_is_in_a_range_that_was_t
     with pytest.raises(LeaseLost):
         async with engine.begin() as connection:
             await undo_state.finish(connection, lease)
+
+
+async def test_employees_that_are_put_back_are_in_the_index_by_upload_while_the_undo_goes_on(
+    engine: AsyncEngine,
+    settings: ProducerSettings,
+    broker: Broker,
+    database: asyncpg.Connection,
+    undoing: uuid.UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(undo_runner, "SUMMARIZED_ROWS", 10)
+    monkeypatch.setattr(undo_dispatcher, "WINDOW_RANGES", 1)
+    async with running_producer(engine, settings.model_copy(update={"undo_range_rows": 1})):
+        await broker.take(BULK_REQUESTS_QUEUE, 1)
+        # It has looked at the index when it began. These fill several of its ranges, as what is put back does.
+        await database.execute(MANY_EMPLOYEES)
+        for first_row in (1, 11, 31, 41):
+            await done(database, undoing, first_row, first_row + 9)
+
+        async def is_undone() -> bool:
+            return await effects.status(database, undoing) == "undone"
+
+        await eventually(is_undone)
+    assert await database.fetchval("SELECT brin_summarize_new_values('employees_upload_idx')") == 0
 
 
 async def test_range_at_its_delivery_limit_comes_back_while_it_is_left_and_those_unanswered_are_sent_again(
