@@ -11,7 +11,6 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.model import OperationModel, Shape
 
 # What SQS answers beside the errors of its model (Common Errors in its API reference, and the JSON protocol's own).
 COMMON_ERRORS = frozenset(
@@ -79,7 +78,7 @@ class Sqs:
         return [message["Body"] for message in await self.receive(url, limit, **parameters)]
 
 
-def _check_answer(operation_model: OperationModel, response_dict: Json, **_: Any) -> None:
+def _check_answer(operation_model: Any, response_dict: Json, **_: Any) -> None:
     body = json.loads(response_dict["body"] or b"{}")
     headers = response_dict["headers"]
     assert headers["content-type"] == "application/x-amz-json-1.0", headers
@@ -95,7 +94,7 @@ def _check_answer(operation_model: OperationModel, response_dict: Json, **_: Any
     assert headers["x-amzn-query-error"].endswith((";Sender", ";Receiver"))
 
 
-def _violations(shape: Shape | None, value: Any, where: str) -> Any:
+def _violations(shape: Any, value: Any, where: str) -> Any:
     """What is not as the model says, down to the last member."""
     if shape is None:
         if value != {}:

@@ -33,7 +33,7 @@ def refused(error: msgspec.ValidationError) -> SqsError:
     return missing_parameter(missing[1]) if missing else SqsError("SerializationException", str(error))
 
 
-def answer(_: str, document: dict[str, Any] | None, request_id: str) -> Response:
+def answer(document: dict[str, Any] | None, request_id: str) -> Response:
     return _response(document or {}, 200, request_id, {})
 
 

@@ -50,7 +50,8 @@ async def send_message_batch(call: Call, request: SendMessageBatch) -> Answer:
     """Of an entry that is refused the others know nothing; those that are sent are sent together."""
     queue = await call.queue(request.queue_url)
     _check_entries(request.entries, "SendMessageBatchRequestEntry")
-    failed, prepared = [], {}
+    failed: list[Answer] = []
+    prepared: dict[str, outgoing.Prepared] = {}
     for entry in request.entries:
         try:
             prepared[entry.id] = outgoing.prepare(queue, entry)
@@ -98,7 +99,8 @@ async def delete_message(call: Call, request: DeleteMessage) -> None:
 async def delete_message_batch(call: Call, request: DeleteMessageBatch) -> Answer:
     queue = await call.queue(request.queue_url)
     _check_entries(request.entries, "DeleteMessageBatchRequestEntry")
-    failed, receipts = [], {}
+    failed: list[Answer] = []
+    receipts: dict[str, Receipt] = {}
     for entry in request.entries:
         try:
             receipts[entry.id] = _receipt(entry.receipt_handle)
@@ -125,7 +127,8 @@ async def change_message_visibility(call: Call, request: ChangeMessageVisibility
 async def change_message_visibility_batch(call: Call, request: ChangeMessageVisibilityBatch) -> Answer:
     queue = await call.queue(request.queue_url)
     _check_entries(request.entries, "ChangeMessageVisibilityBatchRequestEntry")
-    failed, changes = [], {}
+    failed: list[Answer] = []
+    changes: dict[str, VisibilityChange] = {}
     for entry in request.entries:
         try:
             changes[entry.id] = _entry_change(queue, entry)
@@ -212,7 +215,7 @@ def _check_entries(entries: Sequence[_EntryT], what: str) -> None:
         seen.add(entry.id)
 
 
-def _failed(entry_id: str, error: EntryError) -> dict[str, object]:
+def _failed(entry_id: str, error: EntryError) -> Answer:
     return {
         "Id": entry_id,
         "SenderFault": error.is_senders_fault,

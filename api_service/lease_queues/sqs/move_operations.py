@@ -37,7 +37,7 @@ async def start_message_move_task(call: Call, request: StartMessageMoveTask) -> 
         counts = await queue_queries.queue_with_counts(connection, source.name)
     to_move = 0 if counts is None else counts.visible
     try:
-        task_id = await call.endpoint.moves.begin(source.id, target and target.name, rate, to_move)
+        task_id = await call.endpoint.moves.begin(source.id, None if target is None else target.name, rate, to_move)
     except TaskIsRunning:
         message = "There is already a task running. Only one active task is allowed for a source queue arn at a time."
         raise SqsError("UnsupportedOperation", message) from None

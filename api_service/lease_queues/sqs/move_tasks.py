@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# A task that was asked for in this process begins at once.
-LOOK_SECONDS: Final = 2.0
+# A task that was asked for in this process begins at once; one of another goes on here when that one has died.
+LOOK_SECONDS: Final = 5.0
+# A step of a task with a rate is a second's share.
+STEP_SECONDS: Final = 1.0
 UNKNOWN_SOURCE: Final = "CouldNotDetermineMessageSource"
 NO_QUEUE: Final = "AWS.SimpleQueueService.NonExistentQueue"
 
@@ -81,14 +83,16 @@ class MoveTasks:
             return await move_queries.cancel(connection, task_id)
 
     async def _work(self) -> None:
+        pause = LOOK_SECONDS
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(pause):
                     await self._asked.wait()
             self._asked.clear()
+            pause = LOOK_SECONDS
             try:
                 while await self._take_step():
-                    pass
+                    pause = STEP_SECONDS
             except DATABASE_ERRORS as error:
                 log.warning("messages of a move task stay for now", **describe_error(error))
 
@@ -100,7 +104,8 @@ class MoveTasks:
                 return False
             name = await redrive_queries.queue_name(connection, task.queue_id)
             moved: Mapping[str, int] = {}
-            state, failure = "COMPLETED", None
+            state = "COMPLETED"
+            failure: str | None = None
             if name is not None:
                 moved, failure = await _move(connection, task, name)
                 state = "FAILED" if failure else "RUNNING" if moved else "COMPLETED"

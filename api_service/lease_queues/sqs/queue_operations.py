@@ -149,7 +149,7 @@ async def untag_queue(call: Call, request: UntagQueue) -> None:
 
 async def list_queue_tags(call: Call, request: OfQueue) -> Answer:
     queue = await call.queue(request.queue_url)
-    return {"Tags": queue.own.tags} if queue.own.tags else {}
+    return {"Tags": queue.own.tags}
 
 
 async def add_permission(call: Call, request: AddPermission) -> None:

@@ -48,16 +48,18 @@ async def sqs(request: Request, endpoint: EndpointDep, settings: SettingsDep) ->
         detail = "This is the SQS endpoint: name an operation in X-Amz-Target, as AWS SDKs do."
         raise Problem(ProblemCode.INVALID_REQUEST, detail)
     request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
-    protocol = json_protocol if is_json else query_protocol
+    answer_error = json_protocol.error_answer if is_json else query_protocol.error_answer
     try:
         name, document = await _run(request, endpoint, settings, _read_json if is_json else _read_query)
     except ClientDisconnect:
         raise
     except SqsError as error:
-        return protocol.error_answer(error, request_id)
+        return answer_error(error, request_id)
     except Exception as error:  # whatever it is, an SDK wants to be told in its own terms
-        return protocol.error_answer(_as_sqs_error(noted_problem(request, error)), request_id)
-    return protocol.answer(name, document, request_id)
+        return answer_error(_as_sqs_error(noted_problem(request, error)), request_id)
+    if is_json:
+        return json_protocol.answer(document, request_id)
+    return query_protocol.answer(name, document, request_id)
 
 
 # Without a place in the OpenAPI document: an SDK has a model of it, and docs/sqs.md says the rest.

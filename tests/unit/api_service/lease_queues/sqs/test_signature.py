@@ -51,12 +51,9 @@ def test_nothing_that_was_signed_can_be_changed() -> None:
         with pytest.raises(SqsError) as caught:
             check(changed)
         assert (caught.value.code, caught.value.status) == ("InvalidClientTokenId", 403)
-    for refused in (
-        {"secret": signature.secret_of("another", "Key1")},
-        {"secret": signature.secret_of("the server's", "Key2")},
-    ):
+    for secret in (signature.secret_of("another", "Key1"), signature.secret_of("the server's", "Key2")):
         with pytest.raises(SqsError):
-            check(request, **refused)
+            check(request, secret)
 
 
 def test_a_signature_is_good_for_a_quarter_of_an_hour() -> None:
