@@ -62,7 +62,7 @@ class Queue(Calls):
         With a `deduplication_id` it is sent once, however often this is repeated.
         """
         message: dict[str, Any] = {"payload": payload}
-        options = {"groupId": group_id, "headers": headers, "deduplicationId": deduplication_id}
+        options: dict[str, Any] = {"groupId": group_id, "headers": headers, "deduplicationId": deduplication_id}
         options |= {"delaySeconds": delay_seconds or None, "priority": priority or None}
         options["deliverAt"] = None if deliver_at is None else deliver_at.isoformat()
         message |= {name: value for name, value in options.items() if value is not None}

@@ -150,7 +150,7 @@ def configure(
         stored = {"max_receives": now.max_receives, "visibility_timeout_seconds": now.visibility_timeout_seconds}
     except UnknownQueue:
         stored = {}
-    values = {**stored, **{name: value for name, value in said.items() if value is not None}}
+    values: dict[str, Any] = {**stored, **{name: value for name, value in said.items() if value is not None}}
     _say(run, run.client.queue(queue).configure(**values))
 
 

@@ -132,6 +132,7 @@ async def test_what_runs_out_of_receives_moves_to_the_dead_letter_queue(
 
 async def test_a_redrive_that_cannot_be_is_refused(api: httpx2.AsyncClient, database: asyncpg.Connection) -> None:
     await make_dead(api, database, 1)
+    wrong: object
     for wrong in (
         {"ids": []},
         {"ids": [0]},

@@ -220,6 +220,7 @@ async def test_both_doors_show_the_same_messages(sqs: Sqs, api: httpx2.AsyncClie
 
 async def _receipt(database: asyncpg.Connection) -> str:
     row = await database.fetchrow("SELECT id, receipt FROM queue_messages")
+    assert row is not None
     return f"{row['id']}-{row['receipt'].hex}"
 
 

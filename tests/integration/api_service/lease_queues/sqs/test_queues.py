@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx2
 
@@ -193,7 +194,7 @@ async def test_what_is_received_too_often_moves_to_the_queue_that_the_policy_nam
     attributes = {"colour": {"DataType": "String", "StringValue": "red"}}
     sent = await sqs("send_message", QueueUrl=url, MessageBody="b", MessageAttributes=attributes)
     assert [await sqs.bodies(url) for _ in range(3)] == [["b"], ["b"], []]
-    wanted = {"AttributeNames": ["DeadLetterQueueSourceArn"], "MessageAttributeNames": ["All"]}
+    wanted: dict[str, Any] = {"AttributeNames": ["DeadLetterQueueSourceArn"], "MessageAttributeNames": ["All"]}
     (message,) = await sqs.receive(dead, WaitTimeSeconds=20, **wanted)
     assert (message["MessageId"], message["Body"]) == (sent["MessageId"], "b")
     assert message["MessageAttributes"] == attributes
