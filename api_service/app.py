@@ -17,11 +17,15 @@ from api_service.access.owners import owner_in
 from api_service.dead_letters import routes as dead_letter_routes
 from api_service.dead_letters.job_runner import JobRunner
 from api_service.dead_letters.lost_letters import keep_letters_complete
-from api_service.dead_letters.stale_letters import drop_stale_letters
+from api_service.dead_letters.stale_letters import drop_stale_letters, turn_queue
 from api_service.employees import routes as employee_routes
 from api_service.employees.listing import EmployeeListing
 from api_service.employees.read_pool import ReadPool
 from api_service.employees.trigram_shares import TrigramShares
+from api_service.erasures import routes as erasure_routes
+from api_service.erasures.later_files import LaterFiles
+from api_service.erasures.runner import ErasureRunner
+from api_service.erasures.work import ErasureWork
 from api_service.http import openapi
 from api_service.http.memory import ApiMemory
 from api_service.http.problem_handlers import register_problem_handlers
@@ -120,6 +124,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         correction_routes,
         employee_routes,
         dead_letter_routes,
+        erasure_routes,
         message_routes,
         queue_routes,
         redrive_routes,
@@ -166,6 +171,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Wired here, because uploads and dead letters do not know each other.
     drop_letters = partial(drop_stale_letters, engine, app.state.publisher, settings)
     app.state.corrections = CorrectionRunner(engine, app.state.publisher, settings, app.state.failpoints, drop_letters)
+    work_on = partial(
+        ErasureWork,
+        engine,
+        store,
+        app.state.store_identity,
+        partial(turn_queue, engine, app.state.publisher, settings),
+        app.state.failpoints,
+        lease_seconds=settings.job_lease_seconds,
+    )
+    later_files = LaterFiles(engine, store, app.state.store_identity, settings.erasure_key)
+    app.state.erasures = ErasureRunner(engine, settings, work_on, later_files)
     try:
         await require_schema(engine, wait_seconds=settings.startup_timeout_seconds)
         await app.state.guard.open(app)
@@ -177,6 +193,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(keep_taking_samples(engine, settings), name="samples of the system")
         working = asyncio.create_task(app.state.dead_letter_jobs.run(), name="dead letter jobs")
         correcting = asyncio.create_task(app.state.corrections.run(), name="corrections")
+        erasing = asyncio.create_task(app.state.erasures.run(), name="erasures")
         app.state.lease_queues.open()
         app.state.sqs.open()
         leave_startup_objects_alone()
@@ -187,7 +204,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watching.cancel()
         working.cancel()
         correcting.cancel()
-        await asyncio.wait({retention, completing, sampling, watching, working, correcting})
+        erasing.cancel()
+        await asyncio.wait({retention, completing, sampling, watching, working, correcting, erasing})
     finally:
         await app.state.guard.close()
         await app.state.live_uploads.close()

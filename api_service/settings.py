@@ -5,13 +5,20 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import FOR_TESTS, LEAST_KEY_CHARACTERS, AccessSettings, SharedSettings, UploadStoreSettings
+from shared.service.settings import (
+    FOR_TESTS,
+    LEAST_KEY_CHARACTERS,
+    AccessSettings,
+    ErasureSettings,
+    SharedSettings,
+    UploadStoreSettings,
+)
 
 # What the column holds.
 MAX_REJECTS_CEILING = 2**31 - 1
 
 
-class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
+class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSettings):
     """`ApiSettings.from_environment()` reads them once; see `docs/operations.md` for the same list as a table."""
 
     service = "api"
@@ -114,7 +121,12 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     file_retention_days: float = Field(
         30,
         ge=0,
-        description="How long the file of a finished upload is kept, and what it replaced, so that it can be undone.",
+        description="How long the file of a finished upload is kept, and with it the results of its rows.",
+    )
+    undo_retention_days: float | None = Field(
+        None,
+        ge=0,
+        description="How long what a finished upload replaced is kept for its undo; None: as long as files.",
     )
     draft_retention_hours: float = Field(
         72,
@@ -125,7 +137,12 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     reject_retention_days: float = Field(
         30,
         ge=0,
-        description="How long the rejected rows of a finished upload are kept, in its report and as dead letters.",
+        description="How long the rejected rows of a finished upload are kept in its report, and corrections of them.",
+    )
+    dead_letter_retention_days: float | None = Field(
+        None,
+        ge=0,
+        description="How long they are dead letters, and malformed messages too; None: as long as they are in reports.",
     )
     orphan_retention_hours: float = Field(
         24,

@@ -22,12 +22,14 @@ from sqlalchemy import text
 from consumer_service.copy_policy import CopyPolicy
 from consumer_service.dead_letters import UnpublishedLetters, store_rejects, unpublished_letters_of
 from consumer_service.employee_writer import EmailKnown
+from consumer_service.erased_people import read_erased_people
 from consumer_service.named_emails import note_named_emails
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows, count
 from consumer_service.row_writer import Target, blames_a_row, write_as_new, write_at_once, write_one_by_one
 from shared.database.ledger import LedgerEntry, insert_entry, ledger_of
+from shared.database.suppressions import Suppressions
 from shared.database.tables import TOTAL_SLOTS
 from shared.errors import RollcallError, RowCode
 from shared.messages import ChunkReply, ChunkRequest
@@ -81,6 +83,7 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
         self._failpoints = failpoints
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
+        self._suppressions = Suppressions(settings.erasure_key)
 
     async def handle(self, chunk: ChunkT, *, careful: bool) -> Handled:
         """Give a chunk its effect, unless it has had it. An error that this raises is not the chunk's fault (P5)."""
@@ -119,7 +122,7 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
     async def _transact(self, chunk: ChunkT, write: WriteRows) -> Handled:
         async with self._engine.begin() as connection:
             locked = await self._lock_upload(connection, chunk)
-            before = await self._ledger(chunk).last_entry_up_to(connection, _last_row(chunk))
+            before, suppressed = await self._ledger(chunk).look_back(connection, _last_row(chunk))
             if before is not None and before.first_row == chunk.first_row:
                 raise DoneAlready
             if locked is None or not self._takes(locked, chunk):
@@ -131,7 +134,11 @@ class AnyChunkHandler(ABC, Generic[ChunkT]):
                 locked.sequence, locked.on_duplicate, chunk.layout.require_known(), absent_scope=locked.absent_scope
             )
             rows = _raw_rows(chunk)
-            written, rejects = await write(connection, rows, target, self._check_rows)
+            erased = await read_erased_people(connection, self._suppressions, suppressed)
+            check = self._check_rows if erased is None else erased.refused_by(self._check_rows)
+            written, rejects = await write(connection, rows, target, check)
+            if erased is not None:
+                rejects = erased.without_words(rejects, target.layout)
             await self._note_names(connection, locked, chunk, rows)
             counts = count(written, rejects)
             entry = LedgerEntry(chunk.first_row, len(chunk.rows), chunk.byte_count, counts, written.notes)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from consumer_service.dead_letters import Reject
+    from consumer_service.erased_people import ErasedPeople
     from shared.database.row_notes import RowNotes
     from shared.messages import CorrectionRequest
+    from shared.rows.layout import Layout
 
 _LOCK_WAITING = text("""
     SELECT row_number FROM corrected_rows
@@ -36,6 +38,11 @@ _KEEP_CELLS = text("""
     FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:cells AS text[])) AS corrected (row_number, cells)
     WHERE r.upload_id = :upload_id AND r.row_number = ANY(CAST(:row_numbers AS bigint[]))
       AND r.row_number = corrected.row_number
+""")
+
+_FORGET_CELLS = text("""
+    UPDATE corrected_rows SET cells = CAST(:cells AS jsonb)
+    WHERE correction_id = :correction_id AND row_number = :row_number
 """)
 
 _NOTE_OUTCOMES = text("""
@@ -102,3 +109,10 @@ class CorrectedRows:
                 "outcomes": list(self._outcomes.values()),
             },
         )
+
+    async def forget_cells(self, connection: AsyncConnection, erased: ErasedPeople, layout: Layout) -> None:
+        """What they say of people who were erased, whatever became of the rows."""
+        for row_number, cells in self._cells.items():
+            if (left := erased.erase_from_row(cells, layout)) is not None:
+                row = {"correction_id": self._correction_id, "row_number": row_number}
+                await connection.execute(_FORGET_CELLS, row | {"cells": msgspec.json.encode(left).decode()})

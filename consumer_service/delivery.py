@@ -43,6 +43,7 @@ from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import BULK_REQUESTS_QUEUE, PRODUCERS_KEY, REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from shared.database.engine import DATABASE_ERRORS
 from shared.database.schema_check import database_trouble
+from shared.database.suppressions import Suppressions
 from shared.dead_letters.malformed import dead_letter_malformed
 from shared.errors import MalformedMessage, NewerThanKnown, RowHangs, TryAgainLater
 from shared.messages import (
@@ -105,7 +106,7 @@ class Deliveries:
         self._signatures = Signatures(settings)
         self._failpoints = failpoints
         self._begin_life()
-        self._singles = SingleHandler(engine, failpoints)
+        self._singles = SingleHandler(engine, failpoints, Suppressions(settings.erasure_key))
         self._undos = UndoHandler(engine, failpoints)
         self._leavers = LeaversHandler(engine, failpoints)
         self._holds = Backoff(HOLD_SECONDS)

@@ -19,12 +19,14 @@ from sqlalchemy import text
 from consumer_service.corrected_rows import CorrectedRows
 from consumer_service.dead_letters import UnpublishedLetters, faults_json, unpublished_letters_of
 from consumer_service.employee_writer import Written
+from consumer_service.erased_people import read_erased_people
 from consumer_service.named_emails import note_named_emails
 from consumer_service.row_check import rows_check
 from consumer_service.row_markers import open_markers
 from consumer_service.row_results import RawRows
 from consumer_service.row_writer import Target, blames_a_row, write_at_once, write_one_by_one
 from shared.database.row_notes import as_bits
+from shared.database.suppressions import Suppressions
 from shared.database.upload_layout import LAYOUT_COLUMNS, layout_of
 from shared.errors import RowCode
 from shared.messages import CorrectionRequest, RedriveRequest
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # What is left of such a row after the reader had it must never pass for the row.
-_REFUSED_IN_READING = (RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES)
+_REFUSED_IN_READING = (RowCode.ROW_TOO_LONG, RowCode.MALFORMED_QUOTES, RowCode.ERASED_PERSON)
 
 # This is the lock of the final state change: no chunk commits and no state changes while counts are moved.
 _LOCK_UPLOAD = text(f"""
@@ -142,6 +144,7 @@ class RedriveHandler:
         self._failpoints = failpoints
         self._consumer = consumer
         self._check_rows = rows_check(failpoints)
+        self._suppressions = Suppressions(settings.erasure_key)
 
     async def handle(
         self, request: RedriveRequest | CorrectionRequest, *, careful: bool, publish: PublishLetters | None = None
@@ -207,6 +210,8 @@ class RedriveHandler:
             upload = (await connection.execute(_LOCK_UPLOAD, {"upload_id": upload_id})).one_or_none()
             if upload is None:
                 return []
+            erased = await read_erased_people(connection, self._suppressions)
+            check = self._check_rows if erased is None else erased.refused_by(self._check_rows)
             waiting = wanted if corrected is None else await corrected.lock_waiting(connection, wanted)
             rows, codes_before = await _lock_rows(connection, upload_id, waiting)
             if corrected is not None:
@@ -220,21 +225,25 @@ class RedriveHandler:
                         connection,
                         rows,
                         target,
-                        self._check_rows,
+                        check,
                         markers=markers,
                         poison_after=self._settings.poison_after_consumers,
                     )
                 else:
-                    written, rejects = await write_at_once(connection, rows, target, self._check_rows)
+                    written, rejects = await write_at_once(connection, rows, target, check)
                 if upload.status == "running" and upload.absent_scope is not None:
                     await note_named_emails(connection, upload_id, first_row, rows, target.layout)
                 if corrected is not None:
                     await corrected.settle(connection, rows.row_numbers, written.notes, rejects)
+                if erased is not None:
+                    rejects = await erased.forget_cells(connection, upload_id, rejects, target.layout)
                 retried = _RetriedRows(rows, codes_before, written, rejects)
                 await _settle_rows(connection, upload_id, retried)
                 await _move_counts(connection, upload_id, first_row, retried)
             if corrected is not None:
                 await corrected.note_outcomes(connection)
+                if erased is not None:
+                    await corrected.forget_cells(connection, erased, layout_of(upload))
             self._failpoints.hit("consumer.redrive_inside_transaction")
             # An earlier delivery may have rejected rows and died before it published their letters.
             return await unpublished_letters_of(connection, upload_id, min(wanted), max(wanted))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumer_service.dead_letters import Reject
 from consumer_service.employee_writer import NumberedEmployees
-from shared.errors import EMAIL_REFUSALS, RowCode
+from shared.errors import EMAIL_REFUSALS, ERASED_REFUSAL, RowCode
 from shared.messages import ChunkCounts
 from shared.rows.fields import KEY_NAME
 from shared.rows.record import READER_FAULT_MESSAGES
@@ -27,6 +27,7 @@ _REASONS = {
     **EMAIL_REFUSALS,
     RowCode.INTERNAL_ERROR: "Rollcall failed on this row alone. The row is kept; redrive it after an update.",
     RowCode.UPLOAD_UNDONE: "The upload of this row was undone, so it is not tried again: upload it in another file.",
+    RowCode.ERASED_PERSON: ERASED_REFUSAL,
     RowCode.POISON_ROW: "Consumers died on this row, again and again. The row is kept; redrive it after an update.",
 }
 

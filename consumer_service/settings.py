@@ -3,10 +3,10 @@
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import FOR_TESTS, SharedSettings
+from shared.service.settings import FOR_TESTS, ErasureSettings, SharedSettings
 
 
-class ConsumerSettings(SharedSettings):
+class ConsumerSettings(SharedSettings, ErasureSettings):
     """Prefetch is no setting: it is 1, so that a consumer holds one chunk in memory."""
 
     service = "consumer"

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import text
 
 from consumer_service.employee_writer import NumberedEmployees, write_employees
+from consumer_service.erased_people import read_erased_people
 from consumer_service.row_check import rows_check
 from consumer_service.row_writer import blames_a_row
 from shared.database.tables import TOTAL_SLOTS
@@ -23,6 +24,7 @@ from shared.service.telemetry import describe_error
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from shared.database.suppressions import Suppressions
     from shared.messages import EmployeeRequest
     from shared.service.failpoints import Failpoints
 
@@ -52,8 +54,9 @@ _FORGET = text("DELETE FROM request_outcomes WHERE answered_at < now() - interva
 
 
 class SingleHandler:
-    def __init__(self, engine: AsyncEngine, failpoints: Failpoints) -> None:
+    def __init__(self, engine: AsyncEngine, failpoints: Failpoints, suppressions: Suppressions) -> None:
         self._engine = engine
+        self._suppressions = suppressions
         self._check_rows = rows_check(failpoints)
 
     async def handle(self, request: EmployeeRequest) -> EmployeeOutcome:
@@ -80,7 +83,9 @@ class SingleHandler:
 
     async def _insert(self, connection: AsyncConnection, values: dict[str, str]) -> EmployeeOutcome:
         layout = layout_of_names(list(values)).require_known()
-        checked = self._check_rows([list(values.values())], layout)
+        erased = await read_erased_people(connection, self._suppressions)
+        check = self._check_rows if erased is None else erased.refused_by(self._check_rows)
+        checked = check([list(values.values())], layout)
         for _, (fault, *_) in checked.faults:
             return EmployeeOutcome(outcome="rejected", code=fault.code, field=fault.field, message=fault.message)
         employee = NumberedEmployees([0], checked.employees)

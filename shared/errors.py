@@ -35,6 +35,7 @@ class RowCode(StrEnum):
     INTERNAL_ERROR = "internal_error"
     POISON_ROW = "poison_row"
     UPLOAD_UNDONE = "upload_undone"
+    ERASED_PERSON = "erased_person"
 
 
 # What is said of a valid row that is refused for who is there, or is not.
@@ -43,6 +44,11 @@ EMAIL_REFUSALS: Final = {
     RowCode.UNKNOWN_EMAIL: "No employee has this email, and nobody is inserted without a name: correct the email, fill "
     "in employee_name, or redrive the row once the employee is there.",
 }
+
+ERASED_REFUSAL: Final = (
+    "This person was erased from Rollcall and is not taken again; what the row said was not kept. Leave the row out of "
+    "the file, or have the person allowed again and upload it anew."
+)
 
 
 class FileCode(StrEnum):

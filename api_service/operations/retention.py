@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Interval, delete, func, literal, or_, sele
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.dead_letters.stale_letters import drop_stale_letters
+from api_service.operations.retention_due import kept_for
 from api_service.operations.unknown_files import purge_unknown_files
 from api_service.settings import ApiSettings
 from api_service.uploads.queries import expire_draft, stored_keys
@@ -72,8 +73,10 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
         if not is_mine:
             return None
         await _expire_drafts(engine, timedelta(hours=settings.draft_retention_hours))
-        rejects = await _purge_rejects(engine, timedelta(days=settings.reject_retention_days))
-        await _purge_replaced(engine, timedelta(days=settings.file_retention_days))
+        await _settle_letters(engine, kept_for(settings, "dead_letter_retention_days"))
+        rejects = await _purge_rejects(engine, kept_for(settings, "reject_retention_days"))
+        rejects += await _purge_malformed(engine, kept_for(settings, "dead_letter_retention_days"))
+        await _purge_replaced(engine, kept_for(settings, "undo_retention_days"))
         files, orphans = await _purge_store(engine, store, settings)
         counts = PurgeCounts(files, rejects, orphans)
     if any(counts):
@@ -157,11 +160,31 @@ async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:
         if count < ROWS_A_BATCH:
             break
     async with engine.begin() as connection:
-        old = malformed_messages.c.dead_at < _ago(age)
-        purged += (await connection.execute(delete(malformed_messages).where(old))).rowcount
         await connection.execute(delete(bulk_jobs).where(bulk_jobs.c.finished_at < _ago(age)))
     await _purge_corrections(engine, age)
     return purged
+
+
+async def _purge_malformed(engine: AsyncEngine, age: timedelta) -> int:
+    async with engine.begin() as connection:
+        old = malformed_messages.c.dead_at < _ago(age)
+        return (await connection.execute(delete(malformed_messages).where(old))).rowcount
+
+
+async def _settle_letters(engine: AsyncEngine, age: timedelta) -> None:
+    """As a deletion of dead letters does: their rows stay in the reports. The letters go when the queue is turned."""
+    key = tuple_(rejected_rows.c.upload_id, rejected_rows.c.row_number)
+    due = (
+        select(rejected_rows.c.upload_id, rejected_rows.c.row_number)
+        .join(uploads, uploads.c.id == rejected_rows.c.upload_id)
+        .where(uploads.c.finished_at < _ago(age), rejected_rows.c.discarded_at.is_(None))
+        .limit(ROWS_A_BATCH)
+    )
+    count = ROWS_A_BATCH
+    while count == ROWS_A_BATCH:
+        async with engine.begin() as connection:
+            settled = update(rejected_rows).where(key.in_(due)).values(discarded_at=func.now())
+            count = (await connection.execute(settled)).rowcount
 
 
 async def _purge_replaced(engine: AsyncEngine, age: timedelta) -> None:

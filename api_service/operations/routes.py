@@ -12,6 +12,7 @@ from api_service.http.json_model import JsonModel
 from api_service.http.problems import DATABASE_PROBLEMS, problem_responses
 from api_service.lease_queues.queue_gauges import measure_queues
 from api_service.operations import probes as checks
+from api_service.operations.retention_due import Retention, read_retention
 from api_service.operations.samples import StatusHistory, read_samples
 from api_service.operations.troubles import Trouble, find_troubles
 from shared.amqp.connection import BrokerUnavailable
@@ -113,6 +114,18 @@ async def get_status(
             rabbitmq=None if broker is None else broker.version,
         ),
     )
+
+
+@router.get(
+    "/retention",
+    summary="What is kept for how long, and what is due to be deleted",
+    operation_id="getRetention",
+    responses=problem_responses(*DATABASE_PROBLEMS),
+)
+async def get_retention(engine: EngineDep, settings: SettingsDep) -> Retention:
+    """Exact up to 100,000 of a kind."""
+    async with engine.connect() as connection:
+        return await read_retention(connection, settings)
 
 
 @router.get(

@@ -46,6 +46,7 @@ async def show_system(request: Request) -> Response:
         request,
         "system.html",
         status_document=status,
+        retention=await api.get("/v1/retention"),
         troubles=[{**each, "remedy": REMEDIES.get(each["code"])} for each in status["troubles"]],
         rates=_chart(samples, lambda sample: sample["rowsPerSecond"]),
         depths={

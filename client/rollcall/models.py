@@ -609,6 +609,78 @@ class AuditEntry(Document):
     request_id: str | None
 
 
+class Kept(Document):
+    """A kind of thing that goes when its time is over, and how many are due."""
+
+    what: str
+    title: str
+    setting: str
+    kept_seconds: float
+    held: int
+    due: int
+    due_soon: int
+    oldest: datetime | None
+
+
+class Retention(Document):
+    """Everything that is not kept for good."""
+
+    interval_seconds: float
+    kept: list[Kept]
+
+
+class Found(Document):
+    """How many of each kind were erased, or rid of what they said of a person."""
+
+    employees: int
+    before_images: int
+    rejected_rows: int
+    corrected_rows: int
+    previews: int
+    malformed_messages: int
+    request_outcomes: int
+    uploads: int
+
+
+class Foreseen(Document):
+    """What an erasure would have to do with."""
+
+    found: Found
+    files_to_search: int
+
+
+class ErasedFile(Document):
+    """A stored file that named a person who was erased."""
+
+    upload_id: str
+    action: str
+    rows: int
+    mentions: int
+    sha256_before: str
+    sha256_after: str | None
+    original_deleted: bool
+
+
+class Erasure(Document):
+    """What was erased of a person; a certificate, once it is finished."""
+
+    id: str
+    status: str
+    person: str
+    key_id: str
+    requested_by: str | None
+    is_suppressed: bool
+    found: Found
+    files: list[ErasedFile]
+    waits_for: list[str]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finished_at is not None
+
+
 class EncodingCandidate(Document):
     """One way to read a file whose encoding is unclear."""
 

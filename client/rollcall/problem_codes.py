@@ -136,6 +136,10 @@ class QueueNotEmpty(Conflict):
     """There are messages in the queue."""
 
 
+class UnknownErasure(NotFound):
+    """No erasure has this id."""
+
+
 class UnknownQueue(NotFound):
     """No queue has this name yet."""
 
@@ -222,6 +226,14 @@ class RejectsGone(Gone):
 
 class FileGone(Gone):
     """The stored file was deleted when its time was over."""
+
+
+class ErasureKeyMissing(Conflict):
+    """Nobody can be erased without `ROLLCALL_ERASURE_KEY`."""
+
+
+class ErasureKeyWrong(Conflict):
+    """People were erased with another `ROLLCALL_ERASURE_KEY`."""
 
 
 class ConversionBusy(NotNow):

@@ -68,6 +68,8 @@ def main(consumers: int, fingerprint: str) -> int:
         environment = {
             # Its services listen on 127.0.0.1 alone.
             "ROLLCALL_AUTHENTICATION": "off",
+            # As in docker-compose.yml: set one of your own before anybody is erased.
+            "ROLLCALL_ERASURE_KEY": "rollcall",
             **os.environ,
             "ROLLCALL_DATABASE_URL": postgres.url(),
             "ROLLCALL_AMQP_URL": rabbitmq.amqp_url,

@@ -41,16 +41,17 @@ TABLES: Final[dict[str, OnTable]] = {
     "corrections": OnTable(_ALL),
     "corrected_rows": OnTable(_ALL, "", "SELECT, UPDATE"),
     # Employees, and what triggers keep about them with the rights of whoever writes.
-    "employees": OnTable("SELECT, DELETE", "SELECT", _ALL),
+    # An erasure locks before it deletes.
+    "employees": OnTable("SELECT, UPDATE (id), DELETE", "SELECT", _ALL),
     "employee_totals": OnTable("SELECT, UPDATE", "SELECT", "SELECT, UPDATE"),
     "email_domains": OnTable("SELECT", "", "SELECT, INSERT"),
-    "replaced_employees": OnTable("SELECT, UPDATE, DELETE", "", _ALL),
-    "request_outcomes": OnTable("", "", _ALL),
+    "replaced_employees": OnTable(_ALL, "", _ALL),
+    "request_outcomes": OnTable("SELECT, DELETE", "", _ALL),
     # Previews, undos, leavers.
-    "upload_previews": OnTable("SELECT, INSERT", "SELECT, UPDATE, DELETE", ""),
+    "upload_previews": OnTable("SELECT, INSERT, DELETE", "SELECT, UPDATE, DELETE", ""),
     "preview_chunks": OnTable("SELECT", "SELECT, UPDATE, DELETE", "SELECT, INSERT"),
     "preview_rejects": OnTable("SELECT", "SELECT, INSERT, DELETE", "SELECT, INSERT"),
-    "preview_notes": OnTable("SELECT", "SELECT, DELETE", "SELECT, INSERT"),
+    "preview_notes": OnTable("SELECT, DELETE", "SELECT, DELETE", "SELECT, INSERT"),
     "preview_names": OnTable("SELECT", "SELECT", "SELECT, INSERT"),
     "preview_leavers": OnTable("SELECT", "SELECT, INSERT"),
     "upload_undos": OnTable("", "SELECT", "SELECT, INSERT"),
@@ -62,6 +63,10 @@ TABLES: Final[dict[str, OnTable]] = {
     "api_keys": OnTable("SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_used_at)"),
     "key_sessions": OnTable("SELECT, INSERT, DELETE", "SELECT"),
     "audit_entries": OnTable("SELECT, INSERT"),
+    # Who was erased, by a hash of theirs that consumers have to know.
+    "erasures": OnTable("SELECT, INSERT, UPDATE"),
+    "suppressions": OnTable("SELECT, INSERT, DELETE", "", "SELECT"),
+    "unnamed_objects": OnTable("SELECT, INSERT, DELETE"),
     # Lease queues are the API's alone.
     "queues": OnTable(_ALL),
     "queue_messages": OnTable(_ALL),
@@ -76,6 +81,7 @@ TABLES: Final[dict[str, OnTable]] = {
 # Run with their owner's rights: what they do is more than a grant on a table could allow.
 FUNCTIONS: Final[dict[str, tuple[Service, ...]]] = {
     "tidy_search_index()": ("producer",),
+    "forget_statistics()": ("api",),
     "summarize_employees_by_upload()": ("producer",),
 }
 

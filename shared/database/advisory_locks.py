@@ -15,6 +15,8 @@ DEAD_LETTERS: Final = 7_265_110_005
 UPLOAD_STORE: Final = 7_265_110_006
 # Entries of the audit are committed in the order of their ids.
 AUDIT: Final = 7_265_110_007
+# Changes of who is suppressed come one after the other.
+SUPPRESSIONS: Final = 7_265_110_008
 
 # The first of two keys; the second is a queue's id. Senders to one lease queue take it in turn. Postgres keeps pairs of
 # keys apart from the single ones above.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import text
 
 from shared.database.row_notes import NO_NOTES, RowNotes, as_bits
+from shared.database.suppressions import SUPPRESSION_STATE, SuppressionState
 from shared.messages import ChunkCounts
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ class LedgerEntry(NamedTuple):
     @property
     def last_row(self) -> int:
         return self.first_row + self.row_count - 1
+
+
+class Before(NamedTuple):
+    """What a chunk's transaction asks once it has locked its upload, in one round trip: the last entry that begins at
+    its last row or before, and who is suppressed.
+    """
+
+    entry: LedgerEntry | None
+    suppressed: SuppressionState
 
 
 class LedgerTotals(NamedTuple):
@@ -101,10 +111,11 @@ class Ledger:
         rows = await self._execute(connection, self._statements.page, first_row=first_row, limit=limit)
         return [_entry(row) for row in rows.all()]
 
-    async def last_entry_up_to(self, connection: AsyncConnection, row_number: int) -> LedgerEntry | None:
-        """The last entry that begins at this row or before."""
-        row = (await self._execute(connection, self._statements.last, row_number=row_number)).one_or_none()
-        return None if row is None else _entry(row)
+    async def look_back(self, connection: AsyncConnection, row_number: int) -> Before:
+        """From the last row of a chunk."""
+        row: Any = (await self._execute(connection, self._statements.back, row_number=row_number)).one()
+        suppressed, entry = SuppressionState(*row[:2]), row[2:]
+        return Before(None if entry[0] is None else _entry(entry), suppressed)
 
     async def rejected_rows(self, connection: AsyncConnection) -> int:
         return int((await self._execute(connection, self._statements.rejected)).scalar_one())
@@ -137,7 +148,13 @@ class _Statements:
         """  # noqa: S608 - names of this module
         self.among = text(f"{entries} AND first_row = ANY(:first_rows)")
         self.page = text(f"{entries} AND first_row >= :first_row ORDER BY first_row LIMIT :limit")
-        self.last = text(f"{entries} AND first_row <= :row_number ORDER BY first_row DESC LIMIT 1")
+        self.back = text(f"""
+            SELECT suppressed.number, suppressed.newest, entry.*
+            FROM ({SUPPRESSION_STATE}) AS suppressed
+            LEFT JOIN LATERAL (
+                {entries} AND first_row <= :row_number ORDER BY first_row DESC LIMIT 1
+            ) AS entry ON true
+        """)  # noqa: S608 - as above
         self.rejected = text(f"SELECT coalesce(sum(rejected), 0) FROM {table} WHERE {key} = :key")  # noqa: S608 - as above
         self.totals = text(f"""
             SELECT coalesce(sum(row_count), 0), coalesce(sum(byte_count), 0), coalesce(sum(inserted), 0),

@@ -176,3 +176,19 @@ class UploadStoreSettings(BaseSettings):
         validation_alias="ROLLCALL_UPLOAD_STORE_URL",
         description="`file:///folder` (shared by API and producer) or `s3://bucket/prefix` (credentials: `AWS_*`).",
     )
+
+
+class ErasureSettings(BaseSettings):
+    """By what erased people are known again; a mixin for the two services that have to."""
+
+    erasure_key: SecretStr | None = Field(
+        None,
+        validation_alias="ROLLCALL_ERASURE_KEY",
+        description="The secret by which erased people are known again, the same for API and consumers, for ever. "
+        "Nobody can be erased without it.",
+    )
+
+    @field_validator("erasure_key")
+    @classmethod
+    def _empty_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value() else None

@@ -178,7 +178,7 @@ def test_mixed_file_is_the_same_for_a_seed_and_has_every_fault_that_a_file_can_h
 
     expected = read_top_to_bottom(first)
     not_of_a_file = {
-        *(RowCode.DUPLICATE_EMAIL, RowCode.UNKNOWN_EMAIL, RowCode.UPLOAD_UNDONE),
+        *(RowCode.DUPLICATE_EMAIL, RowCode.UNKNOWN_EMAIL, RowCode.UPLOAD_UNDONE, RowCode.ERASED_PERSON),
         *(RowCode.INTERNAL_ERROR, RowCode.POISON_ROW),
     }
     assert set(expected.rejected_by) == set(RowCode) - not_of_a_file

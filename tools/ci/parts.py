@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 
 LIMIT_MINUTES = 20.0
-API_ROOMS = ("access", "dead_letters", "employees", "http", "lease_queues", "operations", "web")
+API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "lease_queues", "operations", "web")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Self
 import httpx2
 
 from rollcall._async.access import AsyncAccessCalls
-from rollcall._async.others import AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncOperationCalls
+from rollcall._async.others import AsyncDeadLetterCalls, AsyncEmployeeCalls, AsyncErasureCalls, AsyncOperationCalls
 from rollcall._async.queue import AsyncQueue
 from rollcall._async.reading import AsyncPages
 from rollcall._async.rows import AsyncRowCalls
@@ -25,6 +25,7 @@ class AsyncClient(
     AsyncRowCalls,
     AsyncEmployeeCalls,
     AsyncDeadLetterCalls,
+    AsyncErasureCalls,
     AsyncAccessCalls,
     AsyncOperationCalls,
 ):

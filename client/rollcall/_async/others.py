@@ -14,8 +14,11 @@ from rollcall.models import (
     DeadLetterListing,
     Employee,
     EmployeeHistory,
+    Erasure,
+    Foreseen,
     Job,
     Listing,
+    Retention,
     Status,
     StatusHistory,
 )
@@ -98,6 +101,39 @@ class AsyncDeadLetterCalls(AsyncCalls):
         return job
 
 
+class AsyncErasureCalls(AsyncCalls):
+    @calls("erasePerson")
+    async def erase(self, email: str) -> Erasure:
+        """Out of everything, and not taken again. Look at it again until it is finished: `finished_erasure`."""
+        return await self._transport.call("POST", path_of("erasures"), Erasure, json={"email": email})
+
+    @calls("foreseeErasure")
+    async def foresee_erasure(self, email: str) -> Foreseen:
+        """How much there is of a person. Nothing is done."""
+        return await self._transport.call("POST", path_of("erasures", "search"), Foreseen, json={"email": email})
+
+    @calls("listErasures")
+    def erasures(self) -> AsyncPages[Erasure]:
+        """The newest first."""
+        return self._pages(path_of("erasures"), Listing[Erasure])
+
+    @calls("getErasure")
+    async def erasure(self, erasure_id: str) -> Erasure:
+        return await self._transport.call("GET", path_of("erasures", erasure_id), Erasure)
+
+    @calls("allowErasedPerson")
+    async def allow_erased(self, erasure_id: str) -> None:
+        """Take rows of the person again."""
+        await self._transport.call("DELETE", path_of("erasures", erasure_id, "suppression"), type(None))
+
+    async def finished_erasure(self, erasure: Erasure, *, every_seconds: float = 0.5) -> Erasure:
+        """Its certificate, as soon as it is done."""
+        while not erasure.is_finished:
+            await apause(every_seconds)
+            erasure = await self.erasure(erasure.id)
+        return erasure
+
+
 class AsyncOperationCalls(AsyncCalls):
     @calls("getStatus")
     async def status(self) -> Status:
@@ -108,6 +144,11 @@ class AsyncOperationCalls(AsyncCalls):
     async def status_history(self) -> StatusHistory:
         """The last hour: queues and rows a second."""
         return await self._transport.call("GET", path_of("status", "history"), StatusHistory)
+
+    @calls("getRetention")
+    async def retention(self) -> Retention:
+        """What is kept for how long, and what is due to be deleted."""
+        return await self._transport.call("GET", path_of("retention"), Retention)
 
     @calls("livez")
     async def live(self) -> dict[str, Any]:

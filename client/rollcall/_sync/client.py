@@ -10,7 +10,7 @@ from typing import Self
 import httpx2
 
 from rollcall._sync.access import AccessCalls
-from rollcall._sync.others import DeadLetterCalls, EmployeeCalls, OperationCalls
+from rollcall._sync.others import DeadLetterCalls, EmployeeCalls, ErasureCalls, OperationCalls
 from rollcall._sync.queue import Queue
 from rollcall._sync.reading import Pages
 from rollcall._sync.rows import RowCalls
@@ -26,6 +26,7 @@ class Client(
     RowCalls,
     EmployeeCalls,
     DeadLetterCalls,
+    ErasureCalls,
     AccessCalls,
     OperationCalls,
 ):

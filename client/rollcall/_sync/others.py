@@ -15,8 +15,11 @@ from rollcall.models import (
     DeadLetterListing,
     Employee,
     EmployeeHistory,
+    Erasure,
+    Foreseen,
     Job,
     Listing,
+    Retention,
     Status,
     StatusHistory,
 )
@@ -97,6 +100,39 @@ class DeadLetterCalls(Calls):
         return job
 
 
+class ErasureCalls(Calls):
+    @calls("erasePerson")
+    def erase(self, email: str) -> Erasure:
+        """Out of everything, and not taken again. Look at it again until it is finished: `finished_erasure`."""
+        return self._transport.call("POST", path_of("erasures"), Erasure, json={"email": email})
+
+    @calls("foreseeErasure")
+    def foresee_erasure(self, email: str) -> Foreseen:
+        """How much there is of a person. Nothing is done."""
+        return self._transport.call("POST", path_of("erasures", "search"), Foreseen, json={"email": email})
+
+    @calls("listErasures")
+    def erasures(self) -> Pages[Erasure]:
+        """The newest first."""
+        return self._pages(path_of("erasures"), Listing[Erasure])
+
+    @calls("getErasure")
+    def erasure(self, erasure_id: str) -> Erasure:
+        return self._transport.call("GET", path_of("erasures", erasure_id), Erasure)
+
+    @calls("allowErasedPerson")
+    def allow_erased(self, erasure_id: str) -> None:
+        """Take rows of the person again."""
+        self._transport.call("DELETE", path_of("erasures", erasure_id, "suppression"), type(None))
+
+    def finished_erasure(self, erasure: Erasure, *, every_seconds: float = 0.5) -> Erasure:
+        """Its certificate, as soon as it is done."""
+        while not erasure.is_finished:
+            pause(every_seconds)
+            erasure = self.erasure(erasure.id)
+        return erasure
+
+
 class OperationCalls(Calls):
     @calls("getStatus")
     def status(self) -> Status:
@@ -107,6 +143,11 @@ class OperationCalls(Calls):
     def status_history(self) -> StatusHistory:
         """The last hour: queues and rows a second."""
         return self._transport.call("GET", path_of("status", "history"), StatusHistory)
+
+    @calls("getRetention")
+    def retention(self) -> Retention:
+        """What is kept for how long, and what is due to be deleted."""
+        return self._transport.call("GET", path_of("retention"), Retention)
 
     @calls("livez")
     def live(self) -> dict[str, Any]:

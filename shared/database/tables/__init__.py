@@ -13,6 +13,7 @@ from shared.database.tables.employees import (
     employees,
     replaced_employees,
 )
+from shared.database.tables.erasures import ERASURE_STATES, erasures, suppressions, unnamed_objects
 from shared.database.tables.leavers import leaver_ranges, leavers, named_emails
 from shared.database.tables.previews import (
     preview_chunks,
@@ -51,6 +52,7 @@ __all__ = [
     "BULK_JOB_STATES",
     "CORRECTION_OUTCOMES",
     "EMAIL_DOMAIN",
+    "ERASURE_STATES",
     "NAME_AND_LOCAL_PART",
     "SEARCHED",
     "SEARCH_TEXT",
@@ -64,6 +66,7 @@ __all__ = [
     "email_domains",
     "employee_totals",
     "employees",
+    "erasures",
     "kept_rows",
     "key_sessions",
     "leaver_ranges",
@@ -85,7 +88,9 @@ __all__ = [
     "request_outcomes",
     "row_markers",
     "sqs_move_tasks",
+    "suppressions",
     "system_samples",
+    "unnamed_objects",
     "unpublished_letters",
     "upload_chunks",
     "upload_leases",

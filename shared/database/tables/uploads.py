@@ -88,6 +88,8 @@ uploads = Table(
     timestamp("started_at"),
     timestamp("finished_at"),
     timestamp("file_deleted_at"),
+    # When it was rewritten without the people whom its rows had named although they were erased before.
+    timestamp("people_erased_at"),
     # Since when it cannot be undone any more: what it replaced is deleted, or about to be, or was never kept.
     timestamp("undo_expired_at"),
     timestamp("undo_requested_at"),
@@ -114,6 +116,11 @@ uploads = Table(
     Index("uploads_unfinished_idx", "sequence", postgresql_where=text("finished_at IS NULL")),
     Index("uploads_finished_idx", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     Index("uploads_preview_idx", "preview_id", postgresql_where=text("preview_id IS NOT NULL")),
+    Index(
+        "uploads_erased_people_idx",
+        "id",
+        postgresql_where=text("jsonb_exists(rejected_by, 'erased_person') AND people_erased_at IS NULL"),
+    ),
     Index("uploads_undoing_idx", "sequence", postgresql_where=text("status = 'undoing'")),
 )
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consumer_service.single_handler import SingleHandler, forget_old_outcomes
+from shared.database.suppressions import Suppressions
 from shared.messages import EmployeeOutcome, EmployeeRequest
 from shared.rows.fields import FIELD_NAMES
 from shared.rows.layout import NewerLayout
@@ -27,7 +28,7 @@ ADA = {
 
 @pytest.fixture
 def handler(engine: AsyncEngine) -> SingleHandler:
-    return SingleHandler(engine, Failpoints(""))
+    return SingleHandler(engine, Failpoints(""), Suppressions(None))
 
 
 def request(**changes: str) -> EmployeeRequest:
@@ -116,7 +117,9 @@ async def test_employee_with_a_field_of_a_newer_version_is_held_and_not_inserted
 
 async def test_employee_that_raises_is_an_internal_error(engine: AsyncEngine) -> None:
     handler = SingleHandler(
-        engine, Failpoints(json.dumps({"consumer.row": {"action": "raise", "text": ADA["employee_name"]}}))
+        engine,
+        Failpoints(json.dumps({"consumer.row": {"action": "raise", "text": ADA["employee_name"]}})),
+        Suppressions(None),
     )
 
     outcome = await handler.handle(request())

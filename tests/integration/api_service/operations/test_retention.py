@@ -235,3 +235,39 @@ async def test_what_an_upload_replaced_goes_with_its_file_but_who_replaced_whom_
 
 async def _undoable(database: asyncpg.Connection, finished_at: datetime, *, status: str = "succeeded") -> str:
     return str(await insert_upload(database, status=status, finished_at=finished_at))
+
+
+async def test_dead_letters_and_undo_have_times_of_their_own_and_what_is_due_is_shown(
+    engine: AsyncEngine, store: UploadStore, settings: ApiSettings, database: asyncpg.Connection
+) -> None:
+    settings = settings.model_copy(update={"dead_letter_retention_days": 3, "undo_retention_days": 5})
+    for days in (1, 4, 6, 29, 31):
+        await stored_upload(database, store, "partially_succeeded", NOW - timedelta(days=days))
+    await stored_upload(database, store, "draft", None)
+    await database.execute("INSERT INTO malformed_messages (id, reason, body) VALUES (gen_random_uuid(), 'x', 'y')")
+
+    async with running_api(settings.model_copy(update={"retention_interval_seconds": 3600})) as api:
+        # The first turn has passed, of which another replica could have been the one that did it.
+        await eventually(lambda: _is_shown(api, "deadLetters", (2, 0, 2)))
+        shown = (await api.get("/v1/retention")).json()
+
+    kept = {each["what"]: each for each in shown["kept"]}
+    assert {what: (each["held"], each["due"], each["dueSoon"]) for what, each in kept.items()} == {
+        "files": (4, 0, 1),
+        "drafts": (1, 0, 1),
+        "undo": (2, 0, 2),
+        "rejects": (8, 0, 2),
+        "deadLetters": (2, 0, 2),
+        "malformedMessages": (1, 0, 1),
+        "corrections": (0, 0, 0),
+    }
+    assert kept["undo"]["setting"] == "ROLLCALL_API_UNDO_RETENTION_DAYS"
+    assert kept["files"]["keptSeconds"] == timedelta(days=30).total_seconds()
+    assert await database.fetchval("SELECT count(*) FROM rejected_rows WHERE discarded_at IS NULL") == 4
+    assert await database.fetchval("SELECT count(*) FROM uploads WHERE undo_expired_at IS NULL") == 3
+
+
+async def _is_shown(api: httpx2.AsyncClient, what: str, counts: tuple[int, int, int]) -> bool:
+    kept = (await api.get("/v1/retention")).raise_for_status().json()["kept"]
+    (found,) = (each for each in kept if each["what"] == what)
+    return (found["held"], found["due"], found["dueSoon"]) == counts
