@@ -33,6 +33,8 @@ async def show_employees(
     try:
         listing = await api.get("/v1/employees", {**query, "page": page, "limit": ROWS_A_PAGE})
     except Refused as refusal:
+        if refusal.status == 403:
+            raise
         # Of what was searched for; the rest of the page helps to search for something else.
         problem = refusal.document
     return render(request, "employees.html", listing=listing, problem=problem, query=query)
