@@ -134,7 +134,7 @@ class AccessLayer:
         if not is_safe or any(match.need.changes for match in matches):
             if is_foreign(headers, self._allowed_origins):
                 return refusals.foreign_page()
-            if not is_safe and all(match.need.takes_json for match in matches) and lacks_json(headers):
+            if not is_safe and any(match.need.takes_json for match in matches) and lacks_json(headers):
                 return refusals.json_needed()
         return None
 

@@ -164,9 +164,7 @@ async def test_what_a_request_says_beside_what_is_known_is_not_ignored(api: http
 
 async def test_names_that_clients_take_out_of_addresses_are_refused(api: httpx2.AsyncClient) -> None:
     for name in (".", ".."):
-        status, body = await curl(
-            api, "--path-as-is", "-X", "POST", "-d", '{"payload": 1}', f"/v1/queues/{name}/messages"
-        )
+        status, body = await curl(api, "--path-as-is", "--json", '{"payload": 1}', f"/v1/queues/{name}/messages")
         assert (status, body["code"]) == (422, "invalid_request")
     for name in ("...", ".a", "..a", "a.", "-"):
         await send(api, name, 1)

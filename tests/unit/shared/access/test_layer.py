@@ -15,12 +15,21 @@ from shared.access.layer import AccessLayer
 from shared.access.limits import KeyLimits
 from shared.access.route_needs import RouteNeeds
 
-NEEDS = RouteNeeds({"GET /data": Need("read"), "GET /livez": Need("nothing"), "GET /q": Need("queue", changes=True)})
+NEEDS = RouteNeeds(
+    {
+        "GET /data": Need("read"),
+        "GET /livez": Need("nothing"),
+        "GET /q": Need("queue", changes=True),
+        "POST /data": Need("read"),
+        "POST /{any}": Need("nothing", takes_json=False),
+    }
+)
 
 
 async def asked(
     path: str,
     *,
+    method: str = "GET",
     server: tuple[str, int | None],
     published: bool = False,
     headers: Mapping[str, str] = MappingProxyType({}),
@@ -46,7 +55,7 @@ async def asked(
         is_published_on_loopback=published,
     )
     given = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": "GET", "path": path, "headers": given, "server": server, "query_string": b""}
+    scope = {"type": "http", "method": method, "path": path, "headers": given, "server": server, "query_string": b""}
     await layer(scope, receive, send)
     return reached[0] if reached else json.loads(sent[1]["body"])["code"]
 
@@ -74,6 +83,13 @@ async def test_a_foreign_name_is_refused_but_for_probes() -> None:
     assert await asked("/data", server=("127.0.0.1", 8000), headers={"host": "evil.example"}) == "unknown_host"
     assert await asked("/nothing", server=("127.0.0.1", 8000), headers={"host": "evil.example"}) == "unknown_host"
     assert (await asked("/livez", server=("127.0.0.1", 8000), headers={"host": "api_service:8000"}))["path"] == "/livez"
+
+
+async def test_json_is_demanded_where_one_of_the_routes_that_it_fits_takes_it() -> None:
+    text = {"content-type": "text/plain", "content-length": "2"}
+    here = ("127.0.0.1", 8000)
+    assert await asked("/data", method="POST", server=here, headers=text) == "json_needed"
+    assert (await asked("/other", method="POST", server=here, headers=text))["path"] == "/other"
 
 
 async def test_nothing_speaks_websockets() -> None:
