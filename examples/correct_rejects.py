@@ -15,10 +15,12 @@ import time
 import httpx2
 
 ADDRESS = os.environ.get("ROLLCALL_URL", "http://localhost:8000")
+KEY = os.environ.get("ROLLCALL_API_KEY")
+HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
 
 
 def main(upload_id: str) -> None:
-    with httpx2.Client(base_url=ADDRESS, timeout=None) as rollcall:
+    with httpx2.Client(base_url=ADDRESS, headers=HEADERS, timeout=None) as rollcall:
         upload = rollcall.get(f"/v1/uploads/{upload_id}").raise_for_status().json()
         [phone] = upload["fields"]["mobile_no"]["columns"]
         report = rollcall.get(f"/v1/uploads/{upload_id}/rejects.csv").raise_for_status()

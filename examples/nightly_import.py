@@ -15,11 +15,13 @@ from typing import Any
 import httpx2
 
 ADDRESS = os.environ.get("ROLLCALL_URL", "http://localhost:8000")
+KEY = os.environ.get("ROLLCALL_API_KEY")
+HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
 MOST_REFUSED = 0.05
 
 
 def main(file: Path) -> int:
-    with httpx2.Client(base_url=ADDRESS, timeout=None) as rollcall:
+    with httpx2.Client(base_url=ADDRESS, headers=HEADERS, timeout=None) as rollcall:
         with file.open("rb") as content:
             form = {"start": "draft", "onDuplicate": "update"}
             draft = expect(rollcall.post("/v1/employee-data-upload", data=form, files={"employee_data": content}))

@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 
 ADDRESS = os.environ.get("ROLLCALL_URL", "http://localhost:8000")
+KEY = os.environ.get("ROLLCALL_API_KEY")
+HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
 LEASE_SECONDS = 30
 
 
@@ -23,7 +25,7 @@ def work(payload: Any) -> None:
 
 
 def main(queue: str, most: int | None) -> None:
-    with httpx2.Client(base_url=ADDRESS, timeout=60) as rollcall:
+    with httpx2.Client(base_url=ADDRESS, headers=HEADERS, timeout=60) as rollcall:
         me, done = f"worker-{os.getpid()}", 0
         while most is None or done < most:
             order = {"consumerId": me, "visibilityTimeoutSeconds": LEASE_SECONDS, "waitSeconds": 20}

@@ -14,10 +14,12 @@ from pathlib import Path
 import httpx2
 
 ADDRESS = os.environ.get("ROLLCALL_URL", "http://localhost:8000")
+KEY = os.environ.get("ROLLCALL_API_KEY")
+HEADERS = {"Authorization": f"Bearer {KEY}"} if KEY else {}
 
 
 def main(file: Path) -> int:
-    with httpx2.Client(base_url=ADDRESS, timeout=None) as rollcall:
+    with httpx2.Client(base_url=ADDRESS, headers=HEADERS, timeout=None) as rollcall:
         with file.open("rb") as content:
             # Sent again with the same key, for example because the connection broke, the file is still uploaded once.
             key = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -21,7 +21,7 @@ Theme = Literal["light", "dark"]
 # A desk by day and a phone by night.
 VIEWS: Final[tuple[tuple[int, int, Theme], ...]] = ((1280, 800, "light"), (390, 844, "dark"))
 NAMES: Final = ("Łukasz Żak", "Jiří Dvořák", "Zdeňka Šťastná", "Ada Holm", "Tomáš Růžička", "Věra Žáčková")
-RUNNING_ROWS: Final = 400_000
+RUNNING_ROWS: Final = 200_000
 NUMBERS: Final = ("+48 22 555 01 01", "555 0101 / 555 0102", "+420 601 555 010")
 
 
