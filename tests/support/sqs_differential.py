@@ -93,7 +93,7 @@ EXPLAINED: Sequence[Explanation] = (
     Explanation(
         "of a group one message is handed out at a time",
         "one receive hands out several of a group, as at AWS",
-        lambda d: d.operation == "receive_message" and d.parameters["QueueUrl"].endswith(".fifo") and _is_shorter(d),
+        lambda d: d.operation == "receive_message" and _has_a_group_twice(d.theirs),
     ),
 )
 
@@ -301,5 +301,6 @@ def _but(difference: Difference, attribute: str) -> bool:
     return ours == theirs
 
 
-def _is_shorter(difference: Difference) -> bool:
-    return len(difference.ours.get("Messages", ())) < len(difference.theirs.get("Messages", ()))
+def _has_a_group_twice(answer: Json) -> bool:
+    groups = [message["Attributes"].get("MessageGroupId") for message in answer.get("Messages", ())]
+    return len(groups) > len(set(groups)) and None not in groups
