@@ -6,6 +6,7 @@ here is passed over, so that this client goes on reading what a newer service sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -379,6 +380,18 @@ class MovedFrom(Document):
     id: int
     receive_count: int
     enqueued_at: datetime
+
+
+class NewMessage(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A message to be sent with what can be said of it, for `Queue.send_many`."""
+
+    payload: Any
+    delay_seconds: int | None = None
+    deliver_at: datetime | None = None
+    group_id: str | None = None
+    priority: int | None = None
+    headers: Mapping[str, str] | None = None
+    deduplication_id: str | None = None
 
 
 class QueuedMessage(Document):

@@ -16,6 +16,7 @@ class Seen:
     target: str
     headers: dict[str, str]
     body_bytes: int
+    begin: bytes  # of the body, the first block
 
 
 @dataclass
@@ -72,7 +73,7 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
     first, *lines = head.split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-    size = 0
+    size, begin = 0, b""
     if headers.get("transfer-encoding") == "chunked":
         while length := int(await reader.readline(), 16):
             await reader.readexactly(length + 2)
@@ -86,7 +87,8 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
                 raise ConnectionResetError
             left -= len(block)
             size += len(block)
-    return Seen(method, target, headers, size)
+            begin = begin or block
+    return Seen(method, target, headers, size, begin)
 
 
 async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:

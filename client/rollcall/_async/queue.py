@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from rollcall._async.calls_base import AsyncCalls
@@ -20,6 +21,7 @@ from rollcall.models import (
     ExtendOutcome,
     LeaseChangeOutcome,
     Listing,
+    NewMessage,
     PurgedMessages,
     QueuedMessage,
     QueueState,
@@ -58,20 +60,26 @@ class AsyncQueue(AsyncCalls):
     ) -> int:
         """Its id, once it is durable. The payload is anything that JSON has.
 
-        With a `deduplication_id` it is sent once, however often this is repeated.
+        With a `deduplication_id` it is sent once, however often this is repeated; without one the client makes it, so
+        that it is safe to send it again when the answer is lost.
         """
-        message: dict[str, Any] = {"payload": payload}
-        options: dict[str, Any] = {"groupId": group_id, "headers": headers, "deduplicationId": deduplication_id}
-        options |= {"delaySeconds": delay_seconds or None, "priority": priority or None}
-        options["deliverAt"] = None if deliver_at is None else deliver_at.isoformat()
-        message |= {name: value for name, value in options.items() if value is not None}
-        return (await self._call("POST", "messages", into=SentMessages, json=message)).ids[0]
+        message = NewMessage(
+            payload, delay_seconds or None, deliver_at, group_id, priority or None, headers, deduplication_id
+        )
+        return (await self.send_many([message]))[0]
 
     @calls("sendMessages")
     async def send_many(self, payloads: Sequence[Any], *, delay_seconds: int = 0) -> list[int]:
-        """Up to 1,000 at once, all or none."""
-        messages = [{"payload": payload, "delaySeconds": delay_seconds} for payload in payloads]
-        return (await self._call("POST", "messages", into=SentMessages, json={"messages": messages})).ids
+        """Up to 1,000 at once, all or none. Instead of its payload alone each may be a `NewMessage`."""
+        messages = [
+            each if isinstance(each, NewMessage) else NewMessage(each, delay_seconds or None) for each in payloads
+        ]
+        once = [
+            each if each.deduplication_id else msgspec.structs.replace(each, deduplication_id=str(uuid.uuid4()))
+            for each in messages
+        ]
+        sent = await self._call("POST", "messages", into=SentMessages, json={"messages": once}, is_safe=True)
+        return sent.ids
 
     @calls("receiveMessages")
     async def receive(

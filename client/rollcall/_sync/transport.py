@@ -51,12 +51,15 @@ class Transport:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         wait_seconds: float = 0,
+        is_safe: bool | None = None,
     ) -> Answer:
-        """Send a request, again if it only reads, and decode the answer; None for a 204.
+        """Send a request, again if it only reads or `is_safe`, and decode the answer; None for a 204.
 
         `wait_seconds`: so long the service itself may wait before it answers.
         """
-        response = self.send(method, path, params=params, json=json, headers=headers, wait_seconds=wait_seconds)
+        response = self.send(
+            method, path, params=params, json=json, headers=headers, wait_seconds=wait_seconds, is_safe=is_safe
+        )
         return decoded(response, into)
 
     def send(

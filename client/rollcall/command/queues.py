@@ -13,14 +13,16 @@ from rollcall.command.exit_codes import Ended, Exit
 from rollcall.command.run import Run, subcommand
 
 if TYPE_CHECKING:
-    from rollcall import QueueState
+    from rollcall import NewMessage, QueueState, RedriveTask
 
 app = typer.Typer(help="Lease queues: send, receive, acknowledge, and look into them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 Receipt = Annotated[str, typer.Argument(metavar="RECEIPT", help="As `receive` printed it.")]
+MessageId = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `send` printed it.")]
 State = Annotated[
-    Literal["visible", "inFlight", "delayed", "dead"] | None, typer.Option(help="Only messages in this state.")
+    Literal["visible", "inFlight", "delayed", "blocked", "dead"] | None,
+    typer.Option(help="Only messages in this state."),
 ]
 
 
@@ -44,17 +46,27 @@ def send(
     payloads: Annotated[
         list[str], typer.Argument(metavar="PAYLOAD…", help="JSON, else a text; - takes one a line from standard input.")
     ],
-    delay: Annotated[int, typer.Option(min=0, help="Seconds before it can be received.")] = 0,
+    delay: Annotated[int | None, typer.Option(min=0, help="Seconds before they can be received.")] = None,
+    group: Annotated[str | None, typer.Option(help="Of a group one at a time is leased, in order.")] = None,
+    priority: Annotated[int | None, typer.Option(min=0, max=9, help="Higher comes first.")] = None,
+    header: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, comes back as sent; several times.")] = None,
 ) -> None:
     """Send messages; prints their ids once they are durable."""
-    batch: list[Any] = []
+    from rollcall.models import NewMessage
+
+    if wrong := [each for each in header or () if "=" not in each]:
+        raise typer.BadParameter(f"{wrong[0]}: say NAME=VALUE", param_hint="--header")
+    headers = dict(each.partition("=")[::2] for each in header or ()) or None
+    batch: list[NewMessage] = []
     for text in _texts(payloads):
-        batch.append(_payload(text))
+        batch.append(
+            NewMessage(_payload(text), delay_seconds=delay, group_id=group, priority=priority, headers=headers)
+        )
         if len(batch) == 1000:
-            _send(run, queue, batch, delay)
+            _send(run, queue, batch)
             batch = []
     if batch:
-        _send(run, queue, batch, delay)
+        _send(run, queue, batch)
 
 
 @subcommand(app)
@@ -140,18 +152,70 @@ def configure(
         int | None, typer.Option(min=1, help="Received so often without an acknowledgement, a message is dead.")
     ] = None,
     lease: Annotated[int | None, typer.Option(min=1, max=43200, help="Seconds of a lease, if none is said.")] = None,
+    deduplication: Annotated[int | None, typer.Option(min=1, help="Seconds that an id is remembered.")] = None,
+    retention: Annotated[int | None, typer.Option(min=0, help="Seconds that messages are kept; 0: for good.")] = None,
+    dead_letter_queue: Annotated[
+        str | None, typer.Option(help="Where dead messages move to; none if it is empty.")
+    ] = None,
 ) -> None:
     """Set a queue's settings, or make it with them; what is not said stays."""
     from rollcall.problem_codes import UnknownQueue
 
-    said = {"max_receives": max_receives, "visibility_timeout_seconds": lease}
+    said: dict[str, Any] = {
+        "max_receives": max_receives,
+        "visibility_timeout_seconds": lease,
+        "deduplication_seconds": deduplication,
+    }
+    settings = {name: value for name, value in said.items() if value is not None}
+    if retention is not None:
+        settings["retention_seconds"] = retention or None
+    if dead_letter_queue is not None:
+        settings["dead_letter_queue"] = dead_letter_queue or None
     try:
-        now = run.client.queue(queue).stats()
-        stored = {"max_receives": now.max_receives, "visibility_timeout_seconds": now.visibility_timeout_seconds}
+        state = run.client.queue(queue).change(**settings)
     except UnknownQueue:
-        stored = {}
-    values: dict[str, Any] = {**stored, **{name: value for name, value in said.items() if value is not None}}
-    _say(run, run.client.queue(queue).configure(**values))
+        state = run.client.queue(queue).configure(**settings)
+    _say(run, state)
+
+
+@subcommand(app)
+def pause(run: Run, queue: Name) -> None:
+    """Hand nothing out until it is resumed; sends go on."""
+    _say(run, run.client.queue(queue).change(paused=True))
+
+
+@subcommand(app)
+def resume(run: Run, queue: Name) -> None:
+    """Hand messages out again."""
+    _say(run, run.client.queue(queue).change(paused=False))
+
+
+@subcommand(app)
+def show(run: Run, queue: Name, message_id: MessageId) -> None:
+    """Show one message without leasing it."""
+    message = run.client.queue(queue).message(message_id)
+    names = ("id", "state", "receive_count", "consumer_id", "group_id", "priority", "headers")
+    payload = json.dumps(message.payload, ensure_ascii=False)
+    run.out.item(message, [*((name.replace("_", " "), getattr(message, name)) for name in names), ("payload", payload)])
+
+
+@subcommand(app)
+def cancel(run: Run, queue: Name, message_ids: Annotated[list[int], typer.Argument(metavar="ID…")]) -> None:
+    """Take messages out of the line that nobody works on."""
+    for message_id in message_ids:
+        run.client.queue(queue).cancel(message_id)
+        run.out.note(f"Cancelled {message_id}.")
+
+
+@subcommand(app)
+def delete(
+    run: Run,
+    queue: Name,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Only if there is no message in it.")] = False,
+) -> None:
+    """Delete a queue with its messages and settings."""
+    removed = run.client.queue(queue).delete(if_empty=if_empty).removed
+    run.out.item({"removed": removed}, [("removed", removed)])
 
 
 @subcommand(app)
@@ -165,17 +229,40 @@ def purge(run: Run, queue: Name, state: State = None) -> None:
 
 
 @subcommand(app)
-def redrive(run: Run, queue: Name) -> None:
+def redrive(
+    run: Run,
+    queue: Name,
+    ids: Annotated[list[int] | None, typer.Option("--id", help="Only this message; several times.")] = None,
+    to: Annotated[str | None, typer.Option(help="Into another queue.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=1000, help="So many a second; it goes on by itself.")] = None,
+) -> None:
     """Let dead messages be received again."""
+    if rate is not None:
+        if ids:
+            raise typer.BadParameter("cannot come with --id", param_hint="--rate")
+        _say_task(run, run.client.queue(queue).redrive_slowly(rate, to=to))
+        return
     redriven, is_complete = 0, False
     while not is_complete:
-        moved = run.client.queue(queue).redrive()
+        moved = run.client.queue(queue).redrive(ids=ids or None, to=to)
         redriven, is_complete = redriven + moved.redriven, moved.complete
     run.out.item({"redriven": redriven}, [("redriven", redriven)])
 
 
-def _send(run: Run, queue: str, batch: list[Any], delay: int) -> None:
-    ids = run.client.queue(queue).send_many(batch, delay_seconds=delay)
+@subcommand(app)
+def job(
+    run: Run,
+    queue: Name,
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Of `redrive --rate`.")],
+    stop: Annotated[bool, typer.Option("--cancel", help="Stop it: what is not back stays dead.")] = False,
+) -> None:
+    """Show how far a slow redrive is, or stop it."""
+    of_queue = run.client.queue(queue)
+    _say_task(run, of_queue.cancel_redrive(job_id) if stop else of_queue.redrive_task(job_id))
+
+
+def _send(run: Run, queue: str, batch: list[NewMessage]) -> None:
+    ids = run.client.queue(queue).send_many(batch)
     run.out.rows(ids, ("id",), lambda each: (each,), what="messages")
 
 
@@ -195,6 +282,12 @@ def _payload(text: str) -> Any:
 
 
 def _say(run: Run, state: QueueState) -> None:
-    counts = ("name", "visible", "in_flight", "delayed", "dead", "oldest_age_seconds")
-    names = (*counts, "max_receives", "visibility_timeout_seconds")
+    counts = ("name", "visible", "in_flight", "delayed", "blocked", "dead", "oldest_age_seconds")
+    settings = ("max_receives", "visibility_timeout_seconds", "deduplication_seconds", "retention_seconds")
+    names = (*counts, *settings, "dead_letter_queue", "paused")
     run.out.item(state, [(name.replace("_", " "), getattr(state, name)) for name in names])
+
+
+def _say_task(run: Run, task: RedriveTask) -> None:
+    names = ("id", "state", "rate", "to", "redriven")
+    run.out.item(task, [(name, getattr(task, name)) for name in names])

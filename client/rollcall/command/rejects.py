@@ -32,14 +32,21 @@ def add_to(app: typer.Typer) -> None:
 
 
 def rejects(
-    run: Run, upload_id: of.UploadId, as_csv: of.AsCsv = False, output: of.OutputFile = None, limit: of.Limit = None
+    run: Run,
+    upload_id: of.UploadId,
+    code: Annotated[str | None, typer.Option(help="Only those whose first fault has this code.")] = None,
+    as_csv: of.AsCsv = False,
+    output: of.OutputFile = None,
+    limit: of.Limit = None,
 ) -> None:
     """Show the rows that were refused, and why; with --csv as a file to correct and give to `correct`."""
     if as_csv or output is not None:
+        if code is not None:
+            raise typer.BadParameter("cannot come with --csv or --output", param_hint="--code")
         run.client.rejects_csv(upload_id).save(output or sys.stdout.buffer)
         return
     run.out.list(
-        run.client.rejects(upload_id),
+        run.client.rejects(upload_id, code=code),
         ("row", "line", "code", "message", "cells"),
         lambda each: (
             each.row_number,

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import rollcall
@@ -35,10 +36,20 @@ async def test_what_only_reads_is_asked_for_again(trouble: Answer) -> None:
 async def test_what_may_have_been_done_is_not_done_again(trouble: Answer, kind: type[Exception]) -> None:
     async with scripted([trouble]) as (url, seen), rollcall.AsyncClient(url) as rc:
         with pytest.raises(kind):
-            await rc.queue("emails").send("hello")
+            await rc.queue("emails").purge()
         with pytest.raises(kind):
             await rc.undo("an-upload")
     assert [each.target for each in seen] == ["/v1/queues/emails/messages", "/v1/uploads/an-upload/undo"]
+
+
+async def test_message_goes_again_as_the_one_that_it_was() -> None:
+    async with scripted([SILENT, BUSY, Answer.json({"ids": [7]}, 201)]) as (url, seen), rollcall.AsyncClient(url) as rc:
+        assert await rc.queue("emails").send("hello") == 7
+        assert await rc.queue("emails").send("hello", deduplication_id="own") == 7
+    first, again, at_last, own = [msgspec.json.decode(each.begin)["messages"][0] for each in seen]
+    assert first == again == at_last
+    assert (first["payload"], bool(first["deduplicationId"])) == ("hello", True)
+    assert own == {"payload": "hello", "deduplicationId": "own"}
 
 
 async def test_a_refusal_is_no_reason_to_ask_again() -> None:

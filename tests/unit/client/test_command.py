@@ -61,7 +61,13 @@ ARGUMENTS: dict[str, list[str] | None] = {
     "queue extend": ["emails", "a-receipt", "60"],
     "queue peek": ["emails"],
     "queue stats": ["emails"],
-    "queue configure": ["emails"],
+    "queue configure": ["emails", "--lease", "60"],
+    "queue pause": ["emails"],
+    "queue resume": ["emails"],
+    "queue show": ["emails", "4"],
+    "queue cancel": ["emails", "4"],
+    "queue delete": ["emails"],
+    "queue job": ["emails", ID, "--cancel"],
     "queue purge": ["emails"],
     "queue redrive": ["emails"],
 }
@@ -102,6 +108,8 @@ def test_subcommand_says_that_nobody_answers(name: str, file: Path) -> None:
         ["upload", "/nowhere/staff.csv"],
         ["upload", "FILE", "--mapping", "mobile_no"],
         ["upload", "FILE", "FILE", "--idempotency-key", "k"],
+        ["queue", "send", "emails", "hello", "--header", "colour"],
+        ["queue", "redrive", "emails", "--rate", "5", "--id", "4"],
         ["keys", "create", "payroll"],
         ["keys", "create", "payroll", "--scope", "read", "--expires", "someday"],
         ["dead-letters", "redrive"],
@@ -200,7 +208,7 @@ def test_shell_completes_subcommands_and_options() -> None:
 
     assert completed("rollcall upl") == {"upload", "uploads"}
     assert {"--on-duplicate", "--optional"} <= completed("rollcall upload --o")
-    assert completed("rollcall queue re") == {"receive", "redrive"}
+    assert completed("rollcall queue re") == {"receive", "redrive", "resume"}
 
 
 def environment() -> dict[str, str]:
