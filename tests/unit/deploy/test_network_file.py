@@ -13,7 +13,7 @@ from migrations.network.secret_folders import MOUNTED_AT, OWNERS
 from shared.service.secret_files import FILE_SUFFIX
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc] - yaml has no types here
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Reads Compose's own tags as what stands behind them."""
 
 
