@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollcall.command import access, checks, dead_letters, employees, queues, rejects, system, uploads
+from rollcall.command import access, checks, dead_letters, employees, erasures, queues, rejects, system, uploads
 from rollcall.command.exit_codes import Ended, Exit
 from shared.version import VERSION
 
@@ -36,6 +36,7 @@ uploads.add_to(app)
 rejects.add_to(app)
 employees.add_to(app)
 checks.add_to(app)
+erasures.add_to(app)
 system.add_to(app)
 access.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
