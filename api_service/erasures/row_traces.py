@@ -227,7 +227,7 @@ async def erase_from_uploads(connection: AsyncConnection, people: NamedPeople, e
             # Half a key is another's key.
             left["idempotency_key"] = None
         if left != values:
-            as_json = {name: left[name] and msgspec.json.encode(left[name]).decode() for name in _DOCUMENTS}
+            as_json = {name: _json(left[name]) if left[name] is not None else None for name in _DOCUMENTS}
             await connection.execute(_ERASE_UPLOAD, left | as_json | {"id": row.id})
             erased += 1
     return erased
@@ -262,7 +262,7 @@ def _cells(stored: str | None) -> Any:
     return None if stored is None else msgspec.json.decode(stored, type=list[str])
 
 
-def _json(cells: Sequence[str]) -> str:
+def _json(cells: object) -> str:
     return msgspec.json.encode(cells).decode()
 
 
