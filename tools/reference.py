@@ -97,9 +97,8 @@ def _table(api: Schema, operations: list[tuple[str, str, Schema]]) -> str:
     rows = ["| address | what it does | query and headers | errors |", "| --- | --- | --- | --- |"]
     for method, path, operation in operations:
         given = [f"`{each['name']}`" for each in operation.get("parameters", ()) if each["in"] != "path"]
-        codes = sorted(
-            {*re.findall(r"`([a-z_]+)`: ", json.dumps(operation["responses"], ensure_ascii=False))} - _OF_ALL
-        )
+        refusals = [answer["description"] for status, answer in operation["responses"].items() if status >= "400"]
+        codes = sorted({*re.findall(r"`([a-z_]+)`: ", " ".join(refusals))} - _OF_ALL)
         errors = ", ".join(f"[`{code}`](codes.md#{code})" for code in codes)
         rows.append(row(f"`{method} {path}`", operation["summary"], ", ".join(given), errors))
     return "\n".join(rows)
