@@ -67,7 +67,7 @@ async def test_an_admin_signs_in_makes_a_key_that_reads_and_ends_its_session(
     async with open_page(browser, services.api_url) as other:
         await other.goto("/")
         await sign_in(other, visitors)
-        await expect(other.get_by_role("link", name="Employees")).to_be_visible()
+        await expect(other.get_by_role("link", name="Employees", exact=True)).to_be_visible()
         # It sees, and is offered nothing that it may not.
         await expect(other.get_by_label("A file of employees")).to_have_count(0)
         for address, offered in (
