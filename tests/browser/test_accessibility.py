@@ -14,6 +14,21 @@ from tests.support.uploads import HEADER, send
 from tests.support.waiting import eventually
 
 CSV = HEADER + b"Ada Holm,Fjord AS,+47 22 55 01 01,ada@fjord.example\nBob Ek,Fjord AS,nothing,bob\n"
+# As long as they may be, without a place to break.
+LONGEST_NAME = b"N" * 200
+LONG = (
+    HEADER
+    + LONGEST_NAME
+    + b","
+    + LONGEST_NAME
+    + b",+47 22 55 01 01,"
+    + b"l" * 60
+    + b"@"
+    + b"fjord." * 30
+    + b"example\n"
+)
+LONG += LONGEST_NAME + b",Fjord AS,nothing at all that anybody could ever call,ada@fjord.example\n"
+WIDTHS = (1280, 390)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -32,6 +47,11 @@ async def test_axe_finds_nothing(
             return bool((await api.get(previewed)).json()["status"] == "previewed")
 
         await eventually(is_previewed, seconds=60)
+        leaving = await finished_upload(
+            api, CSV.replace(b"ada@", b"new@")[:-28], absent="deactivate", absentScope="all", absentAtMost="100%"
+        )
+        changed = await finished_upload(api, CSV.replace(b"Ada Holm", b"Ada Quist"), onDuplicate="update")
+        long = await finished_upload(api, LONG, filename=f"{'f' * 180}.csv", onDuplicate="update")
         unclear = await send(api, "name;email\nŽák;a@b.example\n".encode("cp1250"), start="draft")
     addresses = [
         "/",
@@ -39,6 +59,13 @@ async def test_axe_finds_nothing(
         upload,
         f"{upload}/results",
         f"{upload}/rejects",
+        f"{upload}/rejects?code=poison_row",
+        f"{upload}/left",
+        leaving,
+        changed,
+        long,
+        f"{long}/results",
+        f"{long}/rejects",
         draft,
         previewed.removeprefix("/v1"),
         unclear.headers["Location"].removeprefix("/v1"),
@@ -53,12 +80,12 @@ async def test_axe_finds_nothing(
         "/system",
     ]
     findings = []
-    width = 390 if theme == "dark" else 1280
-    async with open_page(
-        browser, services.api_url, color_scheme=theme, viewport={"width": width, "height": 800}
-    ) as page:
+    async with open_page(browser, services.api_url, color_scheme=theme) as page:
         for address in addresses:
             await page.goto(address)
-            findings += [f"{address}: {each}" for each in await accessibility_findings(page, axe_script)]
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width, address
+            for width in WIDTHS:
+                await page.set_viewport_size({"width": width, "height": 800})
+                findings += [f"{address} at {width}: {each}" for each in await accessibility_findings(page, axe_script)]
+                if await page.evaluate("document.documentElement.scrollWidth") > width:
+                    findings.append(f"{address} is wider than {width}")
     assert findings == []

@@ -52,9 +52,9 @@ async def accessibility_findings(page: Page, axe_script: str) -> list[str]:
     ]
 
 
-async def finished_upload(api: httpx2.AsyncClient, content: bytes) -> str:
+async def finished_upload(api: httpx2.AsyncClient, content: bytes, **given: str) -> str:
     """The address of its page, once all of its rows have become something."""
-    address = (await send(api, content)).headers["Location"]
+    address = (await send(api, content, **given)).headers["Location"]
 
     async def is_finished() -> bool:
         return (await api.get(address)).json()["finishedAt"] is not None

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-FAULTS: Final = tuple(range(1, 49))
+FAULTS: Final = tuple(range(1, 50))
 RUNS_KEPT: Final = 2
 
 

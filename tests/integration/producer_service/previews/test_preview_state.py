@@ -18,6 +18,7 @@ from shared.errors import FileCode, FileProblem
 from shared.messages import ChunkCounts
 from tests.integration.producer_service.conftest import AddUpload
 from tests.support import effects
+from tests.support.employees import Person, insert_employees
 
 UNCLOSED = FileProblem(FileCode.UNCLOSED_QUOTE, "A quote opens on line 17 and is never closed.")
 
@@ -92,6 +93,31 @@ async def test_file_that_breaks_off_is_previewed_as_the_failure_that_it_would_be
     assert await finish(engine, lease, rows_read=6, problem=UNCLOSED) == "previewed"
     preview = json.loads((await effects.upload(database, lease.upload_id))["preview"])
     assert (preview["outcome"], preview["problem"]["code"], preview["unprocessed"]) == ("failed", "unclosed_quote", 2)
+
+
+@pytest.mark.fault(49)
+async def test_preview_in_which_an_earlier_release_had_a_part_says_nothing_of_who_leaves_instead_of_everybody(
+    engine: AsyncEngine, database: asyncpg.Connection, lease: Lease
+) -> None:
+    await database.execute("UPDATE uploads SET absent_scope = 'all', absent_at_most = '100%'")
+    await insert_employees(database, [Person("Ada", "ada@example.com"), Person("Bo", "P1@example.com")])
+    preview_id = await database.fetchval("SELECT id FROM upload_previews")
+    names = "INSERT INTO preview_names VALUES ($1, $2, $3, 0)"
+    # The other chunk was noted by a consumer that knows no names.
+    await database.execute(names, preview_id, 1, ["p1@example.com", "p2@example.com"])
+    assert await finish(engine, lease) == "previewed"
+    preview = json.loads((await effects.upload(database, lease.upload_id))["preview"])
+    assert (preview["inserted"], preview["updated"] + preview["duplicates"]) == (2, 1)
+    assert (preview["deactivated"], preview["absence"], preview["problem"]) == (None, None, None)
+
+    # Previewed again by this release alone.
+    await database.execute("UPDATE uploads SET status = 'previewing'")
+    await database.execute("UPDATE upload_leases SET preview_expires_at = now() - interval '1 second'")
+    await database.execute(names, preview_id, 3, ["p3@example.com"])
+    await finish(engine, await acquired(engine, lease.upload_id))
+    preview = json.loads((await effects.upload(database, lease.upload_id))["preview"])
+    assert preview["absence"] == {"inScope": 2, "absent": 1, "atMost": 2, "unreadableRows": 0}
+    assert preview["deactivated"] == 1
 
 
 async def test_preview_that_lacks_chunks_is_not_finished(engine: AsyncEngine, lease: Lease) -> None:

@@ -45,6 +45,7 @@ async def done(database: asyncpg.Connection, upload_id: uuid.UUID, first_row: in
     await database.execute("INSERT INTO upload_undos VALUES ($1, $2, $3, 7, 2, 1)", upload_id, first_row, last_row)
 
 
+@pytest.mark.fault(49)
 async def test_ranges_are_of_whole_chunks_and_pass_over_what_was_taken_back_by_any_borders(
     engine: AsyncEngine, database: asyncpg.Connection, undoing: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
