@@ -223,6 +223,9 @@ async def erase_from_uploads(connection: AsyncConnection, people: NamedPeople, e
         documents = {name: getattr(row, name) for name in _DOCUMENTS}
         values |= {name: said and msgspec.json.decode(said) for name, said in documents.items()}
         left = {name: _erase_from_value(people, value) for name, value in values.items()}
+        # Its ending, as in `ada@x.example.csv`, would be a part of the email's domain.
+        stem, dot, ending = left["filename"].rpartition(".")
+        left["filename"] = people.erase_from(stem) + dot + ending
         if people.are_named_in(row.idempotency_key or ""):
             # Half a key is another's key.
             left["idempotency_key"] = None

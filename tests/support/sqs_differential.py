@@ -212,6 +212,10 @@ class Comparison:
             self._explain(Difference(operation, named, mine, other, is_over))
             self._renew(queue)
             return
+        if operation == "delete_message" and received is not None and received.is_over:
+            # Both say that it is done, and one of them did nothing.
+            self._renew(queue)
+            return
         self._note_received(queue, ours, theirs)
         if received is not None and "error" not in ours and parameters.get("VisibilityTimeout", 0) == 0:
             self._end(queue, received.message)
