@@ -61,6 +61,7 @@ def _everything(host_names: list[str]) -> Folders:
     roles = {service: _password() for service in SERVICES}
     users = {service: _password() for service in SERVICES}
     message_key = secrets.token_hex(32)
+    erasure_key = secrets.token_hex(32)
     folders = _certificates(host_names)
     folders["postgres"]["password"] = owners
     folders["rabbitmq"]["definitions.json"] = json.dumps(definitions(VHOST, users))
@@ -72,6 +73,8 @@ def _everything(host_names: list[str]) -> Folders:
             f"amqps://{user_of(service)}:{users[service]}@rabbitmq:5671/{VHOST}?cafile={MOUNTED_AT}/ca.pem"
         )
         folders[service]["message_key"] = message_key
+    for service in ("api", "consumer"):
+        folders[service]["erasure_key"] = erasure_key
     return folders
 
 
