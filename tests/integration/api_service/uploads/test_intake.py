@@ -31,6 +31,7 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
     assert answer.headers["Location"] == f"/v1/uploads/{upload['id']}"
     assert {name: upload[name] for name in upload if name not in ("id", "createdAt")} == {
         "filename": "staff.csv",
+        "uploadedBy": None,
         "status": "queued",
         "onDuplicate": "update",
         "optional": [],
