@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-FAULTS: Final = tuple(range(1, 50))
+FAULTS: Final = tuple(range(1, 52))
 RUNS_KEPT: Final = 2
 
 

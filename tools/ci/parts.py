@@ -99,6 +99,7 @@ PARTS = (
         "killed_api",
         "killed_conversions",
         "killed_drafts",
+        "killed_erasures",
         "killed_corrections",
         "killed_jobs",
         "killed_processes",
