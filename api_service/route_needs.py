@@ -132,7 +132,7 @@ _DECLARED: Final[Mapping[str, Need]] = {
     "DELETE /v1/dead-letters/jobs/{job_id}": ADMIN,
     # Erasures
     "POST /v1/erasures": ADMIN,
-    "POST /v1/erasures/search": ADMIN,
+    "POST /v1/erasure-search": ADMIN,
     "GET /v1/erasures": ADMIN,
     "GET /v1/erasures/{erasure_id}": ADMIN,
     "DELETE /v1/erasures/{erasure_id}/suppression": ADMIN,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -68,6 +69,9 @@ def _entry(scope: Scope, start: Message) -> dict[str, Any] | None:
     if match is None or not isinstance(caller, Caller):
         return None
     status: int = start["status"]
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Its address has actions, but this is none of them.
+        return None
     location = Headers(raw=start.get("headers", [])).get("location") if status < 300 else None
     return {
         "action": match.need.action,

@@ -25,7 +25,7 @@ from api_service.settings import ApiSettings
 from shared.database.suppressions import PersonHash
 from shared.rows.named_people import folded_email
 
-router = APIRouter(prefix="/v1/erasures", tags=["erasures"])
+router = APIRouter(prefix="/v1", tags=["erasures"])
 
 
 class ErasureKey(NamedTuple):
@@ -36,7 +36,7 @@ class ErasureKey(NamedTuple):
 
 
 @router.post(
-    "",
+    "/erasures",
     status_code=202,
     summary="Erase a person",
     operation_id="erasePerson",
@@ -64,7 +64,7 @@ async def post_erasure(
 
 
 @router.post(
-    "/search",
+    "/erasure-search",
     summary="How much there is of a person",
     operation_id="foreseeErasure",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, *DATABASE_PROBLEMS),
@@ -77,7 +77,7 @@ async def post_search(order: ErasureOrder, engine: EngineDep) -> ForeseenDocumen
 
 
 @router.get(
-    "",
+    "/erasures",
     summary="Erasures, newest first",
     operation_id="listErasures",
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.INVALID_CURSOR, *DATABASE_PROBLEMS),
@@ -95,7 +95,7 @@ async def get_erasures(engine: EngineDep, paging: PagingDep) -> Listing[ErasureD
 
 
 @router.get(
-    "/{erasure_id}",
+    "/erasures/{erasure_id}",
     summary="How far an erasure is, and its certificate",
     operation_id="getErasure",
     responses=problem_responses(ProblemCode.UNKNOWN_ERASURE, *DATABASE_PROBLEMS),
@@ -106,7 +106,7 @@ async def get_erasure(erasure_id: UUID, engine: EngineDep) -> ErasureDocument:
 
 
 @router.delete(
-    "/{erasure_id}/suppression",
+    "/erasures/{erasure_id}/suppression",
     status_code=204,
     summary="Allow an erased person again",
     operation_id="allowErasedPerson",

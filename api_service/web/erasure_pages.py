@@ -30,7 +30,7 @@ async def find(request: Request) -> Response:
     api = OwnApi(request)
     form = await api.form()
     email = str(form.get("email", "")).strip()
-    foreseen = (await api.send("POST", "/v1/erasures/search", {"email": email})).document
+    foreseen = (await api.send("POST", "/v1/erasure-search", {"email": email})).document
     return render(request, "erase.html", email=email, foreseen=foreseen)
 
 

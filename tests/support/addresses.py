@@ -8,6 +8,7 @@ PATH_VALUES = {
     "row_number": "17",
     "correction_id": "00000000-0000-0000-0000-000000000000",
     "job_id": "00000000-0000-0000-0000-000000000000",
+    "erasure_id": "00000000-0000-0000-0000-000000000000",
     "key_id": "4fJq0aZx81Lm",
     "queue": "emails",
     "receipt": "17-9ec5862decac4130857f7eeb48e8d5d5",

@@ -110,7 +110,7 @@ class AsyncErasureCalls(AsyncCalls):
     @calls("foreseeErasure")
     async def foresee_erasure(self, email: str) -> Foreseen:
         """How much there is of a person. Nothing is done."""
-        return await self._transport.call("POST", path_of("erasures", "search"), Foreseen, json={"email": email})
+        return await self._transport.call("POST", path_of("erasure-search"), Foreseen, json={"email": email})
 
     @calls("listErasures")
     def erasures(self) -> AsyncPages[Erasure]:

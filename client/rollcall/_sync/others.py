@@ -109,7 +109,7 @@ class ErasureCalls(Calls):
     @calls("foreseeErasure")
     def foresee_erasure(self, email: str) -> Foreseen:
         """How much there is of a person. Nothing is done."""
-        return self._transport.call("POST", path_of("erasures", "search"), Foreseen, json={"email": email})
+        return self._transport.call("POST", path_of("erasure-search"), Foreseen, json={"email": email})
 
     @calls("listErasures")
     def erasures(self) -> Pages[Erasure]:

@@ -13,7 +13,8 @@ from tests.support.keys import bearer, guarded_api, make_key
 OPEN = {"livez", "readyz"}
 ANY_KEY = {"getOwnKey", "getUploadTemplate", "getUploadWorkbookTemplate"}
 READS = {
-    *("listEmployees", "exportEmployees", "getEmployee", "getStatus", "metrics"),
+    *("listEmployees", "exportEmployees", "getEmployee", "getEmployeeHistory", "getStatus", "getStatusHistory"),
+    *("getRetention", "metrics"),
     *("listDeadLetters", "getDeadLetterJob"),
 }
 # Of uploads of others, too, for `read`; of own ones for `upload`.

@@ -60,6 +60,12 @@ class Pipeline(NamedTuple):
         await eventually(has_it)
         return seen[-1]
 
+    async def until_previewed(self, upload_id: str) -> None:
+        async def is_previewed() -> bool:
+            return bool((await self.api.get(f"/v1/uploads/{upload_id}")).json()["status"] == "previewed")
+
+        await eventually(is_previewed)
+
     async def everything(self) -> str:
         """All that the tables, the store and the queues hold, as one text in lower case."""
         tables = [
@@ -127,7 +133,7 @@ async def test_person_is_erased_from_all_that_uploads_have_left(pipeline: Pipeli
     untouched = await pipeline.upload(HEADER + BO)
     draft = (await send(pipeline.api, HEADER + ADA + BO, start="draft")).json()
     await pipeline.api.post(f"/v1/uploads/{draft['id']}/preview")
-    await pipeline.until(draft["id"], "preview")
+    await pipeline.until_previewed(draft["id"])
     connection = await aio_pika.connect(amqp_url)
     channel = await connection.channel()
     await channel.default_exchange.publish(aio_pika.Message(b'{"who": "ada.cole\\u0040heron.example"}'), REQUESTS_QUEUE)

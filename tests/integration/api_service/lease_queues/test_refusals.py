@@ -141,7 +141,7 @@ async def test_what_a_request_says_beside_what_is_known_is_not_ignored(api: http
     await change_lease(api, "q", message["receipt"], 0)
     receipt_address = f"/v1/queues/q/messages/{message['receipt']}"
     for method, address, body in (
-        ("POST", "/v1/queues/q/redrive", {"ids": [message["id"]]}),
+        ("POST", "/v1/queues/q/redrive", {"messages": [message["id"]]}),
         ("DELETE", "/v1/queues/q/messages", {"state": "delayed"}),
         ("POST", "/v1/queues/q/redrive?ids=1", None),
         ("DELETE", "/v1/queues/q/messages?status=delayed", None),

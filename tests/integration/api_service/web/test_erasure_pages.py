@@ -40,7 +40,7 @@ async def test_person_is_erased_from_their_page_and_allowed_again(
     assert looked.status_code == 200
     assert EMAIL in looked.text
     assert 'class="number">1</td>' in looked.text
-    foreseen = (await api.post("/v1/erasures/search", json={"email": EMAIL.upper()})).json()
+    foreseen = (await api.post("/v1/erasure-search", json={"email": EMAIL.upper()})).json()
     assert (foreseen["found"]["employees"], foreseen["found"]["rejectedRows"]) == (1, 1)
     assert foreseen["filesToSearch"] == 0
     assert await database.fetchval("SELECT count(*) FROM suppressions") == 0
