@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,10 +100,13 @@ async def test_somebody_at_a_terminal_watches_it_resizes_it_and_leaves(
             return wide, narrow, terminal.until(r"rollcall cancel [0-9a-f-]{36}"), terminal.end()
 
     def interrupted_while_it_is_sent() -> tuple[str, int]:
-        rollcall = " ".join(ROLLCALL)
+        pipe = file.with_name("pipe")
+        os.mkfifo(pipe)
+        command = f"exec {shlex.join(ROLLCALL)} upload - < {shlex.quote(str(pipe))}"
         # It waits for more of the file, which never comes.
-        pipeline = f"{{ cat {file}; sleep 600; }} | exec {rollcall} upload -"
-        with Terminal(["sh", "-c", pipeline], environment) as terminal:
+        with Terminal(["sh", "-c", command], environment) as terminal, pipe.open("wb") as sending:
+            sending.write(file.read_bytes())
+            sending.flush()
             terminal.until("MB sent|kB sent")
             terminal.press(CTRL_C)
             return terminal.until("was not sent whole, so nothing of it is imported"), terminal.end()
