@@ -118,6 +118,8 @@ async def test_what_a_killed_process_leaves_of_a_deleted_queue_goes(
             await process.wait()
             with contextlib.suppress(httpx2.HTTPError):
                 await deleting
+            # What it had asked for would still be done, as soon as the rows are free.
+            await eventually(lambda: _has_nobody_else(database), seconds=30)
         assert await database.fetchval("SELECT count(*) FROM queue_messages") == 101
         again = await start_api(port, database_url, "amqp://nobody:nothing@127.0.0.1:1/none", upload_store_url)
         await eventually(lambda: _is_swept(database), seconds=60)
@@ -134,6 +136,13 @@ async def _answers(api: httpx2.AsyncClient) -> bool:
 
 async def _name_is_gone(database: asyncpg.Connection) -> bool:
     return bool(await database.fetchval("SELECT count(*) FROM deleted_queues"))
+
+
+async def _has_nobody_else(database: asyncpg.Connection) -> bool:
+    # Within a transaction the view stays what it was.
+    await database.execute("SELECT pg_stat_clear_snapshot()")
+    others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    return not await database.fetch(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
 
 async def _is_swept(database: asyncpg.Connection) -> bool:
