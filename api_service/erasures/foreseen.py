@@ -27,7 +27,10 @@ _WHERE: Final = {
     "uploads": f"uploads WHERE {_UPLOAD_NAMES}",
     "files": "uploads WHERE file_deleted_at IS NULL",
 }
-_STATEMENTS: Final = {kind: text(f"SELECT count(*) FROM {rows}") for kind, rows in _WHERE.items()}  # noqa: S608
+_STATEMENTS: Final = {
+    kind: text(f"SELECT count(*) FROM {rows}")  # noqa: S608 - constants
+    for kind, rows in _WHERE.items()
+}
 
 
 async def count_traces(connection: AsyncConnection, email: str) -> dict[str, int]:

@@ -31,7 +31,9 @@ _INSERT = text(f"""
     ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
 """)  # noqa: S608 - the columns are a constant of this module
 
-_UNFINISHED = text(f"SELECT {_COLUMNS} FROM erasures WHERE person = :person AND finished_at IS NULL")  # noqa: S608
+_UNFINISHED = text(f"""
+    SELECT {_COLUMNS} FROM erasures WHERE person = :person AND finished_at IS NULL
+""")  # noqa: S608 - as above
 
 _FIND = text(f"SELECT {_COLUMNS} FROM erasures WHERE id = :id")  # noqa: S608 - as above
 

@@ -34,7 +34,9 @@ _FILE: Final = f"""
     encoding IS NULL OR delimiter IS NULL AS is_unreadable, {FORMAT_COLUMNS}
 """
 
-FIND_FILE: Final = text(f"SELECT {_FILE} FROM uploads WHERE id = :id AND file_deleted_at IS NULL")  # noqa: S608
+FIND_FILE: Final = text(f"""
+    SELECT {_FILE} FROM uploads WHERE id = :id AND file_deleted_at IS NULL
+""")  # noqa: S608 - the columns are a constant of this module
 
 # By a row that was refused for the person; an index has those that were not rewritten since.
 FIND_LATER_FILE: Final = text(f"""
@@ -42,7 +44,7 @@ FIND_LATER_FILE: Final = text(f"""
     WHERE jsonb_exists(rejected_by, 'erased_person') AND people_erased_at IS NULL AND finished_at IS NOT NULL
       AND status <> 'undoing' AND file_deleted_at IS NULL
     LIMIT 1
-""")  # noqa: S608
+""")  # noqa: S608 - as above
 NOTE_LATER_FILE: Final = text("UPDATE uploads SET people_erased_at = now() WHERE id = :id")
 
 NEXT_FILES: Final = text("""

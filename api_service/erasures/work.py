@@ -98,7 +98,7 @@ class ErasureWork:
             self._point.done.append(name)
             try:
                 await statements.write_step(connection, self._erasure, seconds=self._lease_seconds)
-            except BaseException:
+            except BaseException:  # a cancel too
                 self._point.done.remove(name)
                 raise
             self._failpoints.hit(f"api.erasure_inside_{name}")

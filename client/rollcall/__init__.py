@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from rollcall._sync.reading import Pages as Pages
     from rollcall._sync.upload import Upload as Upload
     from rollcall.checking import checked_file as checked_file
-    from rollcall.errors import *  # noqa: F403
-    from rollcall.models import *  # noqa: F403
+    from rollcall.errors import *  # noqa: F403 - for type checkers: all of it is public
+    from rollcall.models import *  # noqa: F403 - for type checkers: all of it is public
     from rollcall.options import FileOptions as FileOptions
-    from rollcall.problem_codes import *  # noqa: F403
+    from rollcall.problem_codes import *  # noqa: F403 - for type checkers: all of it is public
 
 __version__ = VERSION
 

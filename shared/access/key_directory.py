@@ -177,7 +177,7 @@ class KeyDirectory:
             self._rereads = []
             try:
                 rows = await connection.fetch(_READ)
-            except BaseException:
+            except BaseException:  # a cancel too: who waits is answered by the next reading
                 self._changed, self._rereads = True, [*waiting, *self._rereads]
                 raise
             self._entries = {(row["kind"], row["id"]): _entry(row) for row in rows}

@@ -28,7 +28,7 @@ def main() -> None:
     if len(server_secret) < LEAST_KEY_CHARACTERS:
         sys.exit(f"{SECRET_VARIABLE} is not set, or shorter than {LEAST_KEY_CHARACTERS} characters.")
     print(f"AWS_ACCESS_KEY_ID={key_id}")  # noqa: T201 - it is what the command is for
-    print(f"AWS_SECRET_ACCESS_KEY={secret_of(server_secret, key_id)}")  # noqa: T201
+    print(f"AWS_SECRET_ACCESS_KEY={secret_of(server_secret, key_id)}")  # noqa: T201 - as above
 
 
 if __name__ == "__main__":

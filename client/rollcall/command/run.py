@@ -84,7 +84,7 @@ def subcommand(
             run = Run(**{common: given.pop(common) for common in _COMMON})
             try:
                 function(run, **given)
-            except BaseException as error:
+            except BaseException as error:  # Ctrl-C too
                 raise Ended(explain(run, error)) from error
             finally:
                 run.close()

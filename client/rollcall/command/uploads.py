@@ -245,6 +245,9 @@ def change(
     escape: of.Escape = None,
     sheet: of.Sheet = None,
     max_rejects: of.MaxRejects = None,
+    absent: of.Absent = None,
+    absent_scope: of.AbsentScope = None,
+    absent_at_most: of.AbsentAtMost = None,
     reset: Annotated[
         list[str] | None, typer.Option(help="An option to take back, such as encoding; several times.")
     ] = None,
@@ -262,6 +265,9 @@ def change(
         escape=escape,
         sheet=sheet,
         max_rejects=max_rejects,
+        absent=absent,
+        absent_scope=absent_scope,
+        absent_at_most=absent_at_most,
     )
     taken_back = {name.removeprefix("--").replace("-", "_"): None for name in reset or ()}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rollcall.command import run
+from rollcall.command import run, uploads
 from rollcall.command.exit_codes import Exit, worst
 from rollcall.command.output import plain
+from rollcall.options import FileOptions
 from shared.version import VERSION
 from tests.support.command_line import call, commands
 from tests.support.servers import CHECKOUT
@@ -184,6 +186,16 @@ def test_encoding_that_is_unclear_shows_how_each_would_read(file: Path) -> None:
 def test_nobodys_cell_moves_the_terminal(text: str) -> None:
     assert "\ufffd" in plain(text)
     assert plain(text).isprintable()
+
+
+def test_a_draft_can_be_changed_in_all_that_an_upload_can_be_given() -> None:
+    given = {
+        name
+        for name, option in inspect.signature(uploads.upload).parameters.items()
+        if name in FileOptions.__annotations__ and option.default is None
+    }
+    assert given <= set(inspect.signature(uploads.change).parameters)
+    assert {"encoding", "absent"} <= given
 
 
 def test_worst_of_several_files_is_how_it_ends() -> None:
