@@ -15,6 +15,7 @@ _UPLOAD_NAMES: Final = may_name("filename", "sheet", "columns", "preamble", "pro
 _PREVIEWS: Final = f"""
     SELECT preview_id FROM preview_rejects WHERE {may_name("cells")}
     UNION SELECT preview_id FROM preview_notes WHERE {may_name("email", "cells")}
+    UNION SELECT preview_id FROM preview_names WHERE emails @> ARRAY[:email]
 """  # noqa: S608 - constants
 _WHERE: Final = {
     "employees": "employees WHERE lower(email) = :email",
