@@ -20,12 +20,12 @@ WAIT_SECONDS: Final = 30
 
 def _body_room() -> BodyRoom:
     # A body is held once, and once more in parts while a statement with it is on its way.
-    return BodyRoom(small_bytes=4 * MEBIBYTE, large_bytes=32 * MEBIBYTE, weight=2, wait_seconds=WAIT_SECONDS)
+    return BodyRoom(small_bytes=4 * MEBIBYTE, large_bytes=28 * MEBIBYTE, weight=2, wait_seconds=WAIT_SECONDS)
 
 
 def _uploads() -> UploadRoom:
     small = ByteBudget(3 * MEBIBYTE, longest_line=256, wait_seconds=WAIT_SECONDS)
-    large = ByteBudget(12 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
+    large = ByteBudget(10 * MEBIBYTE, longest_line=64, wait_seconds=WAIT_SECONDS)
     return UploadRoom(PatientBudget(small), PatientBudget(large))
 
 

@@ -209,7 +209,6 @@ class Intake:
         if reader.file_bytes:
             await absorb()
         check.finish()
-        check.let_head_go()
         options = parse_options(fields, most_rejects=self._settings.most_rejects)
         return ReceivedFile(reader.filename or "", digest.hexdigest(), check, options, fields)
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from sqlalchemy import null
 
 from api_service.http.patient_budget import UploadRoom
+from api_service.uploads.encoding_process import rank_encodings_apart
 from shared.database.upload_layout import stored_columns, stored_sources
 from shared.errors import FileCode, FileProblem
 from shared.rows.byte_check import LEAST_HEAD_BYTES
@@ -65,7 +66,6 @@ class FormatJudge:
         Raises `BudgetSpent` and the store's errors too. What is long of its head is held only while there is room for
         what is made of it.
         """
-        check.let_head_go()
         try:
             # What encoding it may be takes longer to find out than others should wait.
             async with self._room.of(check.size).holding(JUDGED_WEIGHT * check.head_bytes):
@@ -76,19 +76,19 @@ class FormatJudge:
     def _judge(self, key: str, check: ByteCheck, options: FormatOptions, *, is_draft: bool) -> Judged:
         hold_head(check, self._store, key)
         try:
-            csv_format = judge_format(check, options, self._find_columns)
+            csv_format = judge_format(check, options, self._find_columns, rank_encodings_apart)
             if needs_decode_check(check, options):
                 with self._store.open_blocking(key) as file:
                     decode_check(blocks_of(file), csv_format.encoding)
         except FileProblem as problem:
             if not is_draft or problem.code not in MENDABLE:
                 raise
-            return Judged(None, known_encoding(check, options, problem), problem)
+            return Judged(None, known_encoding(check, options, problem, rank_encodings_apart), problem)
         return Judged(csv_format)
 
 
 def hold_head(check: ByteCheck, store: UploadStore, key: str) -> None:
-    """Of a text whose head was let go: read what is long of it again. It blocks."""
+    """Of a text that was seen: read what is long of its head again. It blocks."""
     if check.head_bytes > LEAST_HEAD_BYTES:
         with store.open_blocking(key) as file:
             check.hold_head(file)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO, Final
 
 from shared.rows.line_vote import LineVote
 
-# A header of 1 MiB, titles above it, and rows enough to see what its columns hold. So much is kept of a file whose
-# first lines are as long; of others it is less, since many may be on their way at once.
+# A header of 1 MiB, titles above it, and rows enough to see what its columns hold. A file whose first lines are as long
+# is judged by so much, others by less. No more than the least is held while a file streams, since many may be on their
+# way at once: what is longer is read again for the judgement.
 HEAD_BYTES: Final = (1024 + 128) * 1024
 LEAST_HEAD_BYTES: Final = 128 * 1024
 _ROWS_BYTES: Final = 64 * 1024
@@ -24,8 +26,9 @@ _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class ByteCheck:
     """Fed with every block of the file in order, in blocks of any size; then `finish`, then judged.
 
-    Memory is that of one decoded block, the head and some odd lines. `decodes` speaks of UTF-16 if the file starts with
-    its byte order mark, else of UTF-8, of which `vote` says more; they and `has_nul` hold only after `finish`.
+    Memory is that of one decoded block, `LEAST_HEAD_BYTES` and some odd lines. Whoever judges by the head holds it
+    first. `decodes` speaks of UTF-16 if the file starts with its byte order mark, else of UTF-8, of which `vote` says
+    more; they and `has_nul` hold only after `finish`.
     """
 
     size: int = 0
@@ -33,37 +36,34 @@ class ByteCheck:
     is_utf16: bool = False
     # A byte order mark makes the first line one that is read.
     vote: LineVote = field(default_factory=lambda: LineVote("utf-8"))
+    head_bytes: int = 0  # how long the head is, held or not
     _head: bytearray = field(default_factory=bytearray)
-    _whole_head_bytes: int | None = None
     _line_ends: int = 0  # of the first lines
-    _lines_sought_until: int = 0
+    _first_lines_bytes: int = 0
+    _ends_with_cr: bool = False  # which may be half a line end
     _is_known: bool = False
     _utf16_decoder: codecs.IncrementalDecoder | None = None
     _is_broken_utf16: bool = False
 
     @property
     def head(self) -> bytes:
-        """The first part of the file: its first lines and 64 KiB more, but no more than `HEAD_BYTES`."""
-        return bytes(self._head)
+        """The first part of the file: its first lines and 64 KiB more, but no more than `HEAD_BYTES`.
 
-    @property
-    def head_bytes(self) -> int:
-        """How long the head is, held or let go."""
-        return len(self._head) if self._whole_head_bytes is None else self._whole_head_bytes
+        Until it is held, no more than `LEAST_HEAD_BYTES` of it.
+        """
+        return bytes(self._head)
 
     @property
     def head_is_whole(self) -> bool:
         return self.size == self.head_bytes
 
+    def hold_head(self, file: BinaryIO) -> None:
+        """Read all of it, from the start of the file that was seen."""
+        self._head = bytearray(file.read(self.head_bytes))
+
     def let_head_go(self) -> None:
-        """After `finish`, while the judgement waits: no more than `LEAST_HEAD_BYTES` of it stay."""
-        self._whole_head_bytes = self.head_bytes
         # A copy, because a bytearray does not give back what it had.
         self._head = self._head[:LEAST_HEAD_BYTES]
-
-    def hold_head(self, file: BinaryIO) -> None:
-        """Read it again, from the start of the file that was seen."""
-        self._head = bytearray(file.read(self.head_bytes))
 
     @property
     def decodes(self) -> bool:
@@ -76,8 +76,8 @@ class ByteCheck:
     def update(self, block: bytes) -> None:
         before = self.size
         self.size += len(block)
-        if before == len(self._head):
-            self._keep(block)
+        if before == self.head_bytes:
+            self._keep(block[: HEAD_BYTES - before])
         if self._is_known:
             self._look_at(block)
         elif self.size >= len(codecs.BOM_UTF16_LE):
@@ -95,22 +95,21 @@ class ByteCheck:
             self.vote.finish()
 
     def _keep(self, block: bytes) -> None:
-        self._head += block[: HEAD_BYTES - len(self._head)]
-        self._seek_first_lines()
-        if len(self._head) > LEAST_HEAD_BYTES and self._line_ends == _FIRST_LINES:
-            del self._head[max(LEAST_HEAD_BYTES, self._lines_sought_until + _ROWS_BYTES) :]
+        if len(self._head) < LEAST_HEAD_BYTES:
+            self._head += block[: LEAST_HEAD_BYTES - len(self._head)]
+        self._seek_first_lines(block)
+        self.head_bytes += len(block)
+        if self._line_ends == _FIRST_LINES:
+            self.head_bytes = min(self.head_bytes, max(LEAST_HEAD_BYTES, self._first_lines_bytes + _ROWS_BYTES))
 
-    def _seek_first_lines(self) -> None:
-        """Each byte once: a long line may come in many small blocks."""
-        # A CR at the end may be half a line end.
-        until = len(self._head) - self._head.endswith(b"\r")
-        while self._line_ends < _FIRST_LINES:
-            found = _line_end.search(self._head, self._lines_sought_until, until)
-            if found is None:
-                self._lines_sought_until = until
-                return
+    def _seek_first_lines(self, block: bytes) -> None:
+        text = b"\r" + block if self._ends_with_cr else block
+        begin = self.head_bytes - self._ends_with_cr
+        self._ends_with_cr = text.endswith(b"\r")
+        until = len(text) - self._ends_with_cr
+        for found in islice(_line_end.finditer(text, 0, until), _FIRST_LINES - self._line_ends):
             self._line_ends += 1
-            self._lines_sought_until = found.end()
+            self._first_lines_bytes = begin + found.end()
 
     def _know_utf16(self) -> None:
         self._is_known = True

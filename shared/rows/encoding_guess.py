@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
-
-import chardet
 
 # What cp1252 is taken for without asking has to be this much likelier than any other reading of the same lines.
 _AS_GOOD: Final = 0.85
@@ -40,6 +38,10 @@ _NOT_BEFORE_LETTERS: Final = frozenset("£€§№©®™°")
 _AT_THE_BEGINNING: Final = frozenset("¿¡«")
 
 
+# How likely these cells are in each encoding, by its codec; one that is not among them is not likely at all.
+RankEncodings = Callable[[bytes], Mapping[str, float]]
+
+
 class Reading(NamedTuple):
     """One way to read the lines, and how likely it is beside others."""
 
@@ -49,17 +51,23 @@ class Reading(NamedTuple):
     is_plausible: bool
 
 
-def readings(lines: Sequence[bytes]) -> list[Reading]:
+def rank_encodings(cells: bytes) -> dict[str, float]:
+    """Of cells with bytes from 0x80 on."""
+    # Its models take 26 MiB from the first call on: a process that leaves this to another one does without.
+    import chardet
+
+    ranked = chardet.detect_all(
+        cells, ignore_threshold=True, compat_names=False, include_encodings=_ENCODINGS, max_bytes=len(cells) + 1
+    )
+    return {str(found["encoding"]): float(found["confidence"]) for found in ranked}
+
+
+def readings(lines: Sequence[bytes], rank: RankEncodings = rank_encodings) -> list[Reading]:
     """The different ways to read these lines, best first; of those that read the same the commonest encoding."""
     lines = _thinned(_without_damage(lines))
     content = b"\n".join(lines)
     cells = b"\n".join(cell for line in lines for cell in _between_cells.split(line) if not cell.isascii())
-    likelihoods = {
-        str(found["encoding"]): float(found["confidence"])
-        for found in chardet.detect_all(
-            cells, ignore_threshold=True, compat_names=False, include_encodings=_ENCODINGS, max_bytes=len(cells) + 1
-        )
-    }
+    likelihoods = rank(cells)
     found: dict[str, Reading] = {}
     for codec in _ENCODINGS:
         text = content.decode(codec, "replace")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from shared.errors import FileCode, FileProblem, RollcallError
 from shared.rows.byte_check import ByteCheck
-from shared.rows.encoding_guess import Reading, is_surely_windows, readings
+from shared.rows.encoding_guess import RankEncodings, Reading, is_surely_windows, rank_encodings, readings
 from shared.rows.encoding_names import codec_of
 from shared.rows.line_vote import LineVote, OddByte
 
@@ -38,7 +38,7 @@ class UnclearEncoding(RollcallError):
         self.ranked = ranked
 
 
-def choose_encoding(check: ByteCheck, given: str | None) -> FileEncoding:
+def choose_encoding(check: ByteCheck, given: str | None, rank: RankEncodings = rank_encodings) -> FileEncoding:
     """Judge by what `check` saw of the whole file: a byte order mark binds, then what is given, then the lines vote.
 
     Raises UnclearEncoding, and FileProblem: unknown_encoding, not_csv, or wrong_encoding, the last as far as `check`
@@ -60,7 +60,7 @@ def choose_encoding(check: ByteCheck, given: str | None) -> FileEncoding:
         return FileEncoding("utf-16-le" if codec == "utf-16" else codec, guessed=False)
     if not check.vote.is_lost:
         return FileEncoding("utf-8", guessed=False)
-    ranked = readings(check.vote.odd_lines)
+    ranked = readings(check.vote.odd_lines, rank)
     if given or is_surely_windows(ranked):
         return FileEncoding(ranked[0].codec, guessed=True)
     raise UnclearEncoding(ranked)

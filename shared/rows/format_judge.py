@@ -15,7 +15,7 @@ from shared.rows.column_problems import empty_file
 from shared.rows.columns import layout_of_sources
 from shared.rows.csv_format import OPTIONAL_READER_VERSION, PLAIN_READER_VERSION, CsvFormat
 from shared.rows.delimiters import DELIMITERS, parse_delimiter
-from shared.rows.encoding_guess import Reading
+from shared.rows.encoding_guess import RankEncodings, Reading, rank_encodings
 from shared.rows.file_columns import ColumnsFound, judge_columns
 from shared.rows.file_encoding import (
     FileEncoding,
@@ -61,7 +61,12 @@ _UNCLEAR_BYTES: Final = 64 * 1024
 FindColumns = Callable[[HeadText, Sequence[str], FormatOptions, str], ColumnsFound]
 
 
-def judge_format(check: ByteCheck, options: FormatOptions, find_columns: FindColumns = judge_columns) -> CsvFormat:
+def judge_format(
+    check: ByteCheck,
+    options: FormatOptions,
+    find_columns: FindColumns = judge_columns,
+    rank: RankEncodings = rank_encodings,
+) -> CsvFormat:
     """Judge a file that has been fed to `check` as a whole. See `needs_decode_check` for what this cannot prove.
 
     Raises FileProblem with every code that a 422 can have; only unclosed_quote may also come up later.
@@ -70,7 +75,7 @@ def judge_format(check: ByteCheck, options: FormatOptions, find_columns: FindCol
     if check.size == 0:
         raise empty_file()
     try:
-        encoding = choose_encoding(check, options.encoding)
+        encoding = choose_encoding(check, options.encoding, rank)
     except UnclearEncoding as unclear:
         raise _encoding_unclear(check, options, unclear.ranked) from None
     return judge_columns_of(check, options, encoding, find_columns)
@@ -132,11 +137,13 @@ def _reader_version(options: FormatOptions) -> int:
     return OPTIONAL_READER_VERSION if options.optional else PLAIN_READER_VERSION
 
 
-def known_encoding(check: ByteCheck, options: FormatOptions, problem: FileProblem) -> FileEncoding | None:
+def known_encoding(
+    check: ByteCheck, options: FormatOptions, problem: FileProblem, rank: RankEncodings = rank_encodings
+) -> FileEncoding | None:
     """What `judge_format` had found of a file before it raised this; None if it was about the encoding."""
     if problem.code in (FileCode.ENCODING_UNCLEAR, FileCode.WRONG_ENCODING):
         return None
-    return choose_encoding(check, options.encoding)
+    return choose_encoding(check, options.encoding, rank)
 
 
 def needs_decode_check(check: ByteCheck, options: FormatOptions) -> bool:

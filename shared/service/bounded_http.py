@@ -27,7 +27,7 @@ HEAD_BYTES: Final = 64 * 1024
 HEAD_FIELDS: Final = 100
 HEAD_SECONDS: Final = 10
 CONNECTIONS: Final = 1000
-HELD_BYTES: Final = 12 * 1024 * 1024
+HELD_BYTES: Final = 8 * 1024 * 1024
 # Who takes nothing of an answer for so long is given up.
 STALL_SECONDS: Final = 30
 # And so soon, where others need the room.

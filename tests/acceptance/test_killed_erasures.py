@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import httpx2
 import pytest
 
 from api_service.operations.unknown_files import purge_unknown_files
@@ -100,10 +101,16 @@ async def test_erasure_goes_on_wherever_the_api_dies(
 
     await services.api.terminate()
     await services.api.restart(killing_api(PLACES[0]))
-    erasure = await order_erasure(system.client, EMAIL)
-    for place in (*PLACES[1:], None):
+    try:
+        erasure = await order_erasure(system.client, EMAIL)
+    except httpx2.TransportError:  # it died before it had answered
+        erasure = {"id": await system.database.fetchval("SELECT id FROM erasures")}
+    for place in PLACES[1:]:
         assert await services.api.ended() == KILLED, place
-        await services.api.restart({API: ""} if place is None else killing_api(place))
+        # It goes on with the erasure at once, so it may be dead before anything could see it ready.
+        services.api.start(killing_api(place))
+    assert await services.api.ended() == KILLED
+    await services.api.restart({API: ""})
     certificate = await until_erased(system.client, erasure, seconds=60)
 
     assert certificate["found"]["employees"] == 1

@@ -144,6 +144,15 @@ async def uploads_at_once(target: Target) -> None:
     await all_at_once(answer_to(target.services.api.url, parts) for _ in range(60))
 
 
+async def uploads_of_unclear_encodings(target: Target) -> None:
+    """20 whose bytes could be read in many ways, and lines that never end in some of them."""
+    rows = b"M\xfcller %d,Stra\xdfe,+4930123456,m%d@umlaut.example\n"
+    lines = HEADER + b"".join(rows % (number, number) for number in range(20_000))
+    endless = HEADER + b"M\xfcller Stra\xdfe;" * 200_000
+    files = [[lines], [endless]] * 10
+    await all_at_once(answer_to(target.services.api.url, upload(file)) for file in files)
+
+
 async def large_invalid_requests(target: Target) -> None:
     """A body of 300 MB that is no request, with and without its length."""
     item = b"0," * (MEBIBYTE // 2)
@@ -234,6 +243,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     "100 MB of body where none is wanted": bodies_where_none_is_wanted,
     "60 uploads of 5 MiB that pause": paused_uploads,
     "60 uploads of 5 MiB at once": uploads_at_once,
+    "20 uploads of unclear encodings": uploads_of_unclear_encodings,
     "a request of 300 MB that is none": large_invalid_requests,
     "1,000 texts of 64 KiB": large_requests,
     "8 sends of 14 MiB to lease queues": large_sends,

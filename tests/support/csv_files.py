@@ -14,11 +14,13 @@ from shared.rows.record import Record
 
 
 def check_bytes(content: bytes, block_sizes: tuple[int, ...] = (4096,)) -> ByteCheck:
+    """With its head held, ready to be judged."""
     check = ByteCheck()
     stream = DribblingStream(content, block_sizes)
     while block := stream.read(len(content)):
         check.update(block)
     check.finish()
+    check.hold_head(io.BytesIO(content))
     return check
 
 

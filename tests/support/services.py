@@ -102,7 +102,9 @@ class Service:
         """From now on the peak is that of what comes."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
-    def start(self) -> None:
+    def start(self, changed: Mapping[str, str] | None = None) -> None:
+        """Without waiting for it, with these variables changed."""
+        self.environment.update(changed or {})
         serve = ["-m", "uvicorn", f"{self.kind}.app:create_app", "--factory", "--host", "127.0.0.1"]
         bounds = ["--http", "shared.service.bounded_http:BoundedHttp"]
         grace = ["--no-access-log", *bounds, "--timeout-graceful-shutdown", str(GRACE_SECONDS)]
@@ -176,8 +178,7 @@ class Service:
 
     async def restart(self, changed: Mapping[str, str] | None = None) -> None:
         """Start it again, with these variables changed; it has ended."""
-        self.environment.update(changed or {})
-        self.start()
+        self.start(changed)
         await self.until_ready()
 
     def restart_if_dead(self) -> None:

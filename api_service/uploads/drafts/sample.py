@@ -13,6 +13,7 @@ from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES
 from api_service.http.patient_budget import UploadRoom
 from api_service.settings import ApiSettings
 from api_service.uploads.drafts.stored_text import StoredText
+from api_service.uploads.encoding_process import rank_encodings_apart
 from api_service.uploads.judgement import JUDGED_WEIGHT, MENDABLE, hold_head
 from api_service.uploads.options import UploadOptions, form_fields, parse_options
 from api_service.uploads.unpacking.unpacker import Unpacker, format_options
@@ -94,7 +95,6 @@ class Sampler:
             head = await text.sheet_head()
             return _Source(head.check, head.content, head.name, None)
         check = await text.check_head()
-        check.let_head_go()
         return _Source(check, None, upload.sheet, _stored_encoding(upload, options))
 
     def _read(self, upload: Row[Any], source: _Source, options: FormatOptions, rows: int) -> Sample:
@@ -140,12 +140,12 @@ def _has_same_encoding(upload: Row[Any], options: UploadOptions) -> bool:
 def _judged(source: _Source, options: FormatOptions) -> tuple[CsvFormat | None, FileProblem | None]:
     try:
         if source.encoding is None:
-            return judge_format(source.check, options), None
+            return judge_format(source.check, options, rank=rank_encodings_apart), None
         return judge_columns_of(source.check, options, source.encoding), None
     except FileProblem as problem:
         if problem.code not in MENDABLE:
             raise
-        encoding = source.encoding or known_encoding(source.check, options, problem)
+        encoding = source.encoding or known_encoding(source.check, options, problem, rank_encodings_apart)
         return None if encoding is None else undecided_format(source.check, options, encoding), problem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
@@ -100,6 +101,7 @@ class StoredText:
             is_whole = True
         check = ByteCheck()
         check.update(bytes(content))
+        check.hold_head(io.BytesIO(content))
         if is_whole:
             check.finish()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
 
 import pytest
@@ -99,18 +100,32 @@ def test_memory_does_not_grow_with_the_file() -> None:
     assert peak < 20 * len(block)
 
 
-@pytest.mark.parametrize("line", [b"a,b\n", b"x" * 300_000 + b"\n"], ids=["short lines", "long lines"])
+@pytest.mark.parametrize("line", [b"a,b\n", b"x" * 300_000 + b"\r\n"], ids=["short lines", "long lines"])
 @pytest.mark.parametrize("size", [1000, 3 * 1024 * 1024], ids=["small", "large"])
-def test_head_that_was_let_go_while_its_file_waits_is_the_same_once_it_is_held_again(line: bytes, size: int) -> None:
+def test_no_more_than_the_least_is_held_of_a_head_but_while_it_is_judged(line: bytes, size: int) -> None:
     content = (line * (size // len(line) + 1))[:size]
     check = ByteCheck()
-    check.update(content)
+    for begin in range(0, size, 50_001):
+        check.update(content[begin : begin + 50_001])
+        assert len(check.head) <= LEAST_HEAD_BYTES
     check.finish()
-    head, is_whole, length = check.head, check.head_is_whole, check.head_bytes
+    seen = (check.head_is_whole, check.head_bytes)
+    assert seen[0] == (size == seen[1])
 
+    check.hold_head(io.BytesIO(content))
+    assert check.head == content[: seen[1]]
     check.let_head_go()
     check.let_head_go()
     assert len(check.head) <= LEAST_HEAD_BYTES
-    assert (check.head_is_whole, check.head_bytes) == (is_whole, length)
-    check.hold_head(io.BytesIO(content))
-    assert check.head == head
+    assert (check.head_is_whole, check.head_bytes) == seen
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x" * 9_000]), min_size=60, max_size=90), _sizes)
+def test_head_is_as_long_whatever_the_blocks(pieces: list[bytes], sizes: tuple[int, ...]) -> None:
+    content = b"".join(pieces) + b"x" * 300_000
+    one = check_bytes(content, (len(content),))
+    assert check_bytes(content, tuple(size * 1_000 for size in sizes)).head_bytes == one.head_bytes
+    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n", content)]
+    until = ends[19] if len(ends) >= 20 else len(content)
+    assert one.head_bytes == min(max(LEAST_HEAD_BYTES, until + 64 * 1024), len(content))
