@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.errors import RollcallError
@@ -39,6 +40,8 @@ def came_in_on_loopback(scope: Mapping[str, Any]) -> bool:
     return server is None or server[1] is None or is_loopback(server[0])
 
 
+# Each request asks of one of a few addresses.
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

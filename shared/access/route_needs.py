@@ -7,7 +7,7 @@ needs what each of them does. So whichever of them the router takes, nothing is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from fastapi import FastAPI
@@ -32,11 +32,17 @@ class Match(NamedTuple):
     parameters: Mapping[str, str]
 
 
+class _End(NamedTuple):
+    need: Need
+    template: str
+    names: Sequence[str]
+
+
 class _Node:
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.ends: dict[str, tuple[Need, str]] = {}
+        self.ends: dict[str, _End] = {}
 
 
 class RouteNeeds:
@@ -61,9 +67,9 @@ class RouteNeeds:
     def matches(self, method: str, path: str) -> list[Match]:
         """Empty for what is no route's, be it the address or the method."""
         return [
-            Match(need, template, dict(zip(_NAMES.findall(template), values, strict=True)))
+            Match(end.need, end.template, dict(zip(end.names, values, strict=True)))
             for node, values in _walk(self._root, path.split("/"), 0, ())
-            for need, template in _of_method(node, method)
+            if (end := _of_method(node, method)) is not None
         ]
 
     def _insert(self, method: str, path: str, need: Need) -> None:
@@ -74,7 +80,7 @@ class RouteNeeds:
                 node = node.parameter
             else:
                 node = node.fixed.setdefault(segment, _Node())
-        node.ends[method] = need, path
+        node.ends[method] = _End(need, path, _NAMES.findall(path))
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:
@@ -109,8 +115,6 @@ def _walk(
         yield from _walk(node.parameter, segments, position + 1, (*values, segment))
 
 
-def _of_method(node: _Node, method: str) -> Iterable[tuple[Need, str]]:
+def _of_method(node: _Node, method: str) -> _End | None:
     end = node.ends.get(method)
-    if end is None and method == "HEAD":
-        end = node.ends.get("GET")
-    return () if end is None else (end,)
+    return node.ends.get("GET") if end is None and method == "HEAD" else end
