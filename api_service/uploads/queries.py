@@ -47,10 +47,11 @@ async def insert_upload(connection: AsyncConnection, values: dict[str, Any]) -> 
     """None when another upload has the idempotency key; waits for one that is about to commit with it."""
     statement = insert(uploads).values(values).on_conflict_do_nothing(index_elements=["idempotency_key"])
     inserted = (await connection.execute(statement.returning(*uploads.c))).one_or_none()
-    if inserted is not None and inserted.status in HELD_STATES:
-        # A lease that never runs out keeps producers off, those too that know no drafts and look for leases alone.
-        lease = insert(upload_leases).values(upload_id=inserted.id, owner="", fence=1, expires_at=text("'infinity'"))
-        await connection.execute(lease)
+    if inserted is not None:
+        # Producers of earlier releases look for `expires_at` alone, and read files by rules of their own.
+        values = {"upload_id": inserted.id, "owner": "", "fence": 0, "expires_at": text("'infinity'")}
+        runs_out_at = null() if inserted.status in HELD_STATES else func.now()
+        await connection.execute(insert(upload_leases).values(**values, runs_out_at=runs_out_at))
     return inserted
 
 

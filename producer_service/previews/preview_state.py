@@ -61,7 +61,7 @@ _FAIL = text("""
 # The next fencing number is larger than this one, whoever gets it: a preview again, or the upload.
 _FREE_LEASE = text("""
     UPDATE upload_leases
-    SET owner = '', fence = fence + 1, preview_expires_at = NULL, suspected = false, trial_producers = '{}',
+    SET owner = '', fence = fence + 1, runs_out_at = NULL, suspected = false, trial_producers = '{}',
         file_missing_since = NULL
     WHERE upload_id = :upload_id
 """)

@@ -60,19 +60,19 @@ _ACQUIRE = text(f"""
     ON CONFLICT (upload_id) DO UPDATE SET
         owner = excluded.owner,
         fence = l.fence + 1,
-        expires_at = CASE WHEN l.preview_expires_at IS NULL THEN excluded.expires_at ELSE l.expires_at END,
-        preview_expires_at = CASE WHEN l.preview_expires_at IS NOT NULL THEN excluded.expires_at END,
+        expires_at = CASE WHEN l.runs_out_at IS NULL THEN excluded.expires_at ELSE l.expires_at END,
+        runs_out_at = CASE WHEN l.runs_out_at IS NOT NULL THEN excluded.expires_at END,
         suspected = l.suspected OR l.owner NOT IN ('', excluded.owner),
         fruitless = 0
-    WHERE coalesce(l.preview_expires_at, l.expires_at) < now()
+    WHERE coalesce(l.runs_out_at, l.expires_at) < now()
     RETURNING fence, suspected AS is_suspected, cardinality(array_remove(trial_producers, owner)) AS deaths,
               file_missing_since IS NOT NULL AS file_was_missing
 """)  # noqa: S608 - constants
 
-# As long as the upload is not started, `expires_at` stays as infinite as a draft's.
+# What this release accepted keeps its infinite `expires_at`.
 _EXPIRE = """
-    expires_at = CASE WHEN preview_expires_at IS NULL THEN now() + make_interval(secs => :seconds) ELSE expires_at END,
-    preview_expires_at = CASE WHEN preview_expires_at IS NOT NULL THEN now() + make_interval(secs => :seconds) END
+    expires_at = CASE WHEN runs_out_at IS NULL THEN now() + make_interval(secs => :seconds) ELSE expires_at END,
+    runs_out_at = CASE WHEN runs_out_at IS NOT NULL THEN now() + make_interval(secs => :seconds) END
 """
 
 _RENEW = text(f"UPDATE upload_leases SET {_EXPIRE} WHERE upload_id = :upload_id AND fence = :fence")  # noqa: S608 - constants
@@ -114,7 +114,7 @@ _DUE = text(f"""
     SELECT u.id FROM uploads AS u LEFT JOIN upload_leases AS l ON l.upload_id = u.id
     WHERE u.finished_at IS NULL AND u.status <> ALL(CAST(:held AS text[])) AND u.reader_version <= :newest_reader
       AND u.byte_count > :over_bytes AND u.byte_count <= :up_to_bytes
-      AND (l.upload_id IS NULL OR coalesce(l.preview_expires_at, l.expires_at) < now())
+      AND (l.upload_id IS NULL OR coalesce(l.runs_out_at, l.expires_at) < now())
       AND NOT ({_WAITS_FOR_EARLIER_ONES})
     ORDER BY coalesce(cardinality(l.trial_producers), 0), u.sequence LIMIT :limit
 """)  # noqa: S608 - constants

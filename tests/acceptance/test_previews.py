@@ -128,9 +128,7 @@ async def test_chunks_of_a_preview_that_is_over_join_neither_another_nor_an_uplo
         await system.database.execute("SELECT 1 FROM uploads WHERE id = $1 FOR UPDATE", upload_id)
         renewed = await system.database.fetchval("INSERT INTO upload_previews DEFAULT VALUES RETURNING id")
         await system.database.execute("UPDATE uploads SET preview_id = $2 WHERE id = $1", upload_id, renewed)
-        lease = (
-            "UPDATE upload_leases SET owner = '', fence = fence + 1, preview_expires_at = now() WHERE upload_id = $1"
-        )
+        lease = "UPDATE upload_leases SET owner = '', fence = fence + 1, runs_out_at = now() WHERE upload_id = $1"
         await system.database.execute(lease, upload_id)
 
     previewed = await system.until_previewed(upload_id)

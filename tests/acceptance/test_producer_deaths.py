@@ -44,8 +44,8 @@ async def until_leased(system: System, upload_id: str, *, times: int) -> None:
 
 
 async def until_renewed_without_a_mark(system: System, upload_id: str) -> None:
-    before = await system.database.fetchval("SELECT expires_at FROM upload_leases WHERE upload_id = $1", upload_id)
-    query = "SELECT suspected AND trial_producers = '{}' AND expires_at > $2 FROM upload_leases WHERE upload_id = $1"
+    before = await system.database.fetchval("SELECT runs_out_at FROM upload_leases WHERE upload_id = $1", upload_id)
+    query = "SELECT suspected AND trial_producers = '{}' AND runs_out_at > $2 FROM upload_leases WHERE upload_id = $1"
     await eventually(lambda: system.database.fetchval(query, upload_id, before), seconds=60)
 
 

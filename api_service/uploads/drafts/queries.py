@@ -48,6 +48,6 @@ async def start_draft(connection: AsyncConnection, upload_id: uuid.UUID) -> Row[
     started = (await connection.execute(statement)).one()
     lease = update(upload_leases).where(upload_leases.c.upload_id == upload_id)
     # It stays, so that its fencing number goes on growing; an empty owner is suspected of nothing.
-    values = {"fence": upload_leases.c.fence + 1, "expires_at": func.now(), "preview_expires_at": null()}
+    values = {"fence": upload_leases.c.fence + 1, "runs_out_at": func.now()}
     await connection.execute(lease.values(owner="", **values))
     return started

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, func, insert, null, text, update
+from sqlalchemy import Row, func, insert, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database.preview_fates import PreviewFates
@@ -43,12 +43,7 @@ async def request_preview(connection: AsyncConnection, upload_id: uuid.UUID) -> 
     statement = update(uploads).where(uploads.c.id == upload_id).values(**values).returning(*uploads.c)
     previewing = (await connection.execute(statement)).one()
     lease = update(upload_leases).where(upload_leases.c.upload_id == upload_id)
-    # To producers that know no previews it is as infinite as before.
-    await connection.execute(
-        lease.values(
-            owner="", fence=upload_leases.c.fence + 1, preview_expires_at=func.now(), expires_at=text("'infinity'")
-        )
-    )
+    await connection.execute(lease.values(owner="", fence=upload_leases.c.fence + 1, runs_out_at=func.now()))
     return previewing
 
 

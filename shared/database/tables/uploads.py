@@ -143,9 +143,10 @@ upload_leases = Table(
     Column("owner", Text, nullable=False),
     # Grows with each new holder; whoever writes for an upload proves that its number is still the newest.
     Column("fence", BigInteger, nullable=False),
+    # As producers up to release 0.2.0 see it: what a newer one accepted they never take, for it is infinite.
     Column("expires_at", DateTime(timezone=True), nullable=False),
-    # Instead of that while it is previewed, for then `expires_at` is infinite, as that of a draft.
-    timestamp("preview_expires_at"),
+    # When it runs out in truth. Null: that of a draft never does, and what 0.2.0 accepted has `expires_at`.
+    timestamp("runs_out_at"),
     # An earlier holder died, and no chunk was answered since.
     Column("suspected", Boolean, nullable=False, server_default=text("false")),
     # Producers that died while they read nothing but this upload; also one that reads it so just now.

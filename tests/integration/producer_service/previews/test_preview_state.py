@@ -29,7 +29,7 @@ async def lease(engine: AsyncEngine, database: asyncpg.Connection, add_upload: A
     preview_id = await database.fetchval("INSERT INTO upload_previews DEFAULT VALUES RETURNING id")
     upload_id = await add_upload(status="previewing", preview_id=preview_id)
     await database.execute(
-        "INSERT INTO upload_leases (upload_id, owner, fence, expires_at, preview_expires_at)"
+        "INSERT INTO upload_leases (upload_id, owner, fence, expires_at, runs_out_at)"
         " VALUES ($1, '', 1, 'infinity', now() - interval '1 second')",
         upload_id,
     )
@@ -112,7 +112,7 @@ async def test_preview_in_which_an_earlier_release_had_a_part_says_nothing_of_wh
 
     # Previewed again by this release alone.
     await database.execute("UPDATE uploads SET status = 'previewing'")
-    await database.execute("UPDATE upload_leases SET preview_expires_at = now() - interval '1 second'")
+    await database.execute("UPDATE upload_leases SET runs_out_at = now() - interval '1 second'")
     await database.execute(names, preview_id, 3, ["p3@example.com"])
     await finish(engine, await acquired(engine, lease.upload_id))
     preview = json.loads((await effects.upload(database, lease.upload_id))["preview"])
@@ -146,7 +146,7 @@ async def test_chunk_that_comes_during_the_join_is_not_left_out(
 async def test_holder_of_an_old_lease_writes_nothing(
     engine: AsyncEngine, database: asyncpg.Connection, lease: Lease
 ) -> None:
-    await database.execute("UPDATE upload_leases SET preview_expires_at = now() - interval '1 second'")
+    await database.execute("UPDATE upload_leases SET runs_out_at = now() - interval '1 second'")
     newer = await acquired(engine, lease.upload_id)
     before = await effects.upload(database, lease.upload_id)
     async with engine.begin() as connection:
