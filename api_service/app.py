@@ -166,7 +166,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.workbooks = Workbooks(settings)
     app.state.live_uploads = LiveUploads(engine, settings.database_url.get_secret_value())
     app.state.lease_queues = LeaseQueues(settings)
-    app.state.sqs = SqsEndpoint(app.state.lease_queues, engine)
+    app.state.sqs = SqsEndpoint(app.state.lease_queues, engine, app.state.failpoints)
     app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
     # Wired here, because uploads and dead letters do not know each other.
     drop_letters = partial(drop_stale_letters, engine, app.state.publisher, settings)

@@ -19,6 +19,7 @@ from api_service.lease_queues.sqs.move_tasks import MoveTasks
 from api_service.lease_queues.sqs.queue_records import SqsQueue
 from shared.access.callers import Caller
 from shared.database.engine import is_row_fault
+from shared.service.failpoints import Failpoints
 
 LOOKUP_BATCH_NAMES: Final = 1000
 
@@ -31,11 +32,11 @@ class _Deletion(NamedTuple):
 class SqsEndpoint:
     """Beside the lease queues, whose messages and connections it shares."""
 
-    def __init__(self, lease_queues: LeaseQueues, engine: AsyncEngine) -> None:
+    def __init__(self, lease_queues: LeaseQueues, engine: AsyncEngine, failpoints: Failpoints) -> None:
         self.lease_queues = lease_queues
         # For what looks after queues; what moves messages has the lease queues' own connections.
         self.engine = engine
-        self.moves = MoveTasks(lease_queues)
+        self.moves = MoveTasks(lease_queues, failpoints)
         self._lookups = Batcher(self._look_up, max_weight=LOOKUP_BATCH_NAMES, is_one_callers=is_row_fault)
         self._deletions = Batcher(self._delete, max_weight=ACKNOWLEDGE_BATCH_RECEIPTS, is_one_callers=is_row_fault)
 
@@ -57,7 +58,7 @@ class SqsEndpoint:
         return found
 
     async def delete(self, queue: SqsQueue, receipts: Sequence[Receipt]) -> Sequence[bool]:
-        """For each receipt, whether its message is gone by it."""
+        """For each receipt, whether its message is gone, or need not be, as SQS says it of standard queues."""
         return await self._deletions.submit(_Deletion(queue.name, queue.is_fifo), receipts, weight=len(receipts))
 
     async def change_visibility(self, queue: SqsQueue, changes: Sequence[VisibilityChange]) -> Sequence[Outcome]:
@@ -78,10 +79,14 @@ class SqsEndpoint:
     async def _delete(self, deletion: _Deletion, receipts: Sequence[Receipt]) -> Sequence[bool]:
         async with self.lease_queues.moving() as connection:
             outcomes = await lease_queries.delete(connection, deletion.queue, receipts, only_held=deletion.only_held)
+            lost = [receipt for receipt, deleted in zip(receipts, outcomes, strict=True) if not deleted]
+            refused = set[int]()
+            if lost and deletion.only_held:
+                refused = await lease_queries.still_there(connection, deletion.queue, lost)
         BATCH_ITEMS.labels("acknowledge").observe(len(receipts))
-        MESSAGES.labels("acknowledged").inc(sum(outcomes))
-        MESSAGES.labels("lease_lost").inc(len(outcomes) - sum(outcomes))
-        return outcomes
+        MESSAGES.labels("acknowledged").inc(len(receipts) - len(lost))
+        MESSAGES.labels("lease_lost").inc(len(lost))
+        return [deleted or each.message_id not in refused for each, deleted in zip(receipts, outcomes, strict=True)]
 
 
 class Call(NamedTuple):

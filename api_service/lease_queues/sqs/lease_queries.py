@@ -30,6 +30,13 @@ DELETE = text("""
     RETURNING message.receipt
 """)
 
+# A deletion of what is not there any more is most likely one that is made again, because its answer was lost.
+STILL_THERE = text("""
+    SELECT id FROM queue_messages
+    WHERE queue_id = (SELECT id FROM queues WHERE name = :queue) AND id = ANY(CAST(:ids AS bigint[]))
+    ORDER BY queue_id, id
+""")
+
 # Given back, a message keeps its receipt, by which it can still be deleted.
 CHANGE = text("""
     WITH given AS MATERIALIZED (
@@ -99,6 +106,12 @@ async def delete(
     deleted = await connection.execute(DELETE, {"queue": queue, "only_held": only_held, **parameters})
     tokens = set(deleted.scalars())
     return [receipt.token in tokens for receipt in receipts]
+
+
+async def still_there(connection: AsyncConnection, queue: str, receipts: Sequence[Receipt]) -> set[int]:
+    """The ids of those whose messages are, whoever has them."""
+    ids = sorted({receipt.message_id for receipt in receipts})
+    return set((await connection.execute(STILL_THERE, {"queue": queue, "ids": ids})).scalars())
 
 
 async def receive_again(

@@ -91,8 +91,8 @@ async def receive_message(call: Call, request: ReceiveMessage) -> Answer:
 
 async def delete_message(call: Call, request: DeleteMessage) -> None:
     queue = await call.queue(request.queue_url)
-    (is_gone,) = await call.endpoint.delete(queue, [_receipt(request.receipt_handle)])
-    if not is_gone and queue.is_fifo:
+    (is_done,) = await call.endpoint.delete(queue, [_receipt(request.receipt_handle)])
+    if not is_done:
         raise _expired(request.receipt_handle)
 
 
@@ -106,10 +106,10 @@ async def delete_message_batch(call: Call, request: DeleteMessageBatch) -> Answe
             receipts[entry.id] = _receipt(entry.receipt_handle)
         except EntryError as error:
             failed.append(_failed(entry.id, error))
-    gone = await call.endpoint.delete(queue, list(receipts.values())) if receipts else ()
+    outcomes = await call.endpoint.delete(queue, list(receipts.values())) if receipts else ()
     successful = []
-    for (entry_id, receipt), is_gone in zip(receipts.items(), gone, strict=True):
-        if is_gone or not queue.is_fifo:
+    for (entry_id, receipt), is_done in zip(receipts.items(), outcomes, strict=True):
+        if is_done:
             successful.append({"Id": entry_id})
         else:
             failed.append(_failed(entry_id, _expired(str(receipt))))

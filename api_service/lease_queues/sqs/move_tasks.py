@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from api_service.lease_queues.lease_queues import LeaseQueues
+    from shared.service.failpoints import Failpoints
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ class TaskIsRunning(Exception):
 
 
 class MoveTasks:
-    def __init__(self, lease_queues: LeaseQueues) -> None:
+    def __init__(self, lease_queues: LeaseQueues, failpoints: Failpoints) -> None:
         self._lease_queues = lease_queues
+        self._failpoints = failpoints
         self._asked = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
 
@@ -110,6 +112,7 @@ class MoveTasks:
                 moved, failure = await _move(connection, task, name)
                 state = "FAILED" if failure else "RUNNING" if moved else "COMPLETED"
             await move_queries.note_step(connection, task, sum(moved.values()), state, failure)
+            self._failpoints.hit("api.sqs_move_step")
         MESSAGES.labels("moved").inc(sum(moved.values()))
         for queue in moved:
             self._lease_queues.announce(queue)

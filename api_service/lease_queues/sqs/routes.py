@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from api_service.http.dependencies import SettingsDep
+from api_service.http.dependencies import FailpointsDep, SettingsDep
 from api_service.http.direct_route import DirectRoute
 from api_service.http.disconnect import cancel_on_disconnect
 from api_service.http.problem_handlers import noted_problem
@@ -42,7 +42,7 @@ EndpointDep = Annotated[SqsEndpoint, Depends(_endpoint)]
 
 
 @router.post("/", include_in_schema=False)
-async def sqs(request: Request, endpoint: EndpointDep, settings: SettingsDep) -> Response:
+async def sqs(request: Request, endpoint: EndpointDep, settings: SettingsDep, failpoints: FailpointsDep) -> Response:
     is_json = TARGET_HEADER in request.headers
     if not is_json and not request.headers.get("content-type", "").startswith(query_protocol.FORM_TYPE):
         detail = "This is the SQS endpoint: name an operation in X-Amz-Target, as AWS SDKs do."
@@ -51,6 +51,7 @@ async def sqs(request: Request, endpoint: EndpointDep, settings: SettingsDep) ->
     answer_error = json_protocol.error_answer if is_json else query_protocol.error_answer
     try:
         name, document = await _run(request, endpoint, settings, _read_json if is_json else _read_query)
+        failpoints.hit(f"api.sqs_done_{name}")
     except ClientDisconnect:
         raise
     except SqsError as error:
