@@ -153,7 +153,8 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
     unknown_files_limit: int = Field(
         20,
         ge=0,
-        description="Finds a sweep more such files, it deletes none and says so: the database may be an older backup.",
+        description="If a sweep finds more such files, it deletes none and says so: "
+        "the database may be an older backup.",
     )
     retention_interval_seconds: float = Field(
         3600,

@@ -8,9 +8,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from api_service.http.problems import FILE_MEANINGS, ProblemCode
-from shared.access.refusals import AccessCode
-from shared.errors import FileCode
 from shared.service.settings import FOR_TESTS
 
 
@@ -35,19 +32,6 @@ def settings_rows(settings: type[BaseSettings]) -> list[str]:
         )
         rows.append(f"| `{variable}` | {default} | {field.description} |".replace("|  |", "| |"))
     return rows
-
-
-def problem_rows() -> list[str]:
-    """One table row a code that a request or a file can be refused with."""
-    rows = [f"| `{code.value}` | {code.status} | {code.meaning} |" for code in (*ProblemCode, *AccessCode)]
-    return rows + [f"| `{code.value}` | {_ends(code)} | {meaning} |" for code, meaning in FILE_MEANINGS.items()]
-
-
-def _ends(code: FileCode) -> str:
-    """How a file that has the code is answered, or its upload ends."""
-    if code in (FileCode.TOO_MANY_ABSENT, FileCode.ABSENT_UNCLEAR):
-        return "`partially_succeeded`"
-    return "422 or `failed`"
 
 
 def metric_rows() -> list[str]:
