@@ -6,8 +6,22 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import msgspec
+
+# As the service answers it.
+EMPLOYEE: Final[dict[str, Any]] = {
+    "id": 4,
+    "employee_name": "Ada",
+    "company_name": None,
+    "mobile_no": None,
+    "email": "ada@x.example",
+    "createdAt": "2026-01-01T00:00:00Z",
+    "updatedAt": "2026-01-01T00:00:00Z",
+    "uploadId": None,
+    "leftAt": None,
+}
 
 
 @dataclass

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import rollcall
-from tests.support.scripted_http import Answer, Seen, scripted
+from tests.support.scripted_http import EMPLOYEE, Answer, scripted
 
 MIB = 1024 * 1024
-EMPLOYEE = {"id": 4, "employee_name": "Ada", "company_name": None, "mobile_no": None, "email": "ada@x.example"}
-EMPLOYEE |= {"uploadId": None, "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z", "leftAt": None}
 BUSY = Answer.json({"code": "database_busy", "detail": "Later."}, 503, Retry_After="0")
 SILENT = Answer(says_nothing=True)
 PROXY = Answer(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"})
@@ -102,41 +98,3 @@ async def test_answer_of_somebody_else_is_no_answer_and_quotes_nobody() -> None:
             await rc.employee(4)
     assert "email" in str(unexpected.value)
     assert "ada@x.example" not in str(unexpected.value)
-
-
-async def test_memory_does_not_grow_with_what_is_sent_or_listed() -> None:
-    """A bounded part of what a gigabyte and ten million employees are: blocks and pages that are let go."""
-
-    def blocks() -> Iterator[bytes]:
-        for _ in range(96):
-            yield b"x" * MIB
-
-    pages = 30
-
-    def answer(request: Seen) -> Answer:
-        if request.method == "POST":
-            return Answer.json({"code": "not_csv", "detail": "It is none."}, 422)
-        asked = re.search(r"cursor=(\d+)", request.target)
-        number = int(asked[1]) if asked else 0
-        listing = {"data": [EMPLOYEE] * 1000, "page": None, "limit": 1000, "size": 1000, "totalData": 1000 * pages}
-        next_cursor = str(number + 1) if number + 1 < pages else None
-        return Answer.json({**listing, "totalPages": pages, "totalIsEstimate": False, "nextCursor": next_cursor})
-
-    async with scripted(answer) as (url, seen), rollcall.AsyncClient(url) as rc:
-        tracemalloc.start()
-        try:
-            with pytest.raises(rollcall.NotCsv):
-                await rc.upload(blocks())
-            _, sending = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            count = 0
-            async for _ in rc.employees():
-                count += 1
-            _, listing = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert count == 1000 * pages
-    assert seen[0].body_bytes > 96 * MIB
-    # Both ends are this process: some blocks of 1 MiB, and two or three pages of a thousand.
-    assert sending < 16 * MIB
-    assert listing < 8 * MIB
