@@ -18,7 +18,7 @@ from shared.rows.fields import FIELDS
 # Each upload of a day for three months; of more the oldest are left out.
 MOST_VERSIONS: Final = 100
 
-_IS_KNOWN: Final = text("SELECT 1 FROM employees WHERE id = :id")
+_NOW: Final = text("SELECT row_number FROM employees WHERE id = :id")
 
 # From what it stands as back to what was inserted (docs/architecture.md, "Undo").
 _CHAIN: Final = text("""
@@ -54,15 +54,24 @@ class EmployeeVersion(_VersionValues):
 class EmployeeHistory(JsonModel):
     """Earlier versions of an employee, the latest first, without what it is now."""
 
+    row_number: int | None = Field(
+        description="The row of its upload's file that the employee stands as now; null where that marked who has left."
+    )
     data: list[EmployeeVersion]
 
 
 async def read_history(connection: AsyncConnection, employee_id: int) -> EmployeeHistory | None:
     """None if there is no such employee."""
-    if (await connection.execute(_IS_KNOWN, {"id": employee_id})).one_or_none() is None:
+    now = (await connection.execute(_NOW, {"id": employee_id})).one_or_none()
+    if now is None:
         return None
     rows = (await connection.execute(_CHAIN, {"id": employee_id, "most": MOST_VERSIONS})).all()
-    return EmployeeHistory(data=[_version(row) for row in rows])
+    return EmployeeHistory(row_number=_row_of_file(now.row_number), data=[_version(row) for row in rows])
+
+
+def _row_of_file(number: int) -> int | None:
+    """What marked who has left counts from 0 downwards."""
+    return number if number > 0 else None
 
 
 def _version(row: Row[Any]) -> EmployeeVersion:
@@ -73,7 +82,7 @@ def _version(row: Row[Any]) -> EmployeeVersion:
         {
             **values,
             "upload_id": row.upload_id,
-            "row_number": row.replaced_row if row.replaced_row > 0 else None,
+            "row_number": _row_of_file(row.replaced_row),
             "updated_at": was["updated_at"],
             "left_at": was.get("left_at"),
         }

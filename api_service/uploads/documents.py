@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import Field
@@ -118,6 +118,14 @@ class UploadDocument(JsonModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    waited_seconds: float | None = Field(
+        description="From when it was sent, or its draft started, until a producer began with it.", examples=[0.4]
+    )
+    read_seconds: float | None = Field(
+        description="What the producer that finished it spent on reading its file; the rest of the time it waited for "
+        "its rows to be written. Null until then, and for uploads that an older release finished.",
+        examples=[4.1],
+    )
     undo_requested_at: datetime | None
     undone_at: datetime | None
     uploaded_by: str | None = Field(
@@ -203,11 +211,20 @@ def upload_document(row: Row[Any]) -> UploadDocument:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        waited_seconds=_waited_seconds(row),
+        read_seconds=row.read_seconds,
         undo_requested_at=row.undo_requested_at,
         undone_at=row.undone_at,
         uploaded_by=row.uploaded_by,
         problem=row.problem,
     )
+
+
+def _waited_seconds(row: Row[Any]) -> float | None:
+    if row.started_at is None:
+        return None
+    waited: timedelta = row.started_at - (row.accepted_at or row.created_at)
+    return waited.total_seconds()
 
 
 def field_places(row: Row[Any]) -> dict[str, list[int]]:

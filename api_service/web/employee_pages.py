@@ -44,7 +44,8 @@ async def show_employees(
 async def show_employee(request: Request, employee_id: int) -> Response:
     api = OwnApi(request)
     employee = await api.get(f"/v1/employees/{employee_id}")
-    history = (await api.get(f"/v1/employees/{employee_id}/history"))["data"]
+    past = await api.get(f"/v1/employees/{employee_id}/history")
+    history = past["data"]
     uploads: dict[str, Any] = {}
     for upload_id in {each["uploadId"] for each in (employee, *history[:UPLOADS_NAMED])} - {None}:
         try:
@@ -52,7 +53,9 @@ async def show_employee(request: Request, employee_id: int) -> Response:
         except Refused as refusal:
             if refusal.status != 404:
                 raise
-    return render(request, "employee.html", employee=employee, history=history, uploads=uploads)
+    return render(
+        request, "employee.html", employee=employee, row_number=past["rowNumber"], history=history, uploads=uploads
+    )
 
 
 @router.post("/employees/{employee_id}/delete")

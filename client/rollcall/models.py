@@ -121,6 +121,8 @@ class UploadFields(Document):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    waited_seconds: float | None
+    read_seconds: float | None
     undo_requested_at: datetime | None
     undone_at: datetime | None
     uploaded_by: str | None
@@ -308,8 +310,9 @@ else:
 
 
 class EmployeeHistory(Document):
-    """Earlier versions of an employee, the latest first, without what it is now."""
+    """Earlier versions of an employee, the latest first, and the row of its upload that it stands as now."""
 
+    row_number: int | None
     data: list[EmployeeVersion]
 
 

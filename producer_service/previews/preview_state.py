@@ -96,6 +96,7 @@ async def finish(
     rows_read: int | None,
     blank_rows: int | None = None,
     byte_count: int,
+    read_seconds: float | None = None,
     problem: FileProblem | None,
 ) -> UploadStatus:
     """Settle the preview by who is there now, and set the state that it leads to; returns it.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +36,8 @@ from shared.service.telemetry import describe_error
 from shared.upload_store import ObjectMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from producer_service.requester import Requester
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
     from shared.upload_store import UploadStore
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+Read = TypeVar("Read")
 
 BROKER_RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)
 FINISH_RETRY_SECONDS = 1
@@ -111,6 +116,7 @@ class UploadRunner:
         self._too_many_rejects: FileProblem | None = None
         self._rows_read = 0
         self._blank_rows = 0
+        self._read_seconds = 0.0
         self._renewed_at = time.monotonic()
         self._progress_written: Progress | None = None
         self._log = log.bind(upload_id=str(upload.id))
@@ -241,22 +247,30 @@ class UploadRunner:
 
     async def _count_rows(self, reader: ChunkReader) -> bool:
         async with self._trial.own_work():
-            return await asyncio.to_thread(reader.pass_over, COUNTED_ROWS, 0) == COUNTED_ROWS
+            return await self._timed(reader.pass_over, COUNTED_ROWS, 0) == COUNTED_ROWS
 
     async def _pass_over(self, reader: ChunkReader, done: LedgerEntry) -> None:
         async with self._trial.beside_others():
-            found = await asyncio.to_thread(reader.pass_over, done.row_count, done.byte_count)
+            found = await self._timed(reader.pass_over, done.row_count, done.byte_count)
         if found < done.row_count:
             raise ledger_mismatch()
         self._pending.count(done.byte_count, done.counts)
 
     async def _read_chunk(self, reader: ChunkReader, *, at_most: int | None) -> FileChunk | None:
         async with self._trial.own_work():
-            chunk = await asyncio.to_thread(reader.next_chunk, at_most=at_most)
+            chunk = await self._timed(reader.next_chunk, at_most=at_most)
             if chunk is not None and self._failpoints.names("producer.row"):
                 # Its cells are among the strings of its JSON.
                 self._failpoints.hit_among("producer.row", chunk.body.decode().split('"'))
             return chunk
+
+    async def _timed(self, read: Callable[P, Read], *args: P.args, **kwargs: P.kwargs) -> Read:
+        """In a thread."""
+        began = time.monotonic()
+        try:
+            return await asyncio.to_thread(read, *args, **kwargs)
+        finally:
+            self._read_seconds += time.monotonic() - began
 
     async def _send(self, chunk: FileChunk) -> bool:
         """False for an upload that is to end early: then the file is only read to its end, for the total."""
@@ -372,6 +386,7 @@ class UploadRunner:
                         rows_read=self._rows_read,
                         blank_rows=self._blank_rows,
                         byte_count=self._upload.byte_count,
+                        read_seconds=self._read_seconds,
                         problem=problem,
                     )
             except (SQLAlchemyError, OSError) as error:

@@ -111,7 +111,7 @@ _FINISH = text("""
         rows_done = :rows_done, bytes_done = :bytes_done, inserted = :inserted, updated = :updated,
         duplicates = :duplicates, rejected = :rejected, rejected_by = CAST(:rejected_by AS jsonb),
         blank_rows = coalesce(CAST(:blank_rows AS bigint), blank_rows), unprocessed = :unprocessed,
-        deactivated = :deactivated, revision = revision + 1
+        deactivated = :deactivated, read_seconds = :read_seconds, revision = revision + 1
     WHERE id = :upload_id
 """)
 
@@ -172,6 +172,7 @@ async def finish(
     rows_read: int | None,
     blank_rows: int | None = None,
     byte_count: int,
+    read_seconds: float | None = None,
     problem: FileProblem | None,
 ) -> FinalStatus:
     """Set the final state from the ledger; returns it. Raises `LeaseLost` and `LedgerIncomplete`.
@@ -209,6 +210,7 @@ async def finish(
             "problem": None if problem_to_tell is None else json.dumps(described(problem_to_tell)),
             "unprocessed": rows_read - totals.row_count,
             "deactivated": deactivated,
+            "read_seconds": read_seconds,
         },
     )
     await connection.execute(_END_LEASE, {"upload_id": lease.upload_id})

@@ -35,6 +35,7 @@ class WorkState(Protocol):
         rows_read: int | None,
         blank_rows: int | None = None,
         byte_count: int,
+        read_seconds: float | None = None,
         problem: FileProblem | None,
     ) -> UploadStatus: ...
 

@@ -60,6 +60,8 @@ def more_fields(upload: Upload) -> Iterator[tuple[str, object]]:
     yield "created", _time(upload.created_at)
     yield "started", _time(upload.started_at)
     yield "finished", _time(upload.finished_at)
+    yield "waited", _seconds(upload.waited_seconds)
+    yield "read", _seconds(upload.read_seconds)
 
 
 def next_step(upload: Upload) -> str:
@@ -100,6 +102,10 @@ def _preview(upload: Upload) -> Iterator[tuple[str, object]]:
 
 def _said(problem: dict[str, Any]) -> str:
     return f"{problem.get('detail', '')} [{problem.get('code', '')}]"
+
+
+def _seconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds:,.1f} s"
 
 
 def _time(moment: Any) -> str | None:

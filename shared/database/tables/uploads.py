@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -87,6 +88,8 @@ uploads = Table(
     timestamp("accepted_at"),
     timestamp("started_at"),
     timestamp("finished_at"),
+    # What the producer that finished it spent on reading its file; the rest of its time it waited for answers.
+    Column("read_seconds", Double),
     timestamp("file_deleted_at"),
     # When it was rewritten without the people whom its rows had named although they were erased before.
     timestamp("people_erased_at"),

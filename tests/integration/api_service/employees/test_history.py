@@ -23,7 +23,8 @@ async def test_each_version_says_its_values_and_where_it_came_from(
     first, second, third = [await sequence_of(database, each) for each in uploads]
     await insert_employees(database, [Person("Ada", "ada@firm.example", upload_sequence=first)])
     employee_id = await database.fetchval("SELECT id FROM employees")
-    assert (await api.get(f"/v1/employees/{employee_id}/history")).json() == {"data": []}
+    assert (await api.get(f"/v1/employees/{employee_id}/history")).json() == {"rowNumber": 1, "data": []}
+    assert "employees.csv</a>, row 1, sent" in (await api.get(f"/employees/{employee_id}")).text
 
     await database.execute(REPLACE, employee_id, "Ada <b>", None, second, 17, None)
     # As the leaver 3 of the third upload, and then back in a fourth, which is deleted by now.

@@ -70,6 +70,8 @@ async def test_an_upload_is_answered_with_its_address_and_what_is_known_of_it(ap
         "revision": 1,
         "startedAt": None,
         "finishedAt": None,
+        "waitedSeconds": None,
+        "readSeconds": None,
         "problem": None,
     }
     assert (await api.get(answer.headers["Location"])).json() == upload

@@ -33,6 +33,7 @@ async def test_upload_that_nobody_announced_is_found_sent_in_chunks_and_finished
     upload = await runs.upload(upload_id)
     assert (upload["rows_read"], upload["inserted"], upload["rejected"], upload["unprocessed"]) == (7, 6, 1, 0)
     assert upload["bytes_done"] == upload["byte_count"]
+    assert 0 < upload["read_seconds"] < (upload["finished_at"] - upload["started_at"]).total_seconds()
     assert await runs.database.fetchval("SELECT count(*) FROM upload_leases") == 0
 
 
