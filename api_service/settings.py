@@ -183,6 +183,11 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         le=1000,
         description="Lease queues, the first by name, whose messages `/metrics` counts at each scrape; 0: none.",
     )
+    management_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="The address of RabbitMQ's management pages as people reach it, for the link of the page System.",
+    )
     sqs_url: str = Field(
         "",
         pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*)?)?$",

@@ -8,9 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
+from api_service.http.dependencies import SettingsDep
 from api_service.web.own_api import OwnApi
 from api_service.web.page_route import PageRoute
 from api_service.web.rendering import render
+from shared.amqp.topology import (
+    BULK_REQUESTS_QUEUE,
+    DEAD_CHUNKS_QUEUE,
+    DEAD_LETTERS_QUEUE,
+    REQUESTS_QUEUE,
+    UPLOADS_QUEUE,
+)
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -29,6 +37,15 @@ REMEDIES: Final = {
     "store_unavailable": "No file is taken, and none that waits can be read, until the store of the files answers.",
 }
 
+# Who consumes each, and what for.
+WORK: Final = {
+    UPLOADS_QUEUE: "producers: take up an upload that waits",
+    REQUESTS_QUEUE: "consumers: check rows and write them",
+    BULK_REQUESTS_QUEUE: "consumers: try refused rows again, undo uploads, mark who has left",
+    DEAD_LETTERS_QUEUE: "nobody: what was refused waits here until somebody settles it",
+    DEAD_CHUNKS_QUEUE: "producers: go on with what no consumer got through",
+}
+
 
 class Chart(NamedTuple):
     """Lines of an SVG, each the points of a time without a gap; `most` is null where nothing is known."""
@@ -38,7 +55,7 @@ class Chart(NamedTuple):
 
 
 @router.get("/system")
-async def show_system(request: Request) -> Response:
+async def show_system(request: Request, settings: SettingsDep) -> Response:
     api = OwnApi(request)
     status = await api.get("/v1/status")
     samples = (await api.get("/v1/status/history"))["samples"]
@@ -48,6 +65,8 @@ async def show_system(request: Request) -> Response:
         status_document=status,
         retention=await api.get("/v1/retention"),
         troubles=[{**each, "remedy": REMEDIES.get(each["code"])} for each in status["troubles"]],
+        work=WORK,
+        management_url=settings.management_url,
         rates=_chart(samples, lambda sample: sample["rowsPerSecond"]),
         depths={
             name: _chart(samples, lambda sample, name=name: (sample["queues"] or {}).get(name))

@@ -70,6 +70,7 @@ def main(consumers: int, fingerprint: str) -> int:
             "ROLLCALL_AUTHENTICATION": "off",
             # As in docker-compose.yml: set one of your own before anybody is erased.
             "ROLLCALL_ERASURE_KEY": "rollcall",
+            "ROLLCALL_API_MANAGEMENT_URL": rabbitmq.management_url,
             **os.environ,
             "ROLLCALL_DATABASE_URL": postgres.url(),
             "ROLLCALL_AMQP_URL": rabbitmq.amqp_url,

@@ -29,6 +29,8 @@ async def test_employees_are_found_while_somebody_types_and_the_address_says_wha
     await page.get_by_role("link", name="More →").click()
     await expect(page.get_by_text("Page 2 of 3")).to_be_visible()
     await page.keyboard.press("/")
+    # An answer that is no list of employees is asked for as a page, which says what is wrong.
+    await page.route("**/employees?*", lambda route: route.fulfill(status=503, body="Not now"), times=1)
     await page.keyboard.type("zoë")
     await expect(page.get_by_text("1 person")).to_be_visible(timeout=SECONDS)
     await expect(page).to_have_url(re.compile("searchTerm=zo%C3%AB"))

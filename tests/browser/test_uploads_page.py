@@ -7,9 +7,10 @@ from pathlib import Path
 
 import asyncpg
 import httpx2
+import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.support.browsing import open_page
+from tests.support.browsing import drop_file, open_page
 from tests.support.patience import patience
 from tests.support.services import Services
 from tests.support.uploads import HEADER, send
@@ -81,13 +82,10 @@ async def test_a_file_in_an_unclear_encoding_is_mended_by_the_chooser(
     assert [row["employee_name"] for row in names] == ["Jiří Růžička", "Věra Žáčková"]
 
 
-async def test_what_was_previewed_is_imported_and_nothing_else(services: Services, page: Page, tmp_path: Path) -> None:
+async def test_what_was_previewed_is_imported_and_nothing_else(services: Services, page: Page) -> None:
     await services.start_all(consumers=1)
-    file = tmp_path / "staff.csv"
-    file.write_bytes(numbered_rows(250) + b"Bob Ek,Fjord AS,no number,bob@fjord.example\n")
     await page.goto("/")
-    await page.set_input_files("#file", file)
-    await page.get_by_role("button", name="Look at its rows").click()
+    await drop_file(page, "staff.csv", numbered_rows(250) + b"Bob Ek,Fjord AS,no number,bob@fjord.example\n")
     await page.get_by_label("have left").check()
     await page.get_by_label("if they are of the company").fill("all")
     await page.get_by_label("if they are of the company").press("Enter")
@@ -103,12 +101,34 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
     await expect(page.get_by_text("0 have left")).to_be_visible(timeout=SECONDS)
 
 
-async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_api_and_undone(
-    services: Services, page: Page
-) -> None:
-    await services.start_slow(chunk_seconds=0.4)
+async def test_the_history_and_the_system_move_by_themselves(services: Services, page: Page, database_url: str) -> None:
+    await services.start("api_service")
     async with httpx2.AsyncClient(base_url=services.api_url) as api:
-        upload = (await send(api, numbered_rows(3_000))).json()
+        await send(api, numbered_rows(3))
+    await page.goto("/")
+    await expect(page.locator(".state")).to_contain_text("queued")
+    system = await page.context.new_page()
+    await system.goto("/system")
+    await expect(system.get_by_text("Start a producer_service")).to_be_visible()
+    database = await asyncpg.connect(database_url)
+    await database.execute("UPDATE uploads SET status = 'succeeded', rows_read = 3, rows_done = 3, inserted = 3")
+    await database.close()
+    await expect(system.get_by_text("Nothing is wrong")).to_be_visible(timeout=SECONDS)
+    await expect(page.locator("td.bar")).to_contain_text("3 inserted", timeout=SECONDS)
+
+
+@pytest.mark.parametrize("rows", [3_000, pytest.param(200_000, marks=pytest.mark.long)])
+async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_api_and_undone(
+    services: Services, page: Page, rows: int
+) -> None:
+    if rows > 3_000:
+        await services.start_all(consumers=2)
+    else:
+        await services.start_slow(chunk_seconds=0.4)
+    async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as api:
+        upload = (await send(api, numbered_rows(rows))).json()
+    # Where the stream is refused, as when too many look, the page goes on without it, and tries again.
+    await page.route("**/events", lambda route: route.fulfill(status=503), times=1)
     await page.goto(f"/uploads/{upload['id']}")
     done = page.locator("[data-count=inserted]")
     await expect(done).not_to_have_text("0", timeout=SECONDS)
@@ -121,11 +141,13 @@ async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_a
     await api_service.restart()
     # No reload: the page comes back to the stream by itself, and is there at the end.
     await expect(page.locator(".state")).to_contain_text("succeeded", timeout=2 * SECONDS)
-    await expect(page.locator(".counts")).to_contain_text("3,000 inserted")
+    await expect(page.locator(".counts")).to_contain_text(f"{rows:,} inserted")
+    stages = ["Sent", "Waited", f"s: {rows:,} rows", "Written"]
+    await expect(page.locator(".stages li")).to_contain_text(stages)
 
     await page.get_by_role("button", name="Undo this upload").click()
     await expect(page.locator(".state")).to_contain_text("undone", timeout=2 * SECONDS)
-    await expect(page.locator("main")).to_contain_text("3,000 taken out")
+    await expect(page.locator("main")).to_contain_text(f"{rows:,} taken out")
 
 
 async def test_all_of_it_works_without_scripts(services: Services, browser: Browser, tmp_path: Path) -> None:

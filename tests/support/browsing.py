@@ -41,6 +41,20 @@ async def open_page(browser: Browser, address: str, **options: Any) -> AsyncIter
         await context.close()
 
 
+async def drop_file(page: Page, name: str, content: bytes) -> None:
+    """As somebody lets it go over the page."""
+    dropped = await page.evaluate_handle(
+        """([name, content]) => {
+            const dropped = new DataTransfer();
+            dropped.items.add(new File([content], name));
+            return dropped;
+        }""",
+        [name, content.decode()],
+    )
+    for event in ("dragover", "drop"):
+        await page.dispatch_event("body", event, {"dataTransfer": dropped})
+
+
 async def accessibility_findings(page: Page, axe_script: str) -> list[str]:
     """What axe-core finds on the page as it is shown now; it comes past the page's policy, which forbids it."""
     await page.evaluate(axe_script)

@@ -23,7 +23,9 @@ async function redraw() {
   try {
     page = await fetchPage(address, under.signal);
   } catch (error) {
-    if (error.name !== "AbortError") form.querySelector("[data-part=problem]").textContent = "The server could not be reached: the rows below are as they were.";
+    if (error.name === "AbortError") return;
+    form.querySelector("[data-part=problem]").textContent = "The server did not answer: the rows below are as they were. Choose again.";
+    form.removeAttribute("aria-busy");
     return;
   }
   history.replaceState(null, "", address);

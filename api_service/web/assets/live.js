@@ -5,7 +5,7 @@ import { fetchPage, number } from "./page.js";
 
 const PARTS = ["inserted", "updated", "duplicates", "rejected", "unprocessed"];
 const RATE_SECONDS = 5;
-const RETRY_MS = 1000;
+const LOOK_MS = 3000;
 const view = document.querySelector("[data-live]");
 const seen = [];
 let said = -1;
@@ -52,9 +52,16 @@ async function replaceAll() {
     const page = await fetchPage(location.href);
     document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
   } catch {
-    // The service went away as the upload ended.
-    setTimeout(replaceAll, RETRY_MS);
+    // The service went away as the upload ended, or the upload did.
+    setTimeout(lookAgain, LOOK_MS);
   }
+}
+
+// Without a stream the page is asked for anew: too many look just now, or the upload was deleted.
+async function lookAgain() {
+  const answer = await fetch(location.href).catch(() => null);
+  if (answer && answer.status < 500) location.reload();
+  else setTimeout(lookAgain, LOOK_MS);
 }
 
 const events = new EventSource(view.dataset.live);
@@ -63,6 +70,10 @@ events.addEventListener("progress", (event) => {
   // It may have moved on before the first event came, so it is held against what the page says.
   if (upload.status === view.dataset.status) show(view.dataset.of ? upload[view.dataset.of] ?? upload : upload);
   else location.reload();
+});
+events.addEventListener("error", () => {
+  // Lost connections the browser brings back by itself; an answer that is no stream it does not ask for again.
+  if (events.readyState === EventSource.CLOSED) setTimeout(lookAgain, LOOK_MS);
 });
 events.addEventListener("finished", () => {
   events.close();

@@ -16,6 +16,8 @@ export async function fetchPage(address, signal) {
   const answer = await fetch(address, { signal, headers: { Accept: "text/html" } });
   // Whose session is over is at the door, and comes back from there to this page.
   if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.reload();
+  // What says that something is wrong has none of the parts that are looked for.
+  if (!answer.ok) throw new Error(`${address} was answered ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   sayLocalTimes(page);
   return page;

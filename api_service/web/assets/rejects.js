@@ -6,6 +6,7 @@ const grid = document.querySelector("[data-grid]");
 const button = document.querySelector("[data-send]");
 const said = document.querySelector("[data-grid-said]");
 const AT_ONCE = 4;
+let marked = 0;
 const DONE = { inserted: "✓ inserted", updated: "✓ updated", duplicate: "✓ duplicate of another row" };
 
 const inputsOf = (row) => [...row.querySelectorAll("input[data-cell]")];
@@ -35,7 +36,7 @@ function mark(input, reasons) {
     input.removeAttribute("aria-describedby");
     return;
   }
-  reasons[0].id ||= `why-${crypto.randomUUID()}`;
+  reasons[0].id ||= `why-${(marked += 1)}`;
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", reasons[0].id);
 }

@@ -34,7 +34,8 @@ function answered() {
     // What stands between us may answer with something else.
   }
   if (request.status >= 200 && request.status < 300 && answer) {
-    location.assign(`/uploads/${answer.id}`);
+    // What has an address in the API has its page under the same one.
+    location.assign(request.getResponseHeader("Location").replace(/^\/v1/, ""));
   } else if (answer) {
     refuse(answer.title, answer.detail, ...(answer.errors ?? []).map((each) => `${each.field ?? each.location}: ${each.detail}`));
   } else {
@@ -48,9 +49,9 @@ function send(file) {
   sending.hidden = false;
   bar.value = 0;
   sent.textContent = `Sending ${file.name}`;
-  const body = new FormData();
-  body.append("start", "draft");
-  body.append("employee_data", file, file.name);
+  form.closest("details")?.setAttribute("open", "");
+  const body = new FormData(form);
+  body.set(input.name, file, file.name);
   request = new XMLHttpRequest();
   let said = 0;
   request.upload.onprogress = (event) => {
@@ -66,7 +67,7 @@ function send(file) {
   };
   request.onload = answered;
   request.onerror = () => refuse("The connection was lost", "Nothing was kept. Check the network, and send the file again.");
-  request.open("POST", "/v1/employee-data-upload");
+  request.open("POST", form.dataset.sendFile);
   request.send(body);
 }
 

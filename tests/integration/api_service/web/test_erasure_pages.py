@@ -16,7 +16,8 @@ EMAIL = "ada+cole@heron.example"
 
 @pytest.fixture
 def settings(database_url: str, amqp_url: str, upload_store_url: str) -> ApiSettings:
-    return api_settings(database_url, amqp_url, upload_store_url, erasure_key=KEY)
+    given = {"erasure_key": KEY, "management_url": "http://localhost:15672"}
+    return api_settings(database_url, amqp_url, upload_store_url, **given)
 
 
 async def test_person_is_erased_from_their_page_and_allowed_again(
@@ -70,8 +71,11 @@ async def test_what_is_no_email_is_refused_on_a_page(api: httpx2.AsyncClient) ->
     assert "must be one email address" in refused.text
 
 
-async def test_system_page_shows_what_is_kept_and_due(api: httpx2.AsyncClient) -> None:
+async def test_system_page_shows_what_is_kept_and_due_and_leads_to_the_broker(
+    api: httpx2.AsyncClient,
+) -> None:
     page = (await api.get("/system")).text
 
     assert "What is kept" in page
     assert "ROLLCALL_API_DEAD_LETTER_RETENTION_DAYS" in page
+    assert 'href="http://localhost:15672"' in page
