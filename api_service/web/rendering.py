@@ -67,6 +67,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
 def _byte_count(value: int) -> str:
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= size:
@@ -89,6 +93,8 @@ def _seconds(begin: str | None, end: str | None) -> float | None:
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -113,6 +119,7 @@ def _make_environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": _number,
+        "rows": _rows,
         "byte_count": _byte_count,
         "moment": _moment,
         "duration": _duration,

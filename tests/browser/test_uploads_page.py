@@ -111,7 +111,9 @@ async def test_the_history_and_the_system_move_by_themselves(services: Services,
     await system.goto("/system")
     await expect(system.get_by_text("Start a producer_service")).to_be_visible()
     database = await asyncpg.connect(database_url)
-    await database.execute("UPDATE uploads SET status = 'succeeded', rows_read = 3, rows_done = 3, inserted = 3")
+    await database.execute(
+        "UPDATE uploads SET status = 'succeeded', finished_at = now(), rows_read = 3, rows_done = 3, inserted = 3"
+    )
     await database.close()
     await expect(system.get_by_text("Nothing is wrong")).to_be_visible(timeout=SECONDS)
     await expect(page.locator("td.bar")).to_contain_text("3 inserted", timeout=SECONDS)
