@@ -8,33 +8,27 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.lease_queues import message_queries, send_queries
-from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
-from api_service.lease_queues.message_queries import CLAIM, ClaimStart
+from api_service.lease_queues.message_queries import ClaimStart
 from api_service.lease_queues.messages import NewMessage, ReceiveOrder
+from tests.support.claim_plans import (
+    FEW_BLOCKS,
+    blocks,
+    blocks_of_a_step,
+    explain_claim,
+    fill_groups,
+    queue_connection,
+)
 
 WAITING = 100_000
-# A claim of ten touches a few pages a message; reading what it should not would be thousands.
-FEW_BLOCKS = 400
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(
-        database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
-        isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": PLANNER_SETTINGS},
-    )
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture
-async def connection(engine: AsyncEngine, database: asyncpg.Connection) -> AsyncIterator[AsyncConnection]:
+async def connection(database_url: str, database: asyncpg.Connection) -> AsyncIterator[AsyncConnection]:
     """To a queue with many messages in line, of which the planner's statistics know nothing."""
-    async with engine.connect() as connection:
+    async with queue_connection(database_url) as connection:
         await send_queries.open_queue(connection, "q")
         await database.execute("ANALYZE queue_messages")
         await database.execute(
@@ -43,27 +37,6 @@ async def connection(engine: AsyncEngine, database: asyncpg.Connection) -> Async
             WAITING,
         )
         yield connection
-
-
-async def explain_claim(connection: AsyncConnection, start: ClaimStart) -> dict[str, Any]:
-    parameters = {
-        "queue": "q",
-        "head_id": start.head_id,
-        "hidden_from": start.hidden_from,
-        "wanted": 10,
-        "consumers": ["c"],
-        "timeouts": [30],
-        "limits": [10],
-        "last_places": [10],
-    }
-    found = await connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM.text}"), parameters)
-    (plan,) = found.scalar_one()
-    whole: dict[str, Any] = plan["Plan"]
-    return whole
-
-
-def blocks(plan: dict[str, Any]) -> int:
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def scans(plan: dict[str, Any]) -> set[tuple[str, str | None]]:
@@ -170,42 +143,6 @@ async def test_sends_and_acknowledgements_reach_their_rows_by_key(connection: As
     acknowledge = text(f"EXPLAIN (FORMAT JSON) {message_queries.ACKNOWLEDGE.text}")
     found = await connection.execute(acknowledge, {"queue": "q", "ids": [1], "tokens": []})
     assert {index for _, index in scans(found.scalar_one()[0]["Plan"]) if index} == {"queue_messages_pkey"}
-
-
-async def fill_groups(database: asyncpg.Connection, messages: int, groups: int) -> None:
-    """As sends leave them: the first of each group in line, the others blocked. Triggers would take minutes."""
-    await database.execute("TRUNCATE queue_messages")
-    async with database.transaction():
-        await database.execute("SET LOCAL session_replication_role = replica")
-        await database.execute(
-            "INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, visible_at) "
-            "SELECT id, '1', 1, 'g' || number % $2::int, CASE WHEN number > $2::int THEN 'infinity'::timestamptz END "
-            "FROM queues, generate_series(1, $1::int) AS number",
-            messages,
-            groups,
-        )
-    await database.execute("VACUUM queue_messages")
-
-
-async def blocks_of_a_step(connection: AsyncConnection, database: asyncpg.Connection) -> int:
-    """A claim, the acknowledgement of one message, whose group goes on, and a send behind the others of a group."""
-
-    async def touched() -> int:
-        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        await database.execute("SELECT pg_stat_clear_snapshot()")
-        return int(
-            await database.fetchval(
-                "SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit FROM pg_statio_user_tables "
-                "WHERE relname = 'queue_messages'"
-            )
-        )
-
-    before = await touched()
-    claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 1, 30)], ClaimStart())
-    ((message,),) = claim.messages
-    assert await message_queries.acknowledge(connection, "q", [message.receipt]) == [True]
-    await send_queries.send_with_options(connection, "q", [NewMessage(b"1", 1, group_id=message.group_id)])
-    return await touched() - before
 
 
 async def test_a_group_costs_the_same_however_long_it_is_and_however_many_there_are(
