@@ -38,6 +38,7 @@ from api_service.lease_queues.routes import redrives as redrive_routes
 from api_service.lease_queues.routes import single_messages as single_message_routes
 from api_service.lease_queues.sqs import routes as sqs_routes
 from api_service.lease_queues.sqs.endpoint import SqsEndpoint
+from api_service.lease_queues.sqs.signature import secret_of
 from api_service.operations import routes as operations_routes
 from api_service.operations.retention import run_retention
 from api_service.operations.samples import keep_taking_samples
@@ -103,6 +104,9 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.failpoints = Failpoints(settings.failpoints)
     app.state.memory = ApiMemory()
     app.state.guard, app.state.keys = guard, guard.keys
+    # Wired here, because keys and lease queues do not know each other.
+    server_secret = settings.sqs_secret.get_secret_value()
+    app.state.aws_secret_of = partial(secret_of, server_secret) if server_secret else None
     app.add_middleware(
         BodyLimits,
         max_bytes=BODY_BYTES,

@@ -34,6 +34,10 @@ class NewKey(JsonModel):
     expires_at: AwareDatetime | None = Field(
         None, description="When it ends by itself; left out: never.", examples=["2027-11-30T00:00:00Z"]
     )
+    aws: bool = Field(
+        False,
+        description="Whether the answer is to have the pair with which AWS SDKs sign as this key, at the SQS endpoint.",
+    )
 
 
 class ApiKey(JsonModel):
@@ -49,12 +53,20 @@ class ApiKey(JsonModel):
     revoked_at: datetime | None
 
 
+class AwsKeyPair(JsonModel):
+    """What AWS SDKs sign with. It follows from the key's id and a secret of the server's, and ends with the key."""
+
+    access_key_id: str = Field(description="The key's id.", examples=["4fJq0aZx81Lm"])
+    secret_access_key: str = Field(description="It is stored nowhere.", examples=["x" * 43])
+
+
 class CreatedKey(ApiKey):
     """A new key, with its text, which is shown this once."""
 
     key: str = Field(
         description="For `Authorization: Bearer`. It is stored nowhere.", examples=["rc_4fJq0aZx81Lm_" + "x" * 49]
     )
+    aws: AwsKeyPair | None = Field(None, description="Null if it was not asked for.")
 
 
 class OwnKey(JsonModel):

@@ -1,5 +1,6 @@
 """The routes of API keys: /v1/keys."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, cast
 
@@ -7,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api_service.access import queries
-from api_service.access.documents import ApiKey, CreatedKey, NewKey, OwnKey, key_document
+from api_service.access.documents import ApiKey, AwsKeyPair, CreatedKey, NewKey, OwnKey, key_document
 from api_service.http.dependencies import CallerDep, EngineDep
 from api_service.http.pagination import Listing, PagingDep, Total
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
@@ -26,7 +27,16 @@ async def _keys(request: Request) -> KeyDirectory | None:
     return cast("KeyDirectory | None", request.app.state.keys)
 
 
+SecretOf = Callable[[str], str]
+
+
+async def _aws_secret_of(request: Request) -> SecretOf | None:
+    """Gives the AWS secret of a key's id; None where the service has no secret from which it could follow."""
+    return cast("SecretOf | None", request.app.state.aws_secret_of)
+
+
 KeysDep = Annotated[KeyDirectory | None, Depends(_keys)]
+AwsSecretDep = Annotated[SecretOf | None, Depends(_aws_secret_of)]
 
 
 @router.post(
@@ -38,12 +48,18 @@ KeysDep = Annotated[KeyDirectory | None, Depends(_keys)]
     responses=problem_responses(ProblemCode.INVALID_REQUEST, ProblemCode.AUTHENTICATION_OFF, *DATABASE_PROBLEMS),
 )
 async def create_key(
-    wanted: NewKey, response: Response, engine: EngineDep, keys: KeysDep, caller: CallerDep
+    wanted: NewKey,
+    response: Response,
+    engine: EngineDep,
+    keys: KeysDep,
+    aws_secret_of: AwsSecretDep,
+    caller: CallerDep,
 ) -> CreatedKey:
     directory = _require_on(keys)
     if wanted.expires_at is not None and wanted.expires_at <= datetime.now(UTC):
         raise Problem(ProblemCode.INVALID_REQUEST, "`expiresAt` is past: the key would never be good.")
     token = new_token(KEY)
+    pair = _aws_pair(token.id, aws_secret_of) if wanted.aws else None
     async with engine.begin() as connection:
         row = await queries.insert_key(
             connection,
@@ -56,7 +72,7 @@ async def create_key(
     await directory.reread()
     response.headers["Location"] = f"{ADDRESS}/{token.id}"
     response.headers["Cache-Control"] = "no-store"
-    return CreatedKey(**key_document(row).model_dump(), key=token.text)
+    return CreatedKey(**key_document(row).model_dump(), key=token.text, aws=pair)
 
 
 @router.get(
@@ -122,6 +138,14 @@ def _require_on(keys: KeyDirectory | None) -> KeyDirectory:
             "Set ROLLCALL_AUTHENTICATION=on, and make the first key with `python -m api_service.access.create_key`.",
         )
     return keys
+
+
+def _aws_pair(key_id: str, secret_of: SecretOf | None) -> AwsKeyPair:
+    if secret_of is None:
+        raise Problem(
+            ProblemCode.INVALID_REQUEST, "`aws` needs ROLLCALL_API_SQS_SECRET, from which the secrets of pairs follow."
+        )
+    return AwsKeyPair(access_key_id=key_id, secret_access_key=secret_of(key_id))
 
 
 def _unknown_key() -> Problem:

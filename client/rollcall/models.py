@@ -595,10 +595,18 @@ class ApiKey(Document):
     revoked_at: datetime | None
 
 
+class AwsKeyPair(Document):
+    """What AWS SDKs sign with as a key."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
 class CreatedKey(ApiKey):
     """A new key, with its text in `key`, which nobody can ask for again."""
 
     key: str
+    aws: AwsKeyPair | None = None
 
 
 class OwnKey(Document):

@@ -20,9 +20,16 @@ _entries: Final = msgspec.json.Decoder(AuditEntry)
 
 class AccessCalls(Calls):
     @calls("createKey")
-    def create_key(self, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None) -> CreatedKey:
-        """A new key; its `key` is in this answer alone. Scopes are read, upload, queues:PATTERN, metrics and admin."""
-        order = {"name": name, "scopes": list(scopes), "expiresAt": expires_at}
+    def create_key(
+        self, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None, aws: bool = False
+    ) -> CreatedKey:
+        """A new key; its `key` is in this answer alone, and so is `aws`, what AWS SDKs sign with, if asked for.
+
+        Scopes are read, upload, queues:PATTERN, metrics and admin.
+        """
+        order: dict[str, object] = {"name": name, "scopes": list(scopes), "expiresAt": expires_at}
+        if aws:
+            order["aws"] = True
         return self._transport.call("POST", path_of("keys"), CreatedKey, json=order)
 
     @calls("listKeys")

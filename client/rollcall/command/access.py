@@ -48,13 +48,21 @@ def create(
     name: Annotated[str, typer.Argument(help="Who it is; keys of one name are one caller.")],
     scope: Annotated[list[str], typer.Option(help="read, upload, queues:PATTERN, metrics or admin; several times.")],
     expires: Annotated[str | None, typer.Option(help="A date, or 12h, 30d, 8w from now.")] = None,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="Print what AWS SDKs sign with at the SQS endpoint instead.")
+    ] = False,
 ) -> None:
     """Make a key; its text is printed this once, on standard output alone."""
-    created = run.client.create_key(name, scope, expires_at=None if expires is None else _moment(expires))
+    expires_at = None if expires is None else _moment(expires)
+    created = run.client.create_key(name, scope, expires_at=expires_at, aws=aws)
     if run.out.as_json:
         run.out.json(created)
         return
-    print(created.key)
+    if created.aws is None:
+        print(created.key)
+    else:
+        print(f"AWS_ACCESS_KEY_ID={created.aws.access_key_id}")
+        print(f"AWS_SECRET_ACCESS_KEY={created.aws.secret_access_key}")
     run.out.note(f"Key {created.id} of {created.name}. Nobody can ask for its text again.")
 
 

@@ -26,6 +26,7 @@ async def test_life_of_a_key_in_two_replicas(settings: ApiSettings) -> None:
         assert created.status_code == 201, created.text
         document = created.json()
         text = document.pop("key")
+        assert document.pop("aws") is None
         assert re.fullmatch(r"rc_\w{12}_\w{49}", text)
         assert created.headers["Location"] == f"/v1/keys/{document['id']}"
         assert created.headers["Cache-Control"] == "no-store"
