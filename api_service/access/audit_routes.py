@@ -66,7 +66,8 @@ async def list_audit(
 @router.get(
     "/audit.jsonl",
     summary="The same for programs: oldest first, a line each",
-    description=f"At most {MOST_LINES} lines: go on with `after` = the last `id`, until the answer is empty.",
+    description=f"At most {MOST_LINES} lines: go on with `after` = the last `id` while an answer has so many. Each "
+    "request is an entry, too.",
     operation_id="exportAudit",
     response_class=Response,
     responses={

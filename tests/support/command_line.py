@@ -1,14 +1,17 @@
-"""The command in the test's own process: what it prints, and how it ends."""
+"""The command, in the test's own process or in one of its own: what it prints, and how it ends."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
+import os
 import sys
 from typing import NamedTuple
 from unittest.mock import patch
 
 from rollcall.command import app
+from tests.support.servers import CHECKOUT
 
 
 class Called(NamedTuple):
@@ -40,6 +43,19 @@ def call(*arguments: str, stdin: bytes = b"") -> Called:
         except SystemExit as ended:
             return Called(int(ended.code or 0), out.all, err.all)
     raise AssertionError("the command has not ended by itself")
+
+
+async def call_apart(*arguments: str) -> Called:
+    """In a process of its own, beside a service in this one, whose log would be among what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rollcall", *arguments),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "client")])},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Called(process.returncode, out.decode(), err.decode())
 
 
 def commands() -> dict[str, str]:

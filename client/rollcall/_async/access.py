@@ -57,8 +57,10 @@ class AsyncAccessCalls(AsyncCalls):
 
     @calls("exportAudit")
     async def audit_after(self, after: int = 0) -> AsyncIterator[AuditEntry]:
-        """Who did what since the entry with this id, the oldest first, to the last there is."""
-        while True:
+        """Who did what since the entry with this id, the oldest first, to the last that there is when it begins."""
+        # Each of its requests is an entry, too, so no answer is ever empty.
+        last = max((entry.id for entry in (await self.audit().page(limit=1)).data), default=0)
+        while after < last:
             lines = (await self._transport.send("GET", path_of("audit.jsonl"), params={"after": after})).content
             if not lines.strip():
                 return
