@@ -29,6 +29,12 @@ LONG = (
 )
 LONG += LONGEST_NAME + b",Fjord AS,nothing at all that anybody could ever call,ada@fjord.example\n"
 WIDTHS = (1280, 390)
+# Rows whose cells do not end on one line, and, where a list has no columns any more, what is wider than its place.
+BROKEN_LISTS = """width => width === 390
+    ? [...document.querySelectorAll("table.list")].filter(list =>
+        list.scrollWidth > list.parentElement.clientWidth).length
+    : [...document.querySelectorAll("tr")].filter(row =>
+        new Set([...row.cells].map(cell => Math.round(cell.getBoundingClientRect().bottom))).size > 1).length"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -88,4 +94,6 @@ async def test_axe_finds_nothing(
                 findings += [f"{address} at {width}: {each}" for each in await accessibility_findings(page, axe_script)]
                 if await page.evaluate("document.documentElement.scrollWidth") > width:
                     findings.append(f"{address} is wider than {width}")
+                if broken := await page.evaluate(BROKEN_LISTS, width):
+                    findings.append(f"{address} at {width} has {broken} lists or rows that are out of line")
     assert findings == []
