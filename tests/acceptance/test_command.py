@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.erasures import KEY
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.mixed_file import person
 from tests.support.patience import patience
@@ -180,8 +181,16 @@ async def test_pipes_get_tabs_json_and_the_numbers_that_scripts_look_at(
         ]
         assert len(call(0, "results", upload_id, "--outcome", "inserted", "--json").splitlines()) == ROWS - 2
         assert len(rows(call(0, "dead-letters", "list", "--upload", upload_id))) == 2
-        assert fields(call(0, "dead-letters", "redrive", "--upload", upload_id))["done"] == "2"
+        redriven = fields(call(0, "dead-letters", "redrive", "--upload", upload_id))
+        assert (redriven["state"], redriven["done"]) == ("succeeded", "2")
+        assert fields(call(0, "dead-letters", "job", redriven["id"])) == redriven
+        call(3, "dead-letters", "cancel", redriven["id"])
         assert rollcall("verify", upload_id, str(file)).stderr.startswith("All 2,000 rows of ")
+        other = file.with_name("other.csv")
+        other.write_text("\n".join([*lines(ROWS - 1), "", "of somebody else"]))
+        differences = call(1, "verify", upload_id, str(other)).splitlines()
+        assert "sha256" in differences[0]
+        assert differences[1].startswith(f"row {ROWS}, line {ROWS + 2}: ")
 
         assert fields(call(0, "correct-row", upload_id, "3", "mobile_no=+44 20 7946 0018"))["outcome"] == "inserted"
         mended = call(0, "rejects", upload_id, "--csv").replace(",none,", ",+44 20 7946 0019,")
@@ -233,6 +242,8 @@ async def test_draft_is_shown_changed_previewed_and_started(
         assert fields(rollcall("cancel", fields(other.stdout)["id"]).stdout)["status"] == "cancelled"
         only_id = rollcall("upload", str(file), "--detach", "--mapping", "mobile_no=whatever").stdout.strip()
         assert rollcall("watch", only_id).returncode == 2
+        discarded = fields(rollcall("dead-letters", "discard", "--upload", only_id).stdout)
+        assert (discarded["kind"], discarded["state"], discarded["done"]) == ("delete", "succeeded", "2")
 
     await asyncio.to_thread(through_pipes)
 
@@ -261,6 +272,50 @@ async def test_queue_is_worked_from_a_shell(
         rollcall("queue", "send", "emails", "left")
         assert rollcall("queue", "purge", "emails").stdout == "removed\t1\n"
         assert [row[0] for row in rows(rollcall("queue", "list").stdout)] == ["emails"]
+
+        assert fields(rollcall("queue", "pause", "emails").stdout)["paused"] == "yes"
+        (kept,) = rollcall("queue", "send", "emails", "kept").stdout.split()
+        assert rollcall("queue", "receive", "emails").returncode == 1
+        assert fields(rollcall("queue", "resume", "emails").stdout)["paused"] == "no"
+        shown = fields(rollcall("queue", "show", "emails", kept).stdout)
+        assert (shown["state"], shown["payload"]) == ("visible", '"kept"')
+        assert rollcall("queue", "cancel", "emails", kept).returncode == 0
+
+        # Dead after one lease, as it is configured: slowly they come back, until somebody stops that.
+        rollcall("queue", "send", "emails", *map(str, range(600)))
+        rollcall("queue", "receive", "emails", "--limit", "600", "--lease", "1")
+        assert any(fields(rollcall("queue", "stats", "emails").stdout)["dead"] == "600" for _ in range(100))
+        slow = fields(rollcall("queue", "redrive", "emails", "--rate", "1").stdout)
+        assert fields(rollcall("queue", "job", "emails", slow["id"]).stdout)["rate"] == "1"
+        assert fields(rollcall("queue", "job", "emails", slow["id"], "--cancel").stdout)["state"] == "cancelled"
+        assert rollcall("queue", "delete", "emails", "--if-empty").returncode == 3
+        assert rollcall("queue", "delete", "emails").stdout == "removed\t600\n"
+
+    await asyncio.to_thread(through_pipes)
+
+
+async def test_person_is_erased_from_a_shell(
+    services: Services, system: System, rollcall: Callable[..., subprocess.CompletedProcess[str]], file: Path
+) -> None:
+    key = {"ROLLCALL_ERASURE_KEY": KEY}
+    services.launch("producer_service")
+    services.launch("consumer_service", key)
+    await services.start("api_service", key)
+
+    def through_pipes() -> None:
+        file.write_text("\n".join(lines(10)))
+        assert rollcall("upload", str(file)).returncode == 2
+        email = person(5).email
+        foreseen = fields(rollcall("erase", email, "--dry-run").stdout)
+        assert (foreseen["employees"], rollcall("erasures").stdout) == ("1", "")
+        erased = fields(rollcall("erase", "-", stdin=f"{email}\n").stdout)
+        assert (erased["status"], erased["employees"], email in str(erased)) == ("succeeded", "1", False)
+        assert [row[:2] for row in rows(rollcall("erasures").stdout)] == [[erased["id"], "succeeded"]]
+        assert fields(rollcall("erasure", erased["id"]).stdout) == erased
+        assert rollcall("employees", "--search", email).stdout == ""
+        assert fields(rollcall("upload", str(file)).stdout)["rejected"] == "3"
+        assert rollcall("allow-erased", erased["id"]).returncode == 0
+        assert fields(rollcall("erasure", erased["id"]).stdout)["refused from now on"] == "no"
 
     await asyncio.to_thread(through_pipes)
 

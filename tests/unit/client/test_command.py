@@ -20,6 +20,7 @@ from tests.support.servers import CHECKOUT
 
 NOBODY = "http://127.0.0.1:1"
 ID = "3c0e7a52-7d3c-4d0f-9a0b-6f0e4a3f5b11"
+AGAINST_THE_SYSTEM = ("acceptance/test_command.py", "integration/client/test_access.py")
 # What each needs to get so far as to ask the service; FILE is one that is there. None asks nobody.
 ARGUMENTS: dict[str, list[str] | None] = {
     "upload": ["FILE"],
@@ -96,6 +97,13 @@ def file(tmp_path: Path) -> Path:
 def test_every_subcommand_is_tried_here() -> None:
     assert set(commands()) == set(ARGUMENTS)
     assert [name for name, text in commands().items() if not text] == []
+
+
+def test_every_subcommand_meets_a_running_system() -> None:
+    source = "".join((CHECKOUT / "tests" / name).read_text() for name in AGAINST_THE_SYSTEM)
+    called = {name for name in ARGUMENTS if ", ".join(f'"{word}"' for word in name.split()) in source}
+    # `check` asks nobody.
+    assert set(ARGUMENTS) - called == {"check"}
 
 
 @pytest.mark.parametrize("name", [name for name, arguments in ARGUMENTS.items() if arguments is not None])
