@@ -59,6 +59,9 @@ class Difference(NamedTuple):
 
 
 class Explanation(NamedTuple):
+    """A row of the table in docs/sqs.md."""
+
+    about: str
     ours: str
     theirs: str
     is_it: Callable[[Difference], bool]
@@ -66,33 +69,39 @@ class Explanation(NamedTuple):
 
 EXPLAINED: Sequence[Explanation] = (
     Explanation(
-        "`SqsManagedSseEnabled` is `false`: nothing is encrypted",
-        "`true`",
+        "`SqsManagedSseEnabled`",
+        "is `false`: nothing is encrypted",
+        "is `true`",
         lambda d: d.operation == "get_queue_attributes" and _but(d, "SqsManagedSseEnabled"),
     ),
     Explanation(
-        "an attribute with a value that is none is refused, as at AWS",
-        "set without a look at it",
+        "an attribute with a value that it cannot have",
+        "is refused",
+        "is set",
         lambda d: d.operation == "set_queue_attributes" and d.errors == ("InvalidAttributeValue", None),
     ),
     Explanation(
-        "characters that SQS does not take are refused, as at AWS",
-        "taken",
+        "characters that SQS does not take",
+        "are refused",
+        "are taken",
         lambda d: "\x01" in _bodies(d.parameters),
     ),
     Explanation(
-        "deletes by the last receipt of a message alone, as at AWS",
-        "deletes by any that it ever had; knows none after a purge",
+        "deleting a message",
+        "by its last receipt alone",
+        "by any receipt that it ever had; by none after a purge",
         lambda d: d.operation.startswith("delete_message") and d.receipt_is_over,
     ),
     Explanation(
-        "changes what is in flight alone, else `MessageNotInflight` or `InvalidParameterValue`, as at AWS",
-        "changes by any receipt that a message ever had, whether it is hidden or not, else `ReceiptHandleIsInvalid`",
+        "changing a message's visibility",
+        "only in flight, else `MessageNotInflight` or `InvalidParameterValue`",
+        "by any receipt that it ever had, hidden or not, else `ReceiptHandleIsInvalid`",
         lambda d: d.operation == "change_message_visibility" and (d.receipt_is_over or d.errors[0] == NOT_IN_FLIGHT),
     ),
     Explanation(
-        "of a group one message is handed out at a time",
-        "one receive hands out several of a group, as at AWS",
+        "one receive on a FIFO queue",
+        "hands out one message of a group",
+        "may hand out several messages of a group",
         lambda d: d.operation == "receive_message" and _has_a_group_twice(d.theirs),
     ),
 )
@@ -223,7 +232,7 @@ class Comparison:
     def _explain(self, difference: Difference) -> None:
         for explanation in EXPLAINED:
             if explanation.is_it(difference):
-                self.explained[explanation.ours] += 1
+                self.explained[explanation.about] += 1
                 return
         raise AssertionError(difference)
 
