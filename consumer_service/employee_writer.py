@@ -3,7 +3,7 @@
 Every employee carries its provenance: the sequence of the upload and the number of the row that it stands as.
 
 * `skip`: a row gives way to what is there, except to a later row of its own upload, which it displaces.
-* `update`: a row replaces what no `update` upload said, and what an earlier one, or an earlier row, said.
+* `update`: a row replaces what an upload in another mode said, and what an earlier row of any `update` upload said.
 * `reject`: a row never replaces anything; its producer sends one chunk at a time, so chunks come in file order.
 
 Who has left (`left_at`) gives way in all three, and is back.

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aio_pika
 import asyncpg
@@ -200,11 +201,9 @@ async def test_the_rules_that_an_upload_is_read_by_are_stored_with_it(
 async def test_file_is_judged_beside_the_event_loop(api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
 
-    def judge(
-        check: format_judge.ByteCheck, options: format_judge.FormatOptions, find_columns: format_judge.FindColumns
-    ) -> format_judge.CsvFormat:
+    def judge(check: format_judge.ByteCheck, *given: Any) -> format_judge.CsvFormat:
         threads.append(threading.current_thread())
-        return format_judge.judge_format(check, options, find_columns)
+        return format_judge.judge_format(check, *given)
 
     monkeypatch.setattr(judgement, "judge_format", judge)
     assert (await send(api)).status_code == 202
