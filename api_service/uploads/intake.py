@@ -128,7 +128,7 @@ class Intake:
                 self._store.writing(key) as writer,
             ):
                 received = await self._receive(self._paced(stream, room), reader, writer)
-                return received, packing_of(received.check.head)
+                return received, packing_of(received.check.start)
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
                 await _linger(stream)

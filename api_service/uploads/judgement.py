@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+import contextvars
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any, BinaryIO, Final, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import null
 
@@ -28,10 +31,15 @@ from shared.rows.format_judge import (
 )
 from shared.upload_store import UploadStore
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 # Large enough that hashing and writing cost little a byte, small enough that the event loop is never held up.
 BLOCK_BYTES: Final = 128 * 1024
 # What is made of each byte of a file's first part while it is judged: text, lines, cells.
 JUDGED_WEIGHT: Final = 16
+# Threads of their own: those that wait for the program that ranks encodings are no others' (`asyncio.to_thread`).
+_judges: Final = ThreadPoolExecutor(2, thread_name_prefix="judge")
 # Nothing is wrong with these files that other options could not mend.
 MENDABLE: Final = frozenset(
     {
@@ -54,6 +62,12 @@ class Judged(NamedTuple):
     problem: FileProblem | None = None
 
 
+async def beside_the_event_loop(judge: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What encoding a file may be takes longer to find out than others should wait, in a thread or for one."""
+    call = partial(contextvars.copy_context().run, judge, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_judges, call)
+
+
 class FormatJudge:
     def __init__(self, store: UploadStore, room: UploadRoom, find_columns: FindColumns = judge_columns) -> None:
         self._store = store
@@ -67,23 +81,24 @@ class FormatJudge:
         what is made of it.
         """
         try:
-            # What encoding it may be takes longer to find out than others should wait.
             async with self._room.of(check.size).holding(JUDGED_WEIGHT * check.head_bytes):
-                return await asyncio.to_thread(self._judge, key, check, options, is_draft=is_draft)
+                return await beside_the_event_loop(self._judge, key, check, options, is_draft=is_draft)
         finally:
             check.let_head_go()
 
     def _judge(self, key: str, check: ByteCheck, options: FormatOptions, *, is_draft: bool) -> Judged:
         hold_head(check, self._store, key)
+        # What is known only once the columns are in doubt is asked for a second time.
+        rank = cache(rank_encodings_apart)
         try:
-            csv_format = judge_format(check, options, self._find_columns, rank_encodings_apart)
+            csv_format = judge_format(check, options, self._find_columns, rank)
             if needs_decode_check(check, options):
                 with self._store.open_blocking(key) as file:
                     decode_check(blocks_of(file), csv_format.encoding)
         except FileProblem as problem:
             if not is_draft or problem.code not in MENDABLE:
                 raise
-            return Judged(None, known_encoding(check, options, problem, rank_encodings_apart), problem)
+            return Judged(None, known_encoding(check, options, problem, rank), problem)
         return Judged(csv_format)
 
 

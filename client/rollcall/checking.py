@@ -104,6 +104,8 @@ def checked_file(source: str | Path | BinaryIO, **options: Any) -> Iterator[Chec
         for block in _blocks(file):
             check.update(block)
         check.finish()
+        file.seek(0)
+        check.hold_head(file)
         csv_format = judge_format(check, told)
         if needs_decode_check(check, told):
             decode_check(_blocks(file), csv_format.encoding)

@@ -49,9 +49,16 @@ class ByteCheck:
     def head(self) -> bytes:
         """The first part of the file: its first lines and 64 KiB more, but no more than `HEAD_BYTES`.
 
-        Until it is held, no more than `LEAST_HEAD_BYTES` of it.
+        Raises RuntimeError where it is long and was not held: to judge by the start of it would be wrong.
         """
+        if len(self._head) < self.head_bytes:
+            raise RuntimeError("the head of this file is judged by, and was not held")
         return bytes(self._head)
+
+    @property
+    def start(self) -> bytes:
+        """What is there of the head at any time: `LEAST_HEAD_BYTES` of it, or all."""
+        return bytes(self._head[:LEAST_HEAD_BYTES])
 
     @property
     def head_is_whole(self) -> bool:
@@ -88,7 +95,7 @@ class ByteCheck:
     def finish(self) -> None:
         if not self._is_known:
             self._know_utf16()
-            self._look_at(self.head)
+            self._look_at(self.start)
         if self.is_utf16:
             self._decode_utf16(b"", final=True)
         else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from sqlalchemy import Row
@@ -14,7 +14,7 @@ from api_service.http.patient_budget import UploadRoom
 from api_service.settings import ApiSettings
 from api_service.uploads.drafts.stored_text import StoredText
 from api_service.uploads.encoding_process import rank_encodings_apart
-from api_service.uploads.judgement import JUDGED_WEIGHT, MENDABLE, hold_head
+from api_service.uploads.judgement import JUDGED_WEIGHT, MENDABLE, beside_the_event_loop, hold_head
 from api_service.uploads.options import UploadOptions, form_fields, parse_options
 from api_service.uploads.unpacking.unpacker import Unpacker, format_options
 from api_service.uploads.unpacking.workbooks import Workbooks
@@ -88,7 +88,7 @@ class Sampler:
             return Sample(None, upload.sheet, _stored_problem(upload), [])
         source = await self._source(upload, text, options)
         async with self._room.of(source.check.size).holding(JUDGED_WEIGHT * source.check.head_bytes):
-            return await asyncio.to_thread(self._read, upload, source, told, rows)
+            return await beside_the_event_loop(self._read, upload, source, told, rows)
 
     async def _source(self, upload: Row[Any], text: StoredText, options: UploadOptions) -> _Source:
         if text.is_other_sheet:
@@ -138,14 +138,15 @@ def _has_same_encoding(upload: Row[Any], options: UploadOptions) -> bool:
 
 
 def _judged(source: _Source, options: FormatOptions) -> tuple[CsvFormat | None, FileProblem | None]:
+    rank = cache(rank_encodings_apart)
     try:
         if source.encoding is None:
-            return judge_format(source.check, options, rank=rank_encodings_apart), None
+            return judge_format(source.check, options, rank=rank), None
         return judge_columns_of(source.check, options, source.encoding), None
     except FileProblem as problem:
         if problem.code not in MENDABLE:
             raise
-        encoding = source.encoding or known_encoding(source.check, options, problem, rank_encodings_apart)
+        encoding = source.encoding or known_encoding(source.check, options, problem, rank)
         return None if encoding is None else undecided_format(source.check, options, encoding), problem
 
 

@@ -45,6 +45,15 @@ def test_rows_that_are_refused_are_those_of_the_reference(tmp_path: Path) -> Non
     assert refused
 
 
+@pytest.mark.parametrize("columns", [10, 1_000], ids=["short", "long"])
+def test_header_is_read_however_long_it_is(columns: int) -> None:
+    more = b"".join(b",%d of %s" % (number, b"many " * 60) for number in range(columns))
+    rows = b"Ada,X,+44 20 7946 0018,ada@x.example\nBob,X,12,no address\n"
+    with checked_file(io.BytesIO(b"name,company,phone,email" + more + b"\n" + rows)) as checked:
+        assert [each.row_number for each in checked.findings()] == [2, 2]
+        assert checked.rows == 2
+
+
 def test_packed_file_is_unpacked(tmp_path: Path) -> None:
     packed = tmp_path / "staff.csv.gz"
     packed.write_bytes(gzip.compress(FILE))

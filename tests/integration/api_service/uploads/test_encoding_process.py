@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import httpx2
 import pytest
 
-from api_service.uploads import encoding_process
+from api_service.uploads import encoding_process, judgement
 from api_service.uploads.encoding_process import rank_encodings_apart
 from shared.rows.encoding_guess import rank_encodings
 from tests.support.uploads import HEADER, send
@@ -28,3 +31,25 @@ async def test_encoding_is_asked_for_where_nothing_could_rank_it(
     answer = await send(api, content)
     assert (answer.status_code, answer.json()["code"]) == (422, "encoding_unclear")
     assert "cp1252" in [each["encoding"] for each in answer.json()["candidates"]]
+
+
+async def test_files_whose_encoding_is_being_ranked_keep_nobody_else_waiting(
+    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+
+    def rank(cells: bytes) -> dict[str, float]:
+        may_go_on.wait(60)
+        return rank_encodings(cells)
+
+    monkeypatch.setattr(judgement, "rank_encodings_apart", rank)
+    waiting = [asyncio.create_task(send(api, HEADER + ROWS.encode("cp1252"))) for _ in range(40)]
+    try:
+        # All of them have been received by then, and hold the threads that they may hold.
+        await asyncio.sleep(1)
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(lambda: None)
+        assert not any(each.done() for each in waiting)
+    finally:
+        may_go_on.set()
+    assert {(await each).status_code for each in waiting} == {202}
