@@ -46,9 +46,9 @@ MAY = {
 
 
 async def test_every_operation_with_each_scope_and_without(settings: ApiSettings) -> None:
+    keys = {scope: await make_key(settings, scope, name=scope[:4]) for scope in (*MAY, "admin")}
+    admin = bearer(keys["admin"])
     async with guarded_api(settings) as api:
-        keys = {scope: await make_key(settings, scope, name=scope[:4]) for scope in (*MAY, "admin")}
-        admin = bearer(keys["admin"])
         operations = await _operations(api, admin)
         assert set(operations) >= OPEN | ANY_KEY | READS | LOOKS_AT_UPLOADS | UPLOADS | QUEUES | OLDER_CLIENTS
         for name, (method, address) in operations.items():
@@ -88,9 +88,9 @@ async def test_a_page_shows_nothing_that_the_key_may_not_see(settings: ApiSettin
 
 
 async def test_dead_messages_move_to_no_queue_that_the_key_does_not_reach(settings: ApiSettings) -> None:
+    one = bearer(await make_key(settings, "queues:one", name="one"))
+    both = bearer(await make_key(settings, "queues:one", "queues:two", name="both"))
     async with guarded_api(settings) as api:
-        one = bearer(await make_key(settings, "queues:one", name="one"))
-        both = bearer(await make_key(settings, "queues:one", "queues:two", name="both"))
         for headers, allowed in ((one, False), (both, True)):
             answers = [
                 await api.put("/v1/queues/one", json={"deadLetterQueue": "two"}, headers=headers),
