@@ -15,10 +15,15 @@ import msgspec
 from sqlalchemy import Row, text
 
 from api_service.dead_letters.queries import LetterFilter
+from shared.dead_letters.identity import letter_id, letter_named
 from shared.errors import RollcallError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from shared.dead_letters.identity import Letter
 
 JobKind = Literal["redrive", "delete"]
 JobState = Literal["queued", "running", "cancelling", "cancelled", "succeeded"]
@@ -26,13 +31,15 @@ JobState = Literal["queued", "running", "cancelling", "cancelled", "succeeded"]
 RENEWALS_PER_LEASE: Final = 3
 
 _COLUMNS: Final = """
-    id, kind, state, upload_id, code, most, total, left_over, done, CAST(resume_point AS text) AS resume_point,
-    created_at, finished_at, fence
+    id, kind, state, upload_id, code, dead_from, dead_before, letter_ids, most, total, left_over, done,
+    CAST(resume_point AS text) AS resume_point, created_at, finished_at, fence
 """
 
 _INSERT = text(f"""
-    INSERT INTO bulk_jobs (kind, upload_id, code, most, total, left_over, created_at)
-    VALUES (:kind, :upload_id, :code, :most, :total, :left_over, :created_at)
+    INSERT INTO bulk_jobs
+        (kind, upload_id, code, dead_from, dead_before, letter_ids, most, total, left_over, created_at)
+    VALUES
+        (:kind, :upload_id, :code, :dead_from, :dead_before, :letter_ids, :most, :total, :left_over, :created_at)
     ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
 """)  # noqa: S608 - the columns are a constant of this module
 
@@ -108,8 +115,13 @@ async def insert_job(
 ) -> Job | None:
     """None when another one is not finished."""
     total = matched if most is None else min(matched, most)
-    parameters = matching._asdict() | {
+    parameters = {
         "kind": kind,
+        "upload_id": matching.upload_id,
+        "code": matching.code,
+        "dead_from": matching.dead_from,
+        "dead_before": matching.dead_before,
+        "letter_ids": None if matching.letters is None else [letter_id(each) for each in matching.letters],
         "most": most,
         "total": total,
         "left_over": matched - total,
@@ -182,6 +194,10 @@ def _state(answered: Any) -> JobState:
     return state
 
 
+def _letters(ids: Sequence[str] | None) -> Sequence[Letter] | None:
+    return None if ids is None else [letter for each in ids if (letter := letter_named(each)) is not None]
+
+
 def _job(row: Row[Any] | None) -> Job | None:
     if row is None:
         return None
@@ -189,7 +205,7 @@ def _job(row: Row[Any] | None) -> Job | None:
         id=row.id,
         kind=row.kind,
         state=row.state,
-        matching=LetterFilter(row.upload_id, row.code),
+        matching=LetterFilter(row.upload_id, row.code, row.dead_from, row.dead_before, _letters(row.letter_ids)),
         most=row.most,
         total=row.total,
         left_over=row.left_over,

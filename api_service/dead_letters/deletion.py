@@ -54,6 +54,7 @@ class Deletion:
 
     async def _discard_malformed(self) -> bool:
         """False when there are no more, or the job is to end."""
+        job = self._lease.job
         async with self._engine.begin() as connection:
-            discarded = await discard_malformed(connection, until=self._lease.job.created_at, limit=STEP_LETTERS)
+            discarded = await discard_malformed(connection, job.matching, until=job.created_at, limit=STEP_LETTERS)
             return discarded > 0 and await self._lease.step(connection, done=discarded, resume_point=self._after)

@@ -1,11 +1,12 @@
 """Dead letters as the API shows them, and the orders that it takes for them."""
 
 import json
-from datetime import datetime
-from typing import Any, Final, Literal, Self
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy import Row
 
 from api_service.dead_letters.bulk_jobs import Job, JobKind, JobState
@@ -13,11 +14,22 @@ from api_service.http.cursors import BIGINT_MAX
 from api_service.http.json_model import JsonModel
 from api_service.http.pagination import Listing
 from api_service.http.row_faults import RowFaultDocument, row_faults
-from shared.dead_letters.identity import MalformedLetter, RowLetter, letter_id
+from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id, letter_named
 from shared.errors import RowCode
 
 LetterCode = RowCode | Literal["malformed_message"]
 CHOOSE: Final = 'Say which: a filter, or {"all": true}'
+
+
+MAX_MESSAGE_IDS: Final = 1000
+# What every clock that this meets can say.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+
+
+def _known_form(message_id: str) -> str:
+    if letter_named(message_id) is None:
+        raise ValueError("Give the messageId of a dead letter as the listing says it")
+    return message_id
 
 
 class DeadLetterDocument(JsonModel):
@@ -52,6 +64,15 @@ class _Order(JsonModel):
     model_config = ConfigDict(extra="forbid")
 
     upload_id: UUID | None = Field(None, description="Only those of this upload.")
+    dead_from: Moment | None = Field(None, description="Only those that died then or later.")
+    dead_before: Moment | None = Field(None, description="Only those that died before.")
+    message_ids: list[Annotated[str, AfterValidator(_known_form)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_MESSAGE_IDS,
+        description="These alone, by `messageId`. One whose row has moved on is left out.",
+        examples=[["6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10:17:1"]],
+    )
     choose_all: StrictBool = Field(False, alias="all", description="Needed where nothing else is said.")
 
     @model_validator(mode="after")
@@ -59,9 +80,17 @@ class _Order(JsonModel):
         filters = self.model_dump(exclude={"choose_all", "limit"}, exclude_none=True)
         if self.choose_all and filters:
             raise ValueError("Give either all or a filter, not both")
+        if self.message_ids is not None and len(self.model_dump(exclude={"choose_all"}, exclude_none=True)) > 1:
+            raise ValueError("Give either messageIds or a filter, not both")
         if not self.choose_all and not self.model_dump(exclude={"choose_all"}, exclude_none=True):
             raise ValueError(CHOOSE)
         return self
+
+    @property
+    def letters(self) -> Sequence[Letter] | None:
+        if self.message_ids is None:
+            return None
+        return [letter for each in self.message_ids if (letter := letter_named(each)) is not None]
 
 
 class RedriveOrder(_Order):
@@ -69,6 +98,12 @@ class RedriveOrder(_Order):
 
     code: RowCode | None = Field(None, description="Only those that were rejected with this code.")
     limit: int | None = Field(None, ge=1, le=BIGINT_MAX)
+
+    @model_validator(mode="after")
+    def _check_letters(self) -> Self:
+        if any(isinstance(each, MalformedLetter) for each in self.letters or ()):
+            raise ValueError("A malformed message is no row that could be tried again: delete it")
+        return self
 
 
 class DeletionOrder(_Order):
@@ -85,6 +120,9 @@ class JobDocument(JsonModel):
     state: JobState = Field(description="`succeeded` and `cancelled` are final.")
     upload_id: UUID | None
     code: str | None
+    dead_from: datetime | None
+    dead_before: datetime | None
+    message_ids: list[str] | None
     limit: int | None
     total: int = Field(description="Letters that it takes: those that matched when it was ordered, up to the limit.")
     done: int = Field(
@@ -102,6 +140,9 @@ def job_document(job: Job) -> JobDocument:
         state=job.state,
         upload_id=job.matching.upload_id,
         code=job.matching.code,
+        dead_from=job.matching.dead_from,
+        dead_before=job.matching.dead_before,
+        message_ids=None if job.matching.letters is None else [letter_id(each) for each in job.matching.letters],
         limit=job.most,
         total=job.total,
         done=job.done,

@@ -29,7 +29,7 @@ async def order_job(engine: AsyncEngine, kind: JobKind, matching: LetterFilter, 
         now = await current_time(connection)
         matched = await count_matching_rows(connection, matching, until=now)
         if kind == "delete" and matching.takes_malformed:
-            matched += await count_malformed(connection, until=now)
+            matched += await count_malformed(connection, matching, until=now)
         job = await insert_job(connection, kind, matching, most=most, matched=matched, created_at=now)
         if job is None:
             _refuse(await unfinished_job(connection))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, TextClause, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, Table, TextClause, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.http.pagination import CELL_BYTES, MAX_PAGE_BYTES, Total
@@ -27,14 +27,27 @@ class LetterKey(NamedTuple):
 
 
 class LetterFilter(NamedTuple):
-    """Chooses rejected rows by upload and code; None takes any."""
+    """Chooses dead letters; None takes any. Those that died at `dead_before` are not among them."""
 
     upload_id: UUID | None = None
     code: str | None = None
+    dead_from: datetime | None = None
+    dead_before: datetime | None = None
+    letters: Sequence[Letter] | None = None
 
     @property
     def takes_malformed(self) -> bool:
         return self.upload_id is None and self.code in (None, MALFORMED_CODE)
+
+    @property
+    def rows(self) -> Sequence[RowLetter]:
+        """Of the letters that are named."""
+        return [each for each in self.letters or () if isinstance(each, RowLetter)]
+
+    @property
+    def malformed_ids(self) -> Sequence[UUID]:
+        """Of the letters that are named."""
+        return [each.id for each in self.letters or () if isinstance(each, MalformedLetter)]
 
 
 class OutstandingRow(NamedTuple):
@@ -104,6 +117,13 @@ _COUNT_PUBLISHED = text("""
          + (SELECT count(*) FROM malformed_messages WHERE discarded_at IS NULL AND published_at IS NOT NULL)
 """)
 
+# A condition on `rejected_rows`.
+_NAMED_ROWS = text("""
+    (rejected_rows.upload_id, rejected_rows.row_number, rejected_rows.attempt) IN (
+        SELECT * FROM unnest(CAST(:upload_ids AS uuid[]), CAST(:row_numbers AS bigint[]), CAST(:attempts AS int[]))
+    )
+""")
+
 _OUTSTANDING_AMONG = text("""
     SELECT dead_at, upload_id, row_number, attempt, code
     FROM rejected_rows
@@ -120,14 +140,6 @@ _DISCARD_ROWS = text("""
          AS row (upload_id, row_number, attempt)
     WHERE rejected.upload_id = row.upload_id AND rejected.row_number = row.row_number
       AND rejected.attempt = row.attempt AND discarded_at IS NULL
-""")
-
-_DISCARD_MALFORMED = text("""
-    UPDATE malformed_messages SET discarded_at = now()
-    WHERE id IN (
-        SELECT id FROM malformed_messages WHERE discarded_at IS NULL AND dead_at <= :until
-        ORDER BY dead_at, id LIMIT :limit FOR UPDATE
-    )
 """)
 
 
@@ -168,9 +180,8 @@ async def count_matching_rows(connection: AsyncConnection, matching: LetterFilte
     return int(counted.scalar_one())
 
 
-async def count_malformed(connection: AsyncConnection, *, until: datetime) -> int:
-    malformed = malformed_messages.c
-    query = select(func.count()).where(malformed.discarded_at.is_(None), malformed.dead_at <= until)
+async def count_malformed(connection: AsyncConnection, matching: LetterFilter, *, until: datetime) -> int:
+    query = select(func.count()).where(*_malformed_conditions(matching, until))
     return int((await connection.execute(query)).scalar_one())
 
 
@@ -205,14 +216,7 @@ async def outstanding_among(
 ) -> tuple[Sequence[OutstandingRow], set[Letter]]:
     """Of these letters the rows that are outstanding at that attempt, and the malformed messages that are."""
     of_rows = [letter for letter in letters if isinstance(letter, RowLetter)]
-    rows = await connection.execute(
-        _OUTSTANDING_AMONG,
-        {
-            "upload_ids": [letter.upload_id for letter in of_rows],
-            "row_numbers": [letter.row_number for letter in of_rows],
-            "attempts": [letter.attempt for letter in of_rows],
-        },
-    )
+    rows = await connection.execute(_OUTSTANDING_AMONG, _columns_of(of_rows))
     ids = [letter.id for letter in letters if isinstance(letter, MalformedLetter)]
     malformed = (await connection.execute(_MALFORMED_AMONG, {"ids": ids})).scalars() if ids else ()
     return [_outstanding_row(each) for each in rows], {MalformedLetter(each) for each in malformed}
@@ -220,19 +224,22 @@ async def outstanding_among(
 
 async def discard_rows(connection: AsyncConnection, rows: Sequence[OutstandingRow]) -> int:
     """They stay in their upload's report. Returns how many were not discarded, redriven or corrected meanwhile."""
-    discarded = await connection.execute(
-        _DISCARD_ROWS,
-        {
-            "upload_ids": [row.key.upload_id for row in rows],
-            "row_numbers": [row.key.row_number for row in rows],
-            "attempts": [row.attempt for row in rows],
-        },
-    )
+    discarded = await connection.execute(_DISCARD_ROWS, _columns_of([row.letter for row in rows]))
     return discarded.rowcount
 
 
-async def discard_malformed(connection: AsyncConnection, *, until: datetime, limit: int) -> int:
-    return (await connection.execute(_DISCARD_MALFORMED, {"until": until, "limit": limit})).rowcount
+async def discard_malformed(connection: AsyncConnection, matching: LetterFilter, *, until: datetime, limit: int) -> int:
+    """The oldest; how many there were of them."""
+    malformed = malformed_messages.c
+    oldest = (
+        select(malformed.id)
+        .where(*_malformed_conditions(matching, until))
+        .order_by(malformed.dead_at, malformed.id)
+        .limit(limit)
+        .with_for_update()
+    )
+    discard = update(malformed_messages).where(malformed.id.in_(oldest)).values(discarded_at=func.now())
+    return (await connection.execute(discard)).rowcount
 
 
 async def current_time(connection: AsyncConnection) -> datetime:
@@ -251,25 +258,61 @@ async def _count_letters(connection: AsyncConnection, matching: LetterFilter) ->
     return Total(counted if matching != LetterFilter() else max(int(estimate), counted), is_estimate=True)
 
 
+def _columns_of(letters: Sequence[RowLetter]) -> dict[str, list[Any]]:
+    """As statements unnest them."""
+    return {
+        "upload_ids": [letter.upload_id for letter in letters],
+        "row_numbers": [letter.row_number for letter in letters],
+        "attempts": [letter.attempt for letter in letters],
+    }
+
+
 def _filtered(statement: str, matching: LetterFilter) -> TextClause:
     """Conditions that are not asked for are left out, so that the plan without any stays what it is."""
+    time = "" if matching.dead_from is None else " AND dead_at >= :dead_from"
+    time += "" if matching.dead_before is None else " AND dead_at < :dead_before"
     rows = "" if matching.upload_id is None else " AND upload_id = :of_upload"
     rows += "" if matching.code is None else " AND code = :with_code"
-    return text(statement.format(rows=rows, malformed="" if matching.takes_malformed else " AND false"))
+    malformed = "" if matching.takes_malformed else " AND false"
+    return text(statement.format(rows=rows + time, malformed=malformed + time))
 
 
 def _filter_values(matching: LetterFilter) -> dict[str, Any]:
-    values = {"of_upload": matching.upload_id, "with_code": matching.code}
+    """Of what a listing can be asked for."""
+    values = {
+        "of_upload": matching.upload_id,
+        "with_code": matching.code,
+        "dead_from": matching.dead_from,
+        "dead_before": matching.dead_before,
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnElement[bool]]:
+def _conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnElement[bool] | TextClause]:
     row = rejected_rows.c
-    conditions = [row.discarded_at.is_(None), row.dead_at <= until]
+    conditions = _waiting(rejected_rows, matching, until)
     if matching.upload_id is not None:
         conditions.append(row.upload_id == matching.upload_id)
     if matching.code is not None:
         conditions.append(row.code == matching.code)
+    if matching.letters is not None:
+        conditions.append(_NAMED_ROWS.bindparams(**_columns_of(matching.rows)))
+    return conditions
+
+
+def _malformed_conditions(matching: LetterFilter, until: datetime) -> Sequence[ColumnElement[bool] | TextClause]:
+    conditions = _waiting(malformed_messages, matching, until)
+    if matching.letters is not None:
+        conditions.append(malformed_messages.c.id.in_(matching.malformed_ids))
+    return conditions
+
+
+def _waiting(table: Table, matching: LetterFilter, until: datetime) -> list[ColumnElement[bool] | TextClause]:
+    conditions: list[ColumnElement[bool] | TextClause] = [table.c.discarded_at.is_(None), table.c.dead_at <= until]
+    if matching.dead_from is not None:
+        conditions.append(table.c.dead_at >= matching.dead_from)
+    if matching.dead_before is not None:
+        conditions.append(table.c.dead_at < matching.dead_before)
     return conditions
 
 

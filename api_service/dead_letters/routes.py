@@ -14,6 +14,7 @@ from api_service.dead_letters.documents import (
     DeletionOrder,
     JobDocument,
     LetterCode,
+    Moment,
     RedriveOrder,
     dead_letter_document,
     job_document,
@@ -47,6 +48,10 @@ async def get_dead_letters(
     paging: PagingDep,
     upload_id: Annotated[UUID | None, Query(alias="uploadId", description="Only those of this upload.")] = None,
     code: Annotated[LetterCode | None, Query(description="Only those with this code.")] = None,
+    dead_from: Annotated[
+        Moment | None, Query(alias="deadFrom", description="Only those that died then or later.")
+    ] = None,
+    dead_before: Annotated[Moment | None, Query(alias="deadBefore", description="Only those that died before.")] = None,
 ) -> DeadLetterListing:
     """A malformed message has the code `malformed_message` and neither upload nor cells.
 
@@ -55,7 +60,11 @@ async def get_dead_letters(
     after = paging.after(LetterKey)
     async with engine.connect() as connection:
         page = await list_letters(
-            connection, LetterFilter(upload_id, code), after=after, offset=paging.offset, limit=paging.limit
+            connection,
+            LetterFilter(upload_id, code, dead_from, dead_before),
+            after=after,
+            offset=paging.offset,
+            limit=paging.limit,
         )
     listing = paging.listing(page.rows, page.total, key=key_of, item=dead_letter_document, was_cut=page.was_cut)
     return DeadLetterListing(**dict(listing), depth=await read_depth(settings, DEAD_LETTERS_QUEUE))
@@ -80,7 +89,7 @@ async def post_redrive(
     fails again is dead again, once. Malformed messages cannot be redriven, only deleted.
     """
     chosen = _chosen(order)
-    job = await order_job(engine, "redrive", LetterFilter(chosen.upload_id, chosen.code), most=chosen.limit)
+    job = await order_job(engine, "redrive", _matching(chosen), most=chosen.limit)
     runner.wake()
     return _answered(response, job)
 
@@ -103,7 +112,7 @@ async def remove_dead_letters(
     Rejected rows stay in their upload's report and counts; they can no longer be redriven.
     """
     chosen = _chosen(order)
-    job = await order_job(engine, "delete", LetterFilter(chosen.upload_id, chosen.code), most=None)
+    job = await order_job(engine, "delete", _matching(chosen), most=None)
     runner.wake()
     return _answered(response, job)
 
@@ -146,6 +155,10 @@ def _chosen(order: Order | None) -> Order:
     if order is None:
         raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": CHOOSE}])
     return order
+
+
+def _matching(order: RedriveOrder | DeletionOrder) -> LetterFilter:
+    return LetterFilter(order.upload_id, order.code, order.dead_from, order.dead_before, order.letters)
 
 
 def _answered(response: Response, job: Job) -> JobDocument:

@@ -345,6 +345,9 @@ class Job(Document):
     state: str
     upload_id: str | None
     code: str | None
+    dead_from: datetime | None
+    dead_before: datetime | None
+    message_ids: list[str] | None
     limit: int | None
     total: int
     done: int

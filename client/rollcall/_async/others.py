@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rollcall._async.calls_base import AsyncCalls
@@ -59,9 +61,16 @@ class AsyncEmployeeCalls(AsyncCalls):
 
 class AsyncDeadLetterCalls(AsyncCalls):
     @calls("listDeadLetters")
-    def dead_letters(self, *, upload: UploadId | None = None, code: str | None = None) -> AsyncPages[DeadLetter]:
-        """The oldest first."""
-        params = {"uploadId": _id_or_none(upload), "code": code}
+    def dead_letters(
+        self,
+        *,
+        upload: UploadId | None = None,
+        code: str | None = None,
+        dead_from: datetime | None = None,
+        dead_before: datetime | None = None,
+    ) -> AsyncPages[DeadLetter]:
+        """The oldest first. Times have a zone."""
+        params = _filter(upload, code, dead_from, dead_before)
         return self._pages(path_of("dead-letters"), DeadLetterListing, **params)
 
     @calls("redriveDeadLetters")
@@ -70,19 +79,30 @@ class AsyncDeadLetterCalls(AsyncCalls):
         *,
         upload: UploadId | None = None,
         code: str | None = None,
+        dead_from: datetime | None = None,
+        dead_before: datetime | None = None,
+        message_ids: Sequence[str] | None = None,
         limit: int | None = None,
         everything: bool = False,
     ) -> Job:
-        """Try rejected rows again: those of an upload, with a code, the oldest so many, or `everything`."""
-        order = _order(upload, code, everything) | ({} if limit is None else {"limit": limit})
+        """Try rejected rows again: all that match, the oldest so many, those named, or `everything`."""
+        matching = _filter(upload, code, dead_from, dead_before)
+        order = _order(matching, message_ids, everything) | ({} if limit is None else {"limit": limit})
         return await self._transport.call("POST", path_of("dead-letters", "redrive"), Job, json=order)
 
     @calls("deleteDeadLetters")
     async def discard(
-        self, *, upload: UploadId | None = None, code: str | None = None, everything: bool = False
+        self,
+        *,
+        upload: UploadId | None = None,
+        code: str | None = None,
+        dead_from: datetime | None = None,
+        dead_before: datetime | None = None,
+        message_ids: Sequence[str] | None = None,
+        everything: bool = False,
     ) -> Job:
         """Delete dead letters; their rows are settled then, and can be neither redriven nor corrected."""
-        order = _order(upload, code, everything)
+        order = _order(_filter(upload, code, dead_from, dead_before), message_ids, everything)
         return await self._transport.call("DELETE", path_of("dead-letters"), Job, json=order)
 
     @calls("getDeadLetterJob")
@@ -166,9 +186,21 @@ class AsyncOperationCalls(AsyncCalls):
         return (await self._transport.send("GET", "/metrics")).text
 
 
-def _order(upload: UploadId | None, code: str | None, everything: bool) -> dict[str, Any]:
-    chosen = {"uploadId": _id_or_none(upload), "code": code, "all": everything or None}
-    return {name: value for name, value in chosen.items() if value is not None}
+def _filter(
+    upload: UploadId | None, code: str | None, dead_from: datetime | None, dead_before: datetime | None
+) -> dict[str, str]:
+    said = {
+        "uploadId": _id_or_none(upload),
+        "code": code,
+        "deadFrom": None if dead_from is None else dead_from.isoformat(),
+        "deadBefore": None if dead_before is None else dead_before.isoformat(),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _order(matching: dict[str, str], message_ids: Sequence[str] | None, everything: bool) -> dict[str, Any]:
+    named = {} if message_ids is None else {"messageIds": list(message_ids)}
+    return {**matching, **named, **({"all": True} if everything else {})}
 
 
 def _id_or_none(upload: UploadId | None) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rollcall.command import parameters as of
+from rollcall.command.moments import ahead
 from rollcall.command.run import Run, subcommand
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Keys for the service: make, list, revoke.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Its id, as `keys list` has it.")]
-_SECONDS: Final = {"h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add_to(main: typer.Typer) -> None:
@@ -53,7 +52,7 @@ def create(
     ] = False,
 ) -> None:
     """Make a key; its text is printed this once, on standard output alone."""
-    expires_at = None if expires is None else _moment(expires)
+    expires_at = None if expires is None else ahead(expires, option="--expires")
     created = run.client.create_key(name, scope, expires_at=expires_at, aws=aws)
     if run.out.as_json:
         run.out.json(created)
@@ -132,15 +131,6 @@ def _say(run: Run, key: ApiKey) -> None:
             *((name.removesuffix("_at").replace("_", " "), _time(getattr(key, name))) for name in times),
         ],
     )
-
-
-def _moment(text: str) -> datetime:
-    if found := re.fullmatch(r"(\d{1,5})([hdw])", text):
-        return datetime.now(UTC) + timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise typer.BadParameter("say a date such as 2027-11-30, or 30d", param_hint="--expires") from None
 
 
 def _time(moment: datetime | None) -> str | None:

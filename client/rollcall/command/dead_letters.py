@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from rollcall.command import parameters as of
 from rollcall.command.exit_codes import Ended, Exit
+from rollcall.command.moments import ago
 from rollcall.command.run import Run, subcommand
 
 if TYPE_CHECKING:
@@ -19,15 +22,32 @@ app = typer.Typer(
 
 OfUpload = Annotated[str | None, typer.Option("--upload", help="Only those of this upload.")]
 OfCode = Annotated[str | None, typer.Option("--code", help="Only those with this code, such as invalid_email.")]
+Since = Annotated[str | None, typer.Option(help="Only those that died since: 2h or 3d ago, a date, or a time.")]
+Before = Annotated[str | None, typer.Option(help="Only those that died before.")]
+Ids = Annotated[
+    list[str] | None, typer.Option("--id", help="This one, by its messageId (list --json). Can be said several times.")
+]
 All = Annotated[bool, typer.Option("--all", help="All there are.")]
 Detach = Annotated[bool, typer.Option("--detach/--watch", help="Do not wait for its end.")]
 
 
+class _Died(TypedDict):
+    dead_from: datetime | None
+    dead_before: datetime | None
+
+
 @subcommand(app, "list")
-def list_letters(run: Run, upload: OfUpload = None, code: OfCode = None, limit: of.Limit = None) -> None:
+def list_letters(
+    run: Run,
+    upload: OfUpload = None,
+    code: OfCode = None,
+    since: Since = None,
+    before: Before = None,
+    limit: of.Limit = None,
+) -> None:
     """List dead letters, the oldest first."""
     run.out.list(
-        run.client.dead_letters(upload=upload, code=code),
+        run.client.dead_letters(upload=upload, code=code, **_died(since, before)),
         ("dead since", "upload", "row", "code", "message", "cells"),
         lambda each: (
             f"{each.dead_at.astimezone():%Y-%m-%d %H:%M:%S}",
@@ -47,23 +67,38 @@ def redrive(
     run: Run,
     upload: OfUpload = None,
     code: OfCode = None,
+    since: Since = None,
+    before: Before = None,
+    ids: Ids = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The oldest so many.")] = None,
     everything: All = False,
     detach: Detach = False,
 ) -> None:
     """Try rows again, each once."""
-    _require_choice(upload, code, everything, limit)
-    job = run.client.redrive(upload=upload, code=code, limit=limit, everything=everything)
+    _require_choice([upload, code, since, before, limit], ids, everything)
+    job = run.client.redrive(
+        upload=upload, code=code, **_died(since, before), message_ids=ids or None, limit=limit, everything=everything
+    )
     _follow(run, job, detach=detach)
 
 
 @subcommand(app)
 def discard(
-    run: Run, upload: OfUpload = None, code: OfCode = None, everything: All = False, detach: Detach = False
+    run: Run,
+    upload: OfUpload = None,
+    code: OfCode = None,
+    since: Since = None,
+    before: Before = None,
+    ids: Ids = None,
+    everything: All = False,
+    detach: Detach = False,
 ) -> None:
     """Delete dead letters: their rows are settled then, and can be neither tried again nor corrected."""
-    _require_choice(upload, code, everything)
-    _follow(run, run.client.discard(upload=upload, code=code, everything=everything), detach=detach)
+    _require_choice([upload, code, since, before], ids, everything)
+    job = run.client.discard(
+        upload=upload, code=code, **_died(since, before), message_ids=ids or None, everything=everything
+    )
+    _follow(run, job, detach=detach)
 
 
 @subcommand(app)
@@ -78,11 +113,21 @@ def cancel(run: Run, job_id: Annotated[str, typer.Argument(metavar="JOB", help="
     _say(run, run.client.cancel_job(job_id))
 
 
-def _require_choice(upload: str | None, code: str | None, everything: bool, limit: int | None = None) -> None:
-    if everything and (upload or code or limit):
+def _died(since: str | None, before: str | None) -> _Died:
+    return {
+        "dead_from": None if since is None else ago(since, option="--since"),
+        "dead_before": None if before is None else ago(before, option="--before"),
+    }
+
+
+def _require_choice(filters: Sequence[str | int | None], ids: Sequence[str] | None, everything: bool) -> None:
+    is_filtered = any(filters)
+    if everything and (is_filtered or ids):
         raise typer.BadParameter("cannot come with a filter", param_hint="--all")
-    if not (everything or upload or code or limit):
-        raise typer.BadParameter("say which: --upload, --code, or --all", param_hint="--all")
+    if ids and is_filtered:
+        raise typer.BadParameter("cannot come with a filter", param_hint="--id")
+    if not (everything or is_filtered or ids):
+        raise typer.BadParameter("say which: --upload, --code, --since, --before, --id, or --all", param_hint="--all")
 
 
 def _follow(run: Run, job: Job, *, detach: bool) -> None:

@@ -108,10 +108,13 @@ bulk_jobs = Table(
     Column("id", UUID, primary_key=True, server_default=text("gen_random_uuid()")),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'queued'")),
-    # What was ordered: the letters of this upload with this code, null for any, the oldest `most` of them. There is no
-    # foreign key, because an upload may go before its job.
+    # What was ordered: the letters of this upload with this code that died in this time, or those of these ids, null
+    # for any; the oldest `most` of them. There is no foreign key, because an upload may go before its job.
     Column("upload_id", UUID),
     Column("code", Text),
+    Column("dead_from", DateTime(timezone=True)),
+    Column("dead_before", DateTime(timezone=True)),
+    Column("letter_ids", ARRAY(Text)),
     Column("most", BigInteger),
     # The letters that it takes, those that match beyond `most`, and those that it is done with.
     Column("total", BigInteger, nullable=False),

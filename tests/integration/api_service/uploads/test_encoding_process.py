@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -43,7 +44,9 @@ async def test_files_whose_encoding_is_being_ranked_keep_nobody_else_waiting(
         return rank_encodings(cells)
 
     monkeypatch.setattr(judgement, "rank_encodings_apart", rank)
-    waiting = [asyncio.create_task(send(api, HEADER + ROWS.encode("cp1252"))) for _ in range(40)]
+    # More files than threads, and no more at a time than the database has connections for.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(3))
+    waiting = [asyncio.create_task(send(api, HEADER + ROWS.encode("cp1252"))) for _ in range(6)]
     try:
         # All of them have been received by then, and hold the threads that they may hold.
         await asyncio.sleep(1)
