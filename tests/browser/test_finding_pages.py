@@ -57,6 +57,37 @@ async def test_dead_letters_are_discarded_as_the_filter_shows_them(services: Ser
     await expect(page.locator("tbody")).to_contain_text("invalid mobile")
 
 
+async def test_ticked_dead_letters_are_discarded_and_the_time_stays_chosen_while_one_looks_on(
+    services: Services, page: Page
+) -> None:
+    await services.start_all(consumers=1)
+    people = b"".join(b"Ada Holm,Fjord AS,no number,ada%d@fjord.example\n" % at for at in range(52))
+    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+        await finished_upload(api, HEADER + people)
+    await page.goto("/dead-letters")
+    await page.get_by_label("Died").select_option("over 24 hours ago")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await expect(page.get_by_text("None matches.")).to_be_visible()
+
+    await page.get_by_label("Died").select_option("within the last hour")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await expect(page.get_by_text("Died since")).to_be_visible()
+    await page.get_by_role("link", name="More →").click()
+    await expect(page.get_by_text("Died since")).to_be_visible()
+    await page.get_by_label("Reason").select_option("invalid_mobile")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await expect(page.get_by_text("Died since")).to_be_visible()
+
+    for row in ("Row 2", "Row 5"):
+        await page.get_by_label(row, exact=True).check()
+    await page.get_by_role("button", name="Discard ticked").click()
+    await page.get_by_role("link", name="What is left").click(timeout=SECONDS)
+    await expect(page.get_by_text("50 in all")).to_be_visible()
+    await expect(page.get_by_label("Row 4", exact=True)).to_be_visible()
+    for row in ("Row 2", "Row 5"):
+        await expect(page.get_by_label(row, exact=True)).to_have_count(0)
+
+
 async def test_a_message_is_sent_looked_at_and_deleted_by_its_state(services: Services, page: Page) -> None:
     await services.start("api_service")
     await page.goto("/queues")
