@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
+from api_service.http.moment import Moment
 from shared.access.callers import SCOPE_PATTERN
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@ -]{0,99}$"
@@ -31,7 +32,7 @@ class NewKey(JsonModel):
         "this name have sent), `queues:<pattern>` (`*` stands for any text), `metrics`, or `admin` (all).",
         examples=[["read", "queues:payroll-*"]],
     )
-    expires_at: AwareDatetime | None = Field(
+    expires_at: Moment | None = Field(
         None, description="When it ends by itself; left out: never.", examples=["2027-11-30T00:00:00Z"]
     )
     aws: bool = Field(

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictBool, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy import Row
 
 from api_service.dead_letters.bulk_jobs import Job, JobKind, JobState
 from api_service.http.cursors import BIGINT_MAX
 from api_service.http.json_model import JsonModel
+from api_service.http.moment import Moment
 from api_service.http.pagination import Listing
 from api_service.http.row_faults import RowFaultDocument, row_faults
 from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id, letter_named
@@ -22,8 +23,6 @@ CHOOSE: Final = 'Say which: a filter, or {"all": true}'
 
 
 MAX_MESSAGE_IDS: Final = 1000
-# What every clock that this meets can say.
-Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 
 
 def _known_form(message_id: str) -> str:

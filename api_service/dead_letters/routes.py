@@ -14,7 +14,6 @@ from api_service.dead_letters.documents import (
     DeletionOrder,
     JobDocument,
     LetterCode,
-    Moment,
     RedriveOrder,
     dead_letter_document,
     job_document,
@@ -22,6 +21,7 @@ from api_service.dead_letters.documents import (
 from api_service.dead_letters.ordering import job_address, order_job
 from api_service.dead_letters.queries import LetterFilter, LetterKey, key_of, list_letters
 from api_service.http.dependencies import EngineDep, SettingsDep
+from api_service.http.moment import Moment
 from api_service.http.pagination import PagingDep
 from api_service.http.problems import DATABASE_PROBLEMS, Problem, ProblemCode, problem_responses
 from shared.amqp.queue_depths import read_depth

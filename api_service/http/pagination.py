@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from pydantic import Field
 from api_service.http.cursors import MAX_CURSOR_LENGTH, decode_cursor, encode_cursor, invalid_cursor
 from api_service.http.json_model import JsonModel
 from api_service.http.json_response import json_response
+from api_service.http.moment import is_storable
 
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 1000
@@ -103,6 +105,8 @@ class Paging:
             key: Key = msgspec.convert(self._key, key_type)
         except msgspec.ValidationError:
             raise invalid_cursor() from None
+        if not all(is_storable(part) for part in key if isinstance(part, datetime)):
+            raise invalid_cursor()
         return key
 
     def listing(

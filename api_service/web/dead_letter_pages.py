@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api_service.dead_letters.documents import Moment
+from api_service.http.moment import Moment
 from api_service.http.pagination import MAX_PAGE
 from api_service.web.own_api import OwnApi
 from api_service.web.page_route import PageRoute

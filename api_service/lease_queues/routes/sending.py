@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from api_service.http.moment import EARLIEST
 from api_service.http.problems import Problem, ProblemCode
 from api_service.lease_queues.messages import MAX_DELAY_SECONDS, MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, NewMessage
 from shared.database.engine import is_row_fault
@@ -70,4 +71,5 @@ def _delivery_time(given: NewMessageBody) -> datetime | None:
         raise invalid_body("Give either delaySeconds or deliverAt")
     if given.deliver_at > datetime.now(UTC) + timedelta(seconds=MAX_DELAY_SECONDS):
         raise invalid_body("deliverAt is at most 90 days from now")
-    return given.deliver_at
+    # Long ago is now.
+    return max(given.deliver_at, EARLIEST)

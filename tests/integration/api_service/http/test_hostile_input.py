@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -30,6 +31,36 @@ HOSTILE_JSON = [
     b'{"consumerId":"a\\u0000","limit":1}', b'{"consumerId":"\\ud800"}', b'{"receipts":["\\u0000","a\\n"]}',
     b'{"maxReceives":1e30}', b'{"visibilityTimeoutSeconds":-1}', b'{"visibilityTimeoutSeconds":NaN}',
 ]  # fmt: skip
+
+
+# Before and after all that Postgres and a calendar have, and with no zone.
+TIMES = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-27T00:00:00"]
+
+
+def times_taken(document: dict[str, Any]) -> Iterator[str]:
+    """The names of all times that a request can hold."""
+    asked = [operation for operations in document["paths"].values() for operation in operations.values()]
+    for operation in asked:
+        for parameter in operation.get("parameters", ()):
+            if _is_time(parameter["schema"]):
+                yield parameter["name"]
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield from _times_of(content["schema"], document)
+
+
+def _is_time(schema: dict[str, Any]) -> bool:
+    return any(each.get("format") == "date-time" for each in (schema, *schema.get("anyOf", ())))
+
+
+def _times_of(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        if _is_time(field):
+            yield name
+    if "$ref" in schema:
+        yield from _times_of(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+    inner = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("properties", {}).values()]
+    for each in [*inner, *([schema["items"]] if "items" in schema else [])]:
+        yield from _times_of(each, document)
 
 
 def requests(document: dict[str, Any]) -> Iterator[tuple[str, str, bytes | None]]:
@@ -77,6 +108,37 @@ async def test_no_forged_cursor_is_a_500(api: httpx2.AsyncClient, key: list[obje
         cursor = (await api.get(f"{address}?limit=1")).json()["nextCursor"]
         answer = await api.get(f"{address}?limit=1&cursor={quote(forged(cursor, *key))}")
         assert answer.status_code in (200, 422), answer.text
+
+
+@pytest.mark.parametrize("time", TIMES)
+async def test_no_time_is_a_500(api: httpx2.AsyncClient, settings: ApiSettings, time: str) -> None:
+    document = create_app(settings).openapi()
+    taken = set(times_taken(document))
+    assert taken == {"deadFrom", "deadBefore", "deliverAt", "expiresAt"}
+    answers = [await api.get("/v1/dead-letters", params={name: time}) for name in ("deadFrom", "deadBefore")]
+    for method, address, order in (
+        ("POST", "/v1/dead-letters/redrive", {"deadFrom": time}),
+        ("DELETE", "/v1/dead-letters", {"deadBefore": time}),
+        ("POST", "/v1/queues/jobs/messages", {"payload": 1, "deliverAt": time}),
+        ("POST", "/v1/keys", {"name": "payroll", "scopes": ["read"], "expiresAt": time}),
+    ):
+        answers.append(await api.request(method, address, json=order))
+    assert [answer.status_code for answer in answers if answer.status_code >= 500] == []
+
+
+@pytest.mark.parametrize("time", TIMES)
+async def test_no_forged_time_in_a_cursor_is_a_500(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, time: str
+) -> None:
+    await database.execute(
+        "INSERT INTO malformed_messages (id, reason, body) SELECT gen_random_uuid(), 'none', 'hello'"
+        " FROM generate_series(1, 2)"
+    )
+    cursor = (await api.get("/v1/dead-letters?limit=1")).json()["nextCursor"]
+    for row_number in (0, 2**63 - 1):
+        key = quote(forged(cursor, time, "6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10", row_number))
+        answer = await api.get(f"/v1/dead-letters?limit=1&cursor={key}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
 @pytest.mark.parametrize(
