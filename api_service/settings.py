@@ -118,6 +118,16 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         gt=0,
         description="How long a start waits for a database that does not answer before the process ends.",
     )
+    key_stored_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="Bytes of kept files that keys of one name may have; uploads beyond are refused (429). None: any.",
+    )
+    key_stored_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Rows of such files, with which further uploads are refused (429). None: any.",
+    )
     file_retention_days: float = Field(
         30,
         ge=0,

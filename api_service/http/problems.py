@@ -77,6 +77,7 @@ class ProblemCode(StatusCode):
     HEADERS_TIMEOUT = "headers_timeout", 408, "The headers came too slowly"
     INTERNAL_ERROR = "internal_error", 500, "The service failed; its log says where"
     SERVICE_BUSY = "service_busy", 503, "The service has too much in hand"
+    TOO_MUCH_STORED = "too_much_stored", 429, "The key's name has as much stored as it may have"
     DATABASE_BUSY = "database_busy", 503, "The database has no time for this now"
     DATABASE_UNAVAILABLE = "database_unavailable", 503, "The database does not answer"
     BROKER_UNAVAILABLE = "broker_unavailable", 503, "The message broker does not answer"

@@ -24,6 +24,7 @@ from api_service.uploads.judgement import BLOCK_BYTES, FormatJudge, Judged, form
 from api_service.uploads.multipart_form import FormReader
 from api_service.uploads.options import FIELD_NAMES, UploadOptions, given_options, parse_options
 from api_service.uploads.queries import insert_upload, upload_with_key
+from api_service.uploads.stored_share import StoredShare
 from api_service.uploads.unpacking.file_kinds import Packing, packing_of
 from api_service.uploads.unpacking.unpacker import Unpacked, Unpacker, format_options, refuse_needless, twin_key
 from api_service.uploads.unpacking.workbooks import Workbooks
@@ -85,6 +86,7 @@ class Intake:
         self._settings = settings
         self._room = room
         self._judge = FormatJudge(store, room)
+        self._share = StoredShare(settings)
 
     async def take(self, request: Request, idempotency_key: str | None) -> tuple[Row[Any], bool]:
         """The upload, and whether it is new: not when the same request with this key came before.
@@ -92,6 +94,7 @@ class Intake:
         Raises `Problem`, FileProblem, `BudgetSpent`, the store's and the database's errors.
         """
         upload_id = uuid.uuid4()
+        name = caller_in(request.scope).name
         received, packing = await self._stored(request, str(upload_id), FIELD_NAMES)
         keep = False
         try:
@@ -101,8 +104,10 @@ class Intake:
             for key in dict.fromkeys([str(upload_id), file.key]):
                 await self._store_identity.require_file(key)
             async with self._engine.connect() as connection:
+                await self._share.take_turn(connection, name)
                 inserted = await insert_upload(connection, values)
                 if inserted is not None:
+                    await self._share.require_fits(connection, name)
                     # A commit that fails may have happened. Then the retention finds out whether a row needs the file.
                     keep = True
                     await connection.commit()
@@ -120,6 +125,9 @@ class Intake:
         length = self._refuse_by_length(request.headers.get("content-length"))
         stream = request.stream()
         try:
+            if "idempotency-key" not in request.headers:
+                # A repetition brings nothing new.
+                await self._share.require_room(self._engine, caller_in(request.scope).name)
             await self._store_identity.require()
             # Nothing is read before there is room for what a writer holds.
             room = self._room.of(length)

@@ -73,6 +73,7 @@ CSV_RESPONSE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
             ProblemCode.MISSING_FILE,
             ProblemCode.SEVERAL_FILES,
             ProblemCode.IDEMPOTENCY_KEY_REUSED,
+            ProblemCode.TOO_MUCH_STORED,
             ProblemCode.SERVICE_BUSY,
             *FILE_REFUSALS,
             *DATABASE_PROBLEMS,

@@ -100,6 +100,10 @@ class TooManyAtOnce(NotNow):
     """The key has too much in hand at once."""
 
 
+class TooMuchStored(NotNow):
+    """The key's name has as much stored as it may have."""
+
+
 class KeysUnknown(NotNow):
     """Which API keys are good cannot be known just now."""
 

@@ -21,3 +21,5 @@ SUPPRESSIONS: Final = 7_265_110_008
 # The first of two keys; the second is a queue's id. Senders to one lease queue take it in turn. Postgres keeps pairs of
 # keys apart from the single ones above.
 LEASE_QUEUE_SENDS: Final = 726_511_001
+# Likewise; the second is the hash of a key's name. Uploads of one name are accepted one after the other.
+STORED_SHARES: Final = 726_511_002
