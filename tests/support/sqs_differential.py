@@ -104,6 +104,12 @@ EXPLAINED: Sequence[Explanation] = (
         "may hand out several messages of a group",
         lambda d: d.operation == "receive_message" and _has_a_group_twice(d.theirs),
     ),
+    Explanation(
+        "a second purge within a minute",
+        "empties the queue again",
+        "is refused with `PurgeQueueInProgress`",
+        lambda d: d.operation == "purge_queue" and d.errors == (None, "PurgeQueueInProgress"),
+    ),
 )
 
 
@@ -198,7 +204,9 @@ class Comparison:
             )
         )
         self._both(operation, queue, parameters)
-        if operation == "purge_queue":
+        if operation == "purge_queue" and self._chance.random() < 0.5:
+            self._both(operation, queue, parameters)
+        elif operation == "purge_queue":
             self._received[queue] = [each._replace(is_over=True) for each in self._received[queue]]
         if operation == "delete_queue":
             self._both("receive_message", queue, {})
