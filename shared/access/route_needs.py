@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from fastapi import FastAPI
@@ -19,6 +21,9 @@ from shared.errors import RollcallError
 
 # The end of the address of a folder of files.
 REST: Final = "*"
+# Together they are at most a few hundred KiB.
+_REMEMBERED: Final = 1024
+_REMEMBERED_CHARACTERS: Final = 120
 _NAMES: Final = re.compile(r"{(\w+)}")
 
 
@@ -51,6 +56,8 @@ class RouteNeeds:
     def __init__(self, declared: Mapping[str, Need]) -> None:
         self._declared = declared
         self._root = _Node()
+        # Most requests ask for what was asked for before: the few addresses of queues, lists and probes.
+        self._remembered = lru_cache(_REMEMBERED)(self._walked)
         for route, need in declared.items():
             method, _, path = route.partition(" ")
             self._insert(method, path, need)
@@ -64,13 +71,16 @@ class RouteNeeds:
                 "needs. Until then it does not start, for a route that was forgotten would be open to all."
             )
 
-    def matches(self, method: str, path: str) -> list[Match]:
+    def matches(self, method: str, path: str) -> Sequence[Match]:
         """Empty for what is no route's, be it the address or the method."""
-        return [
-            Match(end.need, end.template, dict(zip(end.names, values, strict=True)))
+        return (self._remembered if len(path) <= _REMEMBERED_CHARACTERS else self._walked)(method, path)
+
+    def _walked(self, method: str, path: str) -> tuple[Match, ...]:
+        return tuple(
+            Match(end.need, end.template, MappingProxyType(dict(zip(end.names, values, strict=True))))
             for node, values in _walk(self._root, path.split("/"), 0, ())
             if (end := _of_method(node, method)) is not None
-        ]
+        )
 
     def _insert(self, method: str, path: str, need: Need) -> None:
         node = self._root
