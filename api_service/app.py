@@ -31,11 +31,13 @@ from api_service.http.memory import ApiMemory
 from api_service.http.problem_handlers import register_problem_handlers
 from api_service.http.request_log import RequestLog
 from api_service.lease_queues.lease_queues import LeaseQueues
+from api_service.lease_queues.push.pushes import Pushes
 from api_service.lease_queues.routes import messages as message_routes
 from api_service.lease_queues.routes import older_clients as older_client_routes
 from api_service.lease_queues.routes import queues as queue_routes
 from api_service.lease_queues.routes import redrives as redrive_routes
 from api_service.lease_queues.routes import single_messages as single_message_routes
+from api_service.lease_queues.routes import subscriptions as subscription_routes
 from api_service.lease_queues.sqs import routes as sqs_routes
 from api_service.lease_queues.sqs.endpoint import SqsEndpoint
 from api_service.lease_queues.sqs.signature import secret_of
@@ -132,6 +134,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         message_routes,
         queue_routes,
         redrive_routes,
+        subscription_routes,
         single_message_routes,
         older_client_routes,
         sqs_routes,
@@ -170,6 +173,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.workbooks = Workbooks(settings)
     app.state.live_uploads = LiveUploads(engine, settings.database_url.get_secret_value())
     app.state.lease_queues = LeaseQueues(settings)
+    app.state.pushes = Pushes(app.state.lease_queues, settings, app.state.failpoints)
     app.state.sqs = SqsEndpoint(app.state.lease_queues, engine, app.state.failpoints)
     app.state.dead_letter_jobs = JobRunner(engine, app.state.publisher, settings, app.state.failpoints)
     # Wired here, because uploads and dead letters do not know each other.
@@ -200,6 +204,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         erasing = asyncio.create_task(app.state.erasures.run(), name="erasures")
         app.state.lease_queues.open()
         app.state.sqs.open()
+        app.state.pushes.open()
         leave_startup_objects_alone()
         yield
         retention.cancel()
@@ -213,6 +218,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await app.state.guard.close()
         await app.state.live_uploads.close()
+        await app.state.pushes.close()
         await app.state.sqs.close()
         await app.state.lease_queues.close()
         await app.state.publisher.close()

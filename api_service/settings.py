@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -193,6 +195,29 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         le=1000,
         description="Lease queues, the first by name, whose messages `/metrics` counts at each scrape; 0: none.",
     )
+    push_requests: int = Field(
+        16,
+        ge=0,
+        le=1000,
+        description="Messages that one API process pushes at once, besides one for each subscription.",
+    )
+    push_subscriptions: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="Lease queues that may have a subscription; each asks for messages once a second and process.",
+    )
+    push_timeout_seconds: float = Field(
+        15,
+        gt=0,
+        le=3600,
+        description="How long a push may take, from the look-up of its host to its answer.",
+    )
+    push_networks: str = Field(
+        "",
+        description="Networks, separated by commas, that are pushed to though they are not public, such as "
+        "`10.1.0.0/16`; plain http goes to these alone.",
+    )
     management_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
@@ -228,6 +253,16 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         """The largest `maxRejects` that may be said."""
         return max(self.max_rejects, self.max_rejects_ceiling)
 
+    @property
+    def networks_pushed_to(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return _networks(self.push_networks)
+
+    @field_validator("push_networks")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        _networks(given)
+        return given
+
     @field_validator("sqs_secret")
     @classmethod
     def _is_long_enough_to_sign_with(cls, given: SecretStr) -> SecretStr:
@@ -239,3 +274,8 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
     def from_environment(cls) -> ApiSettings:
         """Raises pydantic's ValidationError, which names each variable that is missing or wrong."""
         return cls.model_validate({})
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Raises `ValueError`."""
+    return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())

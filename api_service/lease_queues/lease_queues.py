@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -82,10 +82,16 @@ class LeaseQueues:
         self._receivers: dict[str, Receivers] = {}
         self._undo_tasks: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
+        self._hear_subscriptions: Callable[[Mapping[str, str]], None] = lambda _: None
 
     def open(self) -> None:
         self._notifications.open()
-        self._sweeping = asyncio.create_task(sweep_for_ever(self._upkeep, self.redrives), name="lease queue sweep")
+        sweeping = sweep_for_ever(self._upkeep, self.redrives, lambda found: self._hear_subscriptions(found))
+        self._sweeping = asyncio.create_task(sweeping, name="lease queue sweep")
+
+    def hear_subscriptions(self, hear: Callable[[Mapping[str, str]], None]) -> None:
+        """With each sweep, which queues have a subscription, and its version."""
+        self._hear_subscriptions = hear
 
     async def close(self) -> None:
         """Receivers that wait get nothing; what was sent or acknowledged gets its answer."""

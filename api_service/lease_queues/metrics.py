@@ -18,6 +18,12 @@ QUEUE_OLDEST_SECONDS = Gauge(
     "rollcall_api_queue_oldest_seconds", "Age of the first visible message of a lease queue, if there is one", ["queue"]
 )
 RECEIVERS_WAITING = Gauge("rollcall_api_queue_receivers_waiting", "Receivers that wait for a message")
+PUSHES = Counter(
+    "rollcall_api_queue_pushes_total",
+    "Requests that pushed a message, by what came of them: delivered, refused or unanswered",
+    ["outcome"],
+)
+PUSHES_IN_HAND = Gauge("rollcall_api_queue_pushes_in_hand", "Requests that push a message and wait for their answer")
 LISTENER_LOSSES = Counter(
     "rollcall_api_queue_listener_losses_total", "Times that the connection which hears of new messages was lost"
 )

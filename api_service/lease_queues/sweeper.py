@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,20 +23,24 @@ SWEEP_SECONDS: Final = 5.0
 BUSY_SWEEP_SECONDS: Final = 1.0
 
 
-async def sweep_for_ever(upkeep: Upkeep, redrives: Redrives) -> None:
-    """In every process: two that meet wait for each other's rows, which are then gone."""
+async def sweep_for_ever(upkeep: Upkeep, redrives: Redrives, hear: Callable[[Mapping[str, str]], None]) -> None:
+    """In every process: two that meet wait for each other's rows, which are then gone.
+
+    `hear` is told which queues have a subscription, each with its version.
+    """
     pause = BUSY_SWEEP_SECONDS
     while True:
         await asyncio.sleep(pause)
         try:
-            pause = BUSY_SWEEP_SECONDS if await sweep(upkeep, redrives) else SWEEP_SECONDS
+            pause = BUSY_SWEEP_SECONDS if await sweep(upkeep, redrives, hear) else SWEEP_SECONDS
         except DATABASE_ERRORS as error:
             log.warning("what is past its time stays in lease queues for now", **describe_error(error))
 
 
-async def sweep(upkeep: Upkeep, redrives: Redrives) -> bool:
+async def sweep(upkeep: Upkeep, redrives: Redrives, hear: Callable[[Mapping[str, str]], None]) -> bool:
     """Whether there is soon more to do."""
     work = await upkeep.overdue()
+    hear(dict(work.subscriptions))
     for queue_id in work.deleted_queues:
         deleted = await upkeep.finish_deletion(queue_id)
         MESSAGES.labels("purged").inc(deleted.changed)

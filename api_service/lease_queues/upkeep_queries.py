@@ -43,6 +43,8 @@ class Overdue(NamedTuple):
     # Each with where its dead go.
     dead_letter_queues: Sequence[tuple[str, str]]
     has_redrives: bool
+    # Queues that push, each with what changes when its subscription is set anew.
+    subscriptions: Sequence[tuple[str, str]]
 
 
 class Step(NamedTuple):
@@ -122,7 +124,9 @@ _OVERDUE = text("""
              AS has_old_deduplications,
            ARRAY(SELECT ARRAY[name, dead_letter_queue] FROM queues WHERE dead_letter_queue IS NOT NULL ORDER BY id)
              AS dead_letter_queues,
-           EXISTS (SELECT FROM queue_redrives WHERE state = 'running') AS has_redrives
+           EXISTS (SELECT FROM queue_redrives WHERE state = 'running') AS has_redrives,
+           ARRAY(SELECT ARRAY[name, CAST(changed_at AS text)] FROM queue_subscriptions AS subscription, queues
+                 WHERE state = 'active' AND queues.id = subscription.queue_id ORDER BY queue_id) AS subscriptions
 """)
 _FORGET_DELETED_QUEUE = text("DELETE FROM deleted_queues WHERE queue_id = :queue_id")
 # One that is used anew meanwhile is locked, or is not old any more.

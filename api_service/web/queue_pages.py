@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -37,7 +37,7 @@ async def show_queue(
 ) -> Response:
     """Of a queue that there is none of yet, too: it begins with its first message."""
     api = OwnApi(request)
-    counts, messages = None, None
+    counts, messages, subscription = None, None, None
     try:
         counts = await api.get(f"/v1/queues/{queue}")
         asked = {"state": state, "page": page, "limit": ROWS_A_PAGE}
@@ -45,7 +45,17 @@ async def show_queue(
     except Refused as refusal:
         if refusal.document["code"] != ProblemCode.UNKNOWN_QUEUE:
             raise
-    return render(request, "queue.html", name=queue, counts=counts, messages=messages, query={"state": state})
+    if counts is not None:
+        subscription = await _subscription(api, queue)
+    return render(
+        request,
+        "queue.html",
+        name=queue,
+        counts=counts,
+        messages=messages,
+        subscription=subscription,
+        query={"state": state},
+    )
 
 
 @router.post("/queues/{queue}/send")
@@ -91,6 +101,21 @@ async def resume(request: Request, queue: QueueName) -> Response:
     return _see(queue)
 
 
+@router.post("/queues/{queue}/subscribe")
+async def subscribe(request: Request, queue: QueueName) -> Response:
+    api = OwnApi(request)
+    form = await api.form()
+    given = {name: str(form.get(name, "")).strip() for name in ("url", "secret")}
+    await api.send("PUT", f"/v1/queues/{queue}/subscription", given)
+    return _see(queue)
+
+
+@router.post("/queues/{queue}/unsubscribe")
+async def unsubscribe(request: Request, queue: QueueName) -> Response:
+    await OwnApi(request).send("DELETE", f"/v1/queues/{queue}/subscription")
+    return _see(queue)
+
+
 @router.post("/queues/{queue}/delete")
 async def delete_queue(request: Request, queue: QueueName) -> Response:
     """With its messages only if the box for that is ticked."""
@@ -123,6 +148,16 @@ async def show_as_older_clients_know_it(
 ) -> Response:
     """One of the two servers whose addresses the older clients know had a page here, with all messages."""
     return await show_queue(request, queue, page=page)
+
+
+async def _subscription(api: OwnApi, queue: str) -> Any:
+    """Of a queue without one, or that is gone by now, None."""
+    try:
+        return await api.get(f"/v1/queues/{queue}/subscription")
+    except Refused as refusal:
+        if refusal.document["code"] in {ProblemCode.UNKNOWN_SUBSCRIPTION, ProblemCode.UNKNOWN_QUEUE}:
+            return None
+        raise
 
 
 def _see(queue: str) -> RedirectResponse:

@@ -490,6 +490,21 @@ class RedriveTask(Document):
     finished_at: datetime | None
 
 
+class Subscription(Document):
+    """Where a queue's messages are pushed to, and how that goes; `state` is active or disabled (by a 410)."""
+
+    url: str
+    state: str
+    delivered: int
+    failed: int
+    last_status: int | None
+    last_error: str | None
+    last_attempt_at: datetime | None
+    failing_since: datetime | None
+    created_at: datetime
+    changed_at: datetime
+
+
 class RedrivenMessages(Document):
     """Dead messages that can be received again; `complete` is False when others are left."""
 

@@ -128,8 +128,16 @@ class UnknownJob(NotFound):
     """No job has this id."""
 
 
+class UnknownSubscription(NotFound):
+    """The queue has no subscription."""
+
+
 class UnknownMessage(NotFound):
     """The queue has no message with this id, or no more."""
+
+
+class TooManySubscriptions(Conflict):
+    """As many queues as may be have a subscription already."""
 
 
 class MessageLeased(Conflict):

@@ -72,6 +72,8 @@ TABLES: Final[dict[str, OnTable]] = {
     "queue_messages": OnTable(_ALL),
     "queue_deduplications": OnTable(_ALL),
     "queue_redrives": OnTable("SELECT, INSERT, UPDATE"),
+    # With the secrets that pushes are signed with.
+    "queue_subscriptions": OnTable(_ALL),
     "sqs_move_tasks": OnTable("SELECT, INSERT, UPDATE"),
     "deleted_queues": OnTable("SELECT, INSERT, DELETE"),
     # The last hour of the system.

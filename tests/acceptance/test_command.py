@@ -288,6 +288,15 @@ async def test_queue_is_worked_from_a_shell(
         slow = fields(rollcall("queue", "redrive", "emails", "--rate", "1").stdout)
         assert fields(rollcall("queue", "job", "emails", slow["id"]).stdout)["rate"] == "1"
         assert fields(rollcall("queue", "job", "emails", slow["id"], "--cancel").stdout)["state"] == "cancelled"
+        # To this machine, which no operator has allowed.
+        assert rollcall("queue", "subscribe", "emails", "https://127.0.0.1/").returncode == 3
+        made = rollcall("queue", "subscribe", "emails", "https://mailer.invalid/hook").stdout
+        assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", made)
+        given = rollcall("queue", "subscribe", "emails", "https://mailer.invalid/", "--secret-file", "-", stdin=made)
+        assert fields(given.stdout)["state"] == "active"
+        assert fields(rollcall("queue", "subscription", "emails").stdout)["url"] == "https://mailer.invalid/"
+        assert rollcall("queue", "unsubscribe", "emails").returncode == 0
+        assert rollcall("queue", "subscription", "emails").returncode == 3
         assert rollcall("queue", "delete", "emails", "--if-empty").returncode == 3
         assert rollcall("queue", "delete", "emails").stdout == "removed\t600\n"
 

@@ -24,6 +24,8 @@ from api_service.lease_queues.messages import (
     QUEUE_NAME_PATTERN,
     LeasedMessage,
 )
+from api_service.lease_queues.push.addresses import MAX_URL_CHARACTERS
+from api_service.lease_queues.push.signature import SECRET_PATTERN
 from api_service.lease_queues.queue_queries import MessageState
 
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIMEOUT_SECONDS)]
@@ -137,6 +139,18 @@ class RedriveBody(JsonStruct):
     to: QueueNameText | None = None
 
 
+class SubscriptionBody(JsonStruct):
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_URL_CHARACTERS)]
+    secret: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=SECRET_PATTERN.removesuffix("$") + r"\Z",
+            description="`whsec_` and 24 to 64 random bytes in base64.",
+            extra_json_schema={"pattern": SECRET_PATTERN},
+        ),
+    ]
+
+
 class SentMessages(JsonModel):
     """Durable, in the order in which they were given."""
 
@@ -246,6 +260,23 @@ class QueuedMessage(JsonModel):
     priority: int
     headers: dict[str, str] | None
     moved_from: MovedFrom | None
+
+
+class Subscription(JsonModel):
+    """Where a queue's messages are pushed to, and how that goes. Its secret is in no answer."""
+
+    url: str = Field(examples=["https://mailer.example/hooks/emails"])
+    state: Literal["active", "disabled"] = Field(
+        description="`disabled` once the URL answered 410: nothing is pushed until it is set anew."
+    )
+    delivered: int = Field(description="Pushes that were answered with a 2xx, counted within seconds.")
+    failed: int = Field(description="Pushes that were not.")
+    last_status: int | None = Field(description="Of the last push; null: there was none, or no answer came.")
+    last_error: str | None = Field(description="Why no answer came to the last push.")
+    last_attempt_at: datetime | None
+    failing_since: datetime | None = Field(description="Null while the last push was answered with a 2xx.")
+    created_at: datetime
+    changed_at: datetime = Field(description="When URL and secret were set last.")
 
 
 class RedrivenMessages(JsonModel):

@@ -32,6 +32,7 @@ from rollcall.models import (
     RedrivenMessages,
     RedriveTask,
     SentMessages,
+    Subscription,
 )
 
 Answer = TypeVar("Answer")
@@ -227,6 +228,25 @@ class Queue(Calls):
     def delete(self, *, if_empty: bool = False) -> PurgedMessages:
         """The queue goes with its messages, or only without any. Raises UnknownQueue and QueueNotEmpty."""
         return self._call("DELETE", into=PurgedMessages, params={"ifEmpty": "true" if if_empty else None})
+
+    @calls("subscribe")
+    def subscribe(self, url: str, secret: str) -> Subscription:
+        """Push its messages to that URL, signed with the secret: `whsec_` and 24 to 64 random bytes in base64.
+
+        It replaces what was set before. Raises UnknownQueue and TooManySubscriptions.
+        """
+        json = {"url": url, "secret": secret}
+        return self._call("PUT", "subscription", into=Subscription, json=json)
+
+    @calls("getSubscription")
+    def subscription(self) -> Subscription:
+        """Where its messages are pushed to, and how that goes. Raises UnknownSubscription."""
+        return self._call("GET", "subscription", into=Subscription)
+
+    @calls("unsubscribe")
+    def unsubscribe(self) -> None:
+        """Push no more of its messages; they stay. Raises UnknownSubscription."""
+        self._call("DELETE", "subscription", into=type(None))
 
     def consume(
         self, *, concurrency: int = 1, lease_seconds: int = 30, wait_seconds: int = 20, stop_when_empty: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +15,7 @@ from rollcall.command.exit_codes import Ended, Exit
 from rollcall.command.run import Run, subcommand
 
 if TYPE_CHECKING:
-    from rollcall import NewMessage, QueueState, RedriveTask
+    from rollcall import NewMessage, QueueState, RedriveTask, Subscription
 
 app = typer.Typer(help="Lease queues: send, receive, acknowledge, and look into them.", no_args_is_help=True)
 
@@ -219,6 +221,41 @@ def delete(
 
 
 @subcommand(app)
+def subscribe(
+    run: Run,
+    queue: Name,
+    endpoint: Annotated[str, typer.Argument(metavar="URL", help="Where messages are POSTed to.")],
+    secret_file: Annotated[
+        typer.FileText | None,
+        typer.Option(help="Holds the secret to sign with; - is standard input. Without it a new one is made."),
+    ] = None,
+) -> None:
+    """Push a queue's messages to a URL; a secret that is made for it is printed this once."""
+    secret = _new_secret() if secret_file is None else secret_file.read().strip()
+    found = run.client.queue(queue).subscribe(endpoint, secret)
+    if secret_file is not None:
+        _say_subscription(run, found)
+    elif run.out.as_json:
+        run.out.json({"secret": secret})
+    else:
+        print(secret)
+        run.out.note("What is pushed is signed with it. Nobody can ask for it again.")
+
+
+@subcommand(app)
+def subscription(run: Run, queue: Name) -> None:
+    """Show where a queue's messages are pushed to, and how that goes."""
+    _say_subscription(run, run.client.queue(queue).subscription())
+
+
+@subcommand(app)
+def unsubscribe(run: Run, queue: Name) -> None:
+    """Push no more of a queue's messages; they stay."""
+    run.client.queue(queue).unsubscribe()
+    run.out.note(f"Nothing of {queue} is pushed any more.")
+
+
+@subcommand(app)
 def purge(run: Run, queue: Name, state: State = None) -> None:
     """Delete a queue's messages, or those in one state."""
     removed, is_complete = 0, False
@@ -286,6 +323,15 @@ def _say(run: Run, state: QueueState) -> None:
     settings = ("max_receives", "visibility_timeout_seconds", "deduplication_seconds", "retention_seconds")
     names = (*counts, *settings, "dead_letter_queue", "paused")
     run.out.item(state, [(name.replace("_", " "), getattr(state, name)) for name in names])
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _say_subscription(run: Run, found: Subscription) -> None:
+    names = ("url", "state", "delivered", "failed", "last_status", "last_error", "failing_since")
+    run.out.item(found, [(name.replace("_", " "), getattr(found, name)) for name in names])
 
 
 def _say_task(run: Run, task: RedriveTask) -> None:

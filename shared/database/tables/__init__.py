@@ -28,6 +28,7 @@ from shared.database.tables.queues import (
     queue_deduplications,
     queue_messages,
     queue_redrives,
+    queue_subscriptions,
     queues,
     sqs_move_tasks,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "queue_deduplications",
     "queue_messages",
     "queue_redrives",
+    "queue_subscriptions",
     "queues",
     "rejected_rows",
     "replaced_employees",

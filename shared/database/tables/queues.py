@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import UUID
 
-from shared.database.tables.columns import metadata, one_of, timestamp
+from shared.database.tables.columns import count, metadata, one_of, timestamp
 
 # A queue whose name is gone, and whose messages are being deleted, a step at a time.
 deleted_queues = Table("deleted_queues", metadata, Column("queue_id", Integer, primary_key=True, autoincrement=False))
@@ -99,6 +100,34 @@ queues = Table(
     # Of the SQS endpoint alone (`api_service.lease_queues.sqs.queue_records`): attributes, tags.
     Column("sqs", JSON),
     timestamp("created_at", now=True),
+)
+
+SUBSCRIPTION_STATES = ("active", "disabled")
+
+# Where a queue's messages are pushed to. It goes with its queue, whichever release deletes that.
+queue_subscriptions = Table(
+    "queue_subscriptions",
+    metadata,
+    Column("queue_id", Integer, ForeignKey("queues.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    # Part of the ids of its pushes, so that no two systems, and no two subscriptions, have one in common.
+    Column("id", UUID, nullable=False, server_default=func.gen_random_uuid()),
+    Column("url", Text, nullable=False),
+    # Readable, because what is pushed is signed with it.
+    Column("secret", Text, nullable=False),
+    # Disabled by an endpoint that says it is gone (410), until it is set anew.
+    Column("state", Text, nullable=False, server_default=text("'active'")),
+    # What each process has counted, written about once a second.
+    count("delivered"),
+    count("failed"),
+    # Null: no answer came.
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    timestamp("last_attempt_at"),
+    timestamp("failing_since"),
+    timestamp("created_at", now=True),
+    # A push that began before belongs to another address or secret.
+    timestamp("changed_at", now=True),
+    CheckConstraint(one_of("state", SUBSCRIPTION_STATES), name="state"),
 )
 
 # The messages of all queues. Each is inserted once, updated once a lease, and deleted when it is acknowledged, so two

@@ -26,6 +26,7 @@ READERS = {
     "bulk_jobs": {"api"},
     "queues": {"api"},
     "queue_messages": {"api"},
+    "queue_subscriptions": {"api"},
 }
 # Granted so that an erasure can lock who it is about; what an update sets off is refused all the same.
 LOCKED_ALONE = ("api", "employees", "UPDATE")

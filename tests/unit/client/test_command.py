@@ -75,6 +75,9 @@ ARGUMENTS: dict[str, list[str] | None] = {
     "queue cancel": ["emails", "4"],
     "queue delete": ["emails"],
     "queue job": ["emails", ID, "--cancel"],
+    "queue subscribe": ["emails", "https://mailer.example/hook"],
+    "queue subscription": ["emails"],
+    "queue unsubscribe": ["emails"],
     "queue purge": ["emails"],
     "queue redrive": ["emails"],
 }
