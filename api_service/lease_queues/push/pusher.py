@@ -50,7 +50,7 @@ WAIT_SECONDS: Final = 20.0
 LEASE_MARGIN_SECONDS: Final = 15
 GONE: Final = 410
 # After an error of the database's or of ours.
-PAUSE_AFTER_ERROR_SECONDS: Final = 1.0
+PAUSE_AFTER_ERROR_SECONDS: Final = 5.0
 # What pushes came to is written so often, for all of them together.
 NOTE_SECONDS: Final = 1.0
 

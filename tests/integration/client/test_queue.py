@@ -8,6 +8,7 @@ import pytest
 
 import rollcall
 from tests.support.patience import patience
+from tests.support.push_receiver import SECRET
 from tests.support.waiting import eventually
 
 
@@ -45,6 +46,26 @@ async def test_message_goes_through_every_hand(rc: rollcall.AsyncClient) -> None
     assert [each.name async for each in rc.queues()] == ["emails"]
     with pytest.raises(rollcall.UnknownQueue):
         await rc.queue("never-made").stats()
+
+
+async def test_subscription_is_set_told_and_removed(rc: rollcall.AsyncClient) -> None:
+    queue = rc.queue("emails")
+    with pytest.raises(rollcall.UnknownQueue):
+        await queue.subscribe("https://mailer.invalid/hook", SECRET)
+    await queue.configure()
+    with pytest.raises(rollcall.InvalidRequest):
+        await queue.subscribe("https://10.0.0.1/hook", SECRET)
+    made = await queue.subscribe("https://mailer.invalid/hook", SECRET)
+    assert (made.url, made.state, made.delivered, made.last_status) == (
+        "https://mailer.invalid/hook",
+        "active",
+        0,
+        None,
+    )
+    assert await queue.subscription() == made
+    await queue.unsubscribe()
+    with pytest.raises(rollcall.UnknownSubscription):
+        await queue.subscription()
 
 
 async def test_loop_acknowledges_what_was_done_and_gives_back_what_was_not(rc: rollcall.AsyncClient) -> None:

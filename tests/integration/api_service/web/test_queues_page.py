@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import httpx2
 
+from tests.support.push_receiver import SECRET
 from tests.support.queues import change_lease, receive, send
+from tests.support.waiting import eventually
 
 
 async def test_a_queue_shows_every_state_escaped_and_in_pages(api: httpx2.AsyncClient) -> None:
@@ -52,6 +54,29 @@ async def test_a_queue_is_paused_resumed_and_deleted_from_its_page(api: httpx2.A
     assert (await api.get("/v1/queues/q")).json()["visible"] == 1
     await api.post("/queues/q/delete", data={"messages": "true"})
     assert (await api.get("/v1/queues/q")).status_code == 404
+
+
+async def test_subscription_is_set_told_and_removed_on_the_page_of_its_queue(api: httpx2.AsyncClient) -> None:
+    await api.put("/v1/queues/q", json={})
+    assert "Push messages to a URL" in (await api.get("/queues/q")).text
+    given = {"url": " https://mailer.invalid/a?b=<i> ", "secret": SECRET}
+    set_anew = await api.post("/queues/q/subscribe", data=given, follow_redirects=True)
+    assert "https://mailer.invalid/a?b=&lt;i&gt;" in set_anew.text
+    assert SECRET not in set_anew.text
+    await send(api, "q", 1)
+
+    async def tells_the_failure() -> bool:
+        text = (await api.get("/queues/q")).text
+        return "its host name is not known (DNS)" in text and "They fail since" in text
+
+    await eventually(tells_the_failure)
+    refused = await api.post("/queues/q/subscribe", data={**given, "url": "https://127.0.0.1/"})
+    assert refused.status_code == 422
+    assert "not public" in refused.text
+    assert SECRET not in refused.text
+    removed = await api.post("/queues/q/unsubscribe", follow_redirects=True)
+    assert "mailer.invalid" not in removed.text
+    assert (await api.get("/v1/queues/q/subscription")).status_code == 404
 
 
 async def test_one_message_is_looked_at_redriven_and_deleted_from_its_page(api: httpx2.AsyncClient) -> None:
