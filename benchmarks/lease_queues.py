@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
+from itertools import product
 
 import uvloop
 
@@ -43,6 +44,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 100], help="messages a request (1 10 100)")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64], help="at a time (1 16 64)")
     parser.add_argument("--waiting", type=int, nargs="+", default=[0, 1_000_000], help="in the queue (0 1000000)")
+    parser.add_argument(
+        "--messages",
+        choices=queue_load.KINDS,
+        nargs="+",
+        default=["plain"],
+        help="what they have beside their payload, of those over HTTP (plain)",
+    )
     parser.add_argument("--seconds", type=float, default=3, help="that each case is measured (3)")
     parser.add_argument("--processes", type=int, default=2, help="API processes (2)")
     return parser.parse_args(arguments)
@@ -61,11 +69,11 @@ async def _measure(options: argparse.Namespace) -> list[Result]:
 async def _measurements(url: str, options: argparse.Namespace) -> AsyncIterator[Result]:
     if "http" in options.only:
         with queue_servers.api_processes(url, options.processes) as ports:
-            for waiting in options.waiting:
+            for kind, waiting in product(options.messages, options.waiting):
                 await queue_servers.empty(url)
                 for batch in options.batches:
                     for clients in options.clients:
-                        case = Case(batch, clients, waiting, options.seconds)
+                        case = Case(batch, clients, waiting, options.seconds, kind)
                         async for result in _over_http(url, ports, case):
                             yield result
             await queue_servers.empty(url)
@@ -94,16 +102,23 @@ async def _over_http(url: str, ports: Sequence[int], case: Case) -> AsyncIterato
     if not case.waiting:
         await queue_servers.empty(url)
     async with queue_load.connected(ports, case.clients) as clients:
-        await queue_servers.fill(url, case.queue, case.waiting, PAYLOAD_TEXT)
+        await _fill(url, case, case.waiting)
         for operation, step in (
             ("send, receive, acknowledge", queue_load.passing(case)),
             ("send", queue_load.sending(case)),
         ):
             await queue_load.warm_up(clients, case, step)
-            yield await queue_load.run(clients, case, operation, step)
-        needed = int((case.seconds + queue_load.WARM_UP_SECONDS) * queue_load.MOST_RECEIVED_PER_SECOND)
-        there = await queue_servers.fill(url, case.queue, case.waiting + needed, PAYLOAD_TEXT)
+            yield await queue_load.run(clients, case, case.named(operation), step)
+    there = await _fill(url, case, case.waiting + case.most_received)
+    # Anew: to fill a queue may take longer than a server keeps connections on which nothing comes.
+    async with queue_load.connected(ports, case.clients) as clients:
         receive = queue_load.receiving(case)
         await queue_load.warm_up(clients, case, receive)
-        result = await queue_load.run(clients, case, "receive and acknowledge", receive)
+        result = await queue_load.run(clients, case, case.named("receive and acknowledge"), receive)
         yield replace(result, waiting=there)
+
+
+async def _fill(url: str, case: Case, count: int) -> int:
+    groups = queue_load.GROUPS if case.kind == "groups" else 0
+    priorities = queue_load.PRIORITIES if case.kind == "priorities" else 1
+    return await queue_servers.fill(url, case.queue, count, PAYLOAD_TEXT, groups=groups, priorities=priorities)

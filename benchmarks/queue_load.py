@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import count, cycle, islice
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -20,6 +21,12 @@ PAYLOAD_TEXT = json.dumps(PAYLOAD)
 WARM_UP_SECONDS = 1.0
 # Receivers take no more, or they would come to the end of the line.
 MOST_RECEIVED_PER_SECOND = 100_000
+
+# What messages have beside their payload. Those of groups are spread over so many.
+Kind = Literal["plain", "groups", "priorities"]
+KINDS: Final[tuple[Kind, ...]] = ("plain", "groups", "priorities")
+GROUPS: Final = 1000
+PRIORITIES: Final = 10
 
 # One action of a client. It returns the number of messages that it acted on.
 Step = Callable[[KeepAliveClient], Awaitable[int]]
@@ -33,10 +40,21 @@ class Case:
     clients: int
     waiting: int
     seconds: float
+    kind: Kind = "plain"
 
     @property
     def queue(self) -> str:
-        return f"bench-{self.waiting}"
+        return f"bench-{self.kind}-{self.waiting}"
+
+    @property
+    def most_received(self) -> int:
+        """In its time and that to warm up. Of groups fewer, with which a queue is filled slowly."""
+        a_second = MOST_RECEIVED_PER_SECOND // (5 if self.kind == "groups" else 1)
+        return int((self.seconds + WARM_UP_SECONDS) * a_second)
+
+    def named(self, operation: str) -> str:
+        """What is held to the targets are plain messages."""
+        return operation if self.kind == "plain" else f"{operation}, {self.kind}"
 
     @property
     def address(self) -> str:
@@ -52,15 +70,36 @@ class _Received(msgspec.Struct):
 
 
 def sending(case: Case) -> Step:
-    body: Any = {"payload": PAYLOAD} if case.batch == 1 else {"messages": [{"payload": PAYLOAD}] * case.batch}
-    request = request_bytes("POST", f"{case.address}/messages", json.dumps(body).encode())
+    requests = cycle(_send_requests(case))
 
     async def send(client: KeepAliveClient) -> int:
-        answer = await client.request(request)
+        answer = await client.request(next(requests))
         assert answer.status == 201, answer
         return case.batch
 
     return send
+
+
+def _send_requests(case: Case) -> list[bytes]:
+    """Made before, so that nobody's time goes into it: as many as there are groups or priorities to go round."""
+    numbers = count()
+    different = {"plain": 1, "groups": GROUPS, "priorities": PRIORITIES}[case.kind]
+    requests = []
+    for _ in range(max(1, different // case.batch)):
+        messages = [_message(case.kind, number) for number in islice(numbers, case.batch)]
+        body: Any = messages[0] if case.batch == 1 else {"messages": messages}
+        requests.append(request_bytes("POST", f"{case.address}/messages", json.dumps(body).encode()))
+    return requests
+
+
+def _message(kind: Kind, number: int) -> dict[str, Any]:
+    match kind:
+        case "plain":
+            return {"payload": PAYLOAD}
+        case "groups":
+            return {"payload": PAYLOAD, "groupId": f"g{number % GROUPS}"}
+        case "priorities":
+            return {"payload": PAYLOAD, "priority": number % PRIORITIES}
 
 
 def receiving(case: Case) -> Step:

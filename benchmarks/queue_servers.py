@@ -82,8 +82,10 @@ async def empty(url: str) -> None:
     await connection.close()
 
 
-async def fill(url: str, queue: str, count: int, payload: str) -> int:
+async def fill(url: str, queue: str, count: int, payload: str, *, groups: int = 0, priorities: int = 1) -> int:
     """Bring the queue to so many messages in line, and leave the server nothing to catch up with.
+
+    They are spread over so many groups and priorities.
 
     How many there are: more than asked for if they were there before.
     """
@@ -95,12 +97,16 @@ async def fill(url: str, queue: str, count: int, payload: str) -> int:
     if there < count:
         await connection.execute(
             """
-            INSERT INTO queue_messages (queue_id, payload, payload_bytes)
-            SELECT id, CAST($2::text AS json), length($2::text) FROM queues, generate_series(1, $3) WHERE name = $1
+            INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, priority)
+            SELECT id, CAST($2::text AS json), length($2::text), 'g' || number % nullif($4::int, 0),
+                   number % $5::int
+            FROM queues, generate_series(1, $3::int) AS number WHERE name = $1
             """,
             queue,
             payload,
             count - there,
+            groups,
+            priorities,
             timeout=600,
         )
         await connection.execute("VACUUM ANALYZE queue_messages", timeout=600)

@@ -22,12 +22,12 @@ class Result:
     def line(self) -> str:
         p50, p99 = (f"{value:9.2f}" if value is not None else " " * 9 for value in (self.p50_ms, self.p99_ms))
         return (
-            f"{self.target:8} {self.operation:26} {self.batch:5} {self.clients:7} {self.waiting:9,} "
+            f"{self.target:8} {self.operation:38} {self.batch:5} {self.clients:7} {self.waiting:9,} "
             f"{self.per_second:10,.0f} {p50} {p99}"
         )
 
 
-HEADER = "target   operation                  batch clients   waiting      per s    p50 ms    p99 ms"
+HEADER = "target   operation                              batch clients   waiting      per s    p50 ms    p99 ms"
 
 
 def summarise(

@@ -31,6 +31,7 @@ QUEUES = {
     *("sendMessages", "receiveMessages", "acknowledgeMessage", "acknowledgeMessages", "changeLease", "getQueue"),
     *("configureQueue", "listMessages", "redriveMessages", "purgeMessages", "changeLeases", "getMessage"),
     *("cancelMessage", "changeQueue", "deleteQueue", "getRedrive", "cancelRedrive"),
+    *("subscribe", "getSubscription", "unsubscribe"),
 }
 OLDER_CLIENTS = {
     *("publishMessage", "consumeMessages", "deleteConsumedMessage", "addMessage", "nextMessage", "finishMessage"),

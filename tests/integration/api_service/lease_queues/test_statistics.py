@@ -120,7 +120,7 @@ async def blocks_read(database_url: str, taken_at: int) -> dict[str, int]:
     """By each statement, planned with statistics of so many messages and run on many."""
     connection = await asyncpg.connect(database_url, server_settings=PLANNER_SETTINGS, statement_cache_size=0)
     try:
-        await connection.execute("TRUNCATE queues, queue_messages RESTART IDENTITY")
+        await connection.execute("TRUNCATE queues, queue_subscriptions, queue_messages RESTART IDENTITY")
         await connection.execute("INSERT INTO queues (name) VALUES ('q')")
         await connection.execute(FILL.replace("$1", str(FULL if taken_at == DRAINED else taken_at)))
         if taken_at == DRAINED:
