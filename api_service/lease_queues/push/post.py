@@ -124,7 +124,8 @@ class _AnswerHead:
 def seconds_of(retry_after: str, now: datetime) -> int | None:
     """Of a header's value, in seconds or as a time; None for what is neither."""
     if retry_after.strip().isdecimal():
-        return int(retry_after)
+        # As many digits as anybody could mean: Python refuses thousands of them.
+        return int(retry_after.strip()[:10])
     try:
         moment = parsedate_to_datetime(retry_after)
     except ValueError:

@@ -61,6 +61,8 @@ def test_refusals_of_a_message_say_nothing_about_the_endpoint(status: int, expec
         ("", None),
         ("120", 120),
         (" 7 ", 7),
+        ("9" * 5000, 9_999_999_999),
+        ("Fri, 27 Nov 99999 12:01:30 GMT", None),
         ("soon", None),
         ("-5", None),
         ("1.5", None),
