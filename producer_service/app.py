@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from fastapi import Depends, FastAPI
 
+from producer_service import openapi
 from producer_service.problems import register_problem_handlers
 from producer_service.requester import Requester
 from producer_service.requests.routes import request_router
@@ -116,4 +117,6 @@ def create_app() -> FastAPI:
     app.include_router(probe_router(checks))
     add_docs_pages(app)
     add_guide(app)
+    # FastAPI's way to replace its description: https://fastapi.tiangolo.com/how-to/extending-openapi/
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
@@ -35,7 +35,7 @@ class NewKey(JsonModel):
     expires_at: Moment | None = Field(
         None, description="When it ends by itself; left out: never.", examples=["2027-11-30T00:00:00Z"]
     )
-    aws: bool = Field(
+    aws: StrictBool = Field(
         False,
         description="Whether the answer is to have the pair with which AWS SDKs sign as this key, at the SQS endpoint.",
     )
@@ -48,7 +48,10 @@ class ApiKey(JsonModel):
     name: str = Field(examples=["payroll"])
     scopes: list[str] = Field(examples=[["read", "queues:payroll-*"]])
     created_at: datetime
-    created_by: str | None = Field(description="The name of the key that made it; null: it was made by a command.")
+    created_by: str | None = Field(
+        description="The name of the key that made it; of a person who signed in at the company's provider, the "
+        "provider and what it calls that person. null: it was made by a command."
+    )
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="To a minute.")
     revoked_at: datetime | None

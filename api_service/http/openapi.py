@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_service.http.problems import ProblemCode, ProblemDocument, problem_responses
-from shared.access.refusals import AccessCode
-from shared.service.problem_document import described_problems
-
-# Asked by machines that have no key.
-OPEN_PATHS: Final = ("/livez", "/readyz")
-_REFUSALS: Final = [(code.status, code.value, code.meaning) for code in AccessCode]
+from shared.access.description import describe_access
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -28,7 +23,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _describe_problems(document)
-        _describe_access(document)
+        describe_access(document, {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"})
+        _describe_parameters(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -49,18 +45,20 @@ def _describe_problems(document: dict[str, Any]) -> None:
         schemas.pop(replaced, None)
 
 
-def _describe_access(document: dict[str, Any]) -> None:
-    """As the layer before all routes refuses (`shared.access.layer`), where authentication is on."""
-    scheme = {"type": "http", "scheme": "bearer", "description": "An API key, `rc_...`. None where it is off."}
-    document["components"]["securitySchemes"] = {"key": scheme}
-    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
-    for path, operations in document["paths"].items():
+def _describe_parameters(document: dict[str, Any]) -> None:
+    """FastAPI says of one that may be left out that it may be null, which nothing in an address or a header can be."""
+    for operations in document["paths"].values():
         for operation in operations.values():
-            if path in OPEN_PATHS:
-                continue
-            operation["security"] = [{"key": []}]
-            for status, described in described_problems(_REFUSALS, schema).items():
-                of_route = operation["responses"].get(str(status))
-                if of_route is not None:
-                    described["description"] = f"{of_route['description']} {described['description']}"
-                operation["responses"][str(status)] = described
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _never_null(parameter["schema"])
+                # RFC 6585: the status says that the request has to have a condition.
+                if parameter["name"].lower() == "if-match" and "428" in operation["responses"]:
+                    parameter["required"] = True
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == len(schema.get("anyOf", ())):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**kinds[0], **rest} if len(kinds) == 1 else {"anyOf": kinds, **rest}

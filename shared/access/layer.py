@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 SESSION_COOKIE: Final = "rollcall_session"
-# Of what no route has.
-_NOWHERE: Final = [Match(Need("a key"), "", {})]
+# Of what no route has; what is wrong with it besides is not worth saying.
+_NOWHERE: Final = [Match(Need("a key", takes_json=False), "", {})]
 
 # Who sent an upload: the name of a key, None if that is not known. Raises LookupError where there is no such upload.
 OwnerOf = Callable[[uuid.UUID], Awaitable[str | None]]

@@ -117,6 +117,7 @@ PARTS = (
         "wrong_store",
         "clients_that_hang_up",
         "attacks",
+        "described_requests",
         "idle_connections",
         "large_unpacked",
         "million_rows",

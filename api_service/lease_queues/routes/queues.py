@@ -69,7 +69,7 @@ async def get_queue(queue: QueueName, queues: LeaseQueuesDep) -> Queue:
     "they have.",
     operation_id="configureQueue",
     responses=problem_responses(*BODY_PROBLEMS),
-    openapi_extra=described_body(QueueSettingsBody),
+    openapi_extra=described_body(QueueSettingsBody, required=False),
 )
 async def configure_queue(
     queue: QueueName, request: Request, engine: EngineDep, queues: LeaseQueuesDep, settings: SettingsDep
@@ -88,7 +88,7 @@ async def configure_queue(
     "hands nothing out: receivers wait or get nothing, and everything else goes on.",
     operation_id="changeQueue",
     responses=problem_responses(ProblemCode.UNKNOWN_QUEUE, *BODY_PROBLEMS),
-    openapi_extra=described_body(QueueChangesBody),
+    openapi_extra=described_body(QueueChangesBody, required=False),
 )
 async def change_queue(
     queue: QueueName, request: Request, engine: EngineDep, queues: LeaseQueuesDep, settings: SettingsDep

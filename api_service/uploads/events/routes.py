@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from api_service.http.dependencies import EngineDep
 from api_service.http.problems import DATABASE_PROBLEMS, ProblemCode, problem_responses
+from api_service.uploads.documents import UploadDocument
 from api_service.uploads.events.live_uploads import LiveUploads, Snapshot
 from api_service.uploads.found import find_upload
 from shared.service.bounded_http import end_with_the_service
@@ -32,6 +33,22 @@ async def _live_uploads(request: Request) -> LiveUploads:
 LiveUploadsDep = Annotated[LiveUploads, Depends(_live_uploads)]
 
 
+# Of each, as FastAPI and OpenAPI 3.2 describe them.
+_EVENT: Final = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["progress", "finished"]},
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": f"#/components/schemas/{UploadDocument.__name__}"},
+        },
+    },
+    "required": ["event", "id", "data"],
+}
+
+
 @router.get(
     "/uploads/{upload_id}/events",
     summary="Follow an upload until it is finished, as server-sent events",
@@ -42,7 +59,7 @@ LiveUploadsDep = Annotated[LiveUploads, Depends(_live_uploads)]
     operation_id="followUpload",
     response_class=Response,
     responses={
-        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
+        200: {"content": {MEDIA_TYPE: {"itemSchema": _EVENT}}},
         204: {"description": "The upload is finished, and has not changed since `Last-Event-ID`."},
         **problem_responses(
             ProblemCode.UNKNOWN_UPLOAD, ProblemCode.INVALID_REQUEST, ProblemCode.SERVICE_BUSY, *DATABASE_PROBLEMS

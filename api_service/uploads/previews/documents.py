@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 from sqlalchemy import Row
 
 from api_service.http.json_model import JsonModel
@@ -43,7 +43,7 @@ class StartOptions(JsonModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    if_unchanged: bool = Field(
+    if_unchanged: StrictBool = Field(
         False,
         description="Only if the upload would still do what its preview says: its rows are held against the employees "
         "once more, and if a count differs, it is not started (`preview_drifted`).",

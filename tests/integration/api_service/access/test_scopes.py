@@ -9,41 +9,7 @@ import httpx2
 from api_service.settings import ApiSettings
 from tests.support.addresses import PATH_VALUES
 from tests.support.keys import bearer, guarded_api, make_key
-
-OPEN = {"livez", "readyz"}
-ANY_KEY = {"getOwnKey", "getUploadTemplate", "getUploadWorkbookTemplate"}
-READS = {
-    *("listEmployees", "exportEmployees", "getEmployee", "getEmployeeHistory", "getStatus", "getStatusHistory"),
-    *("getRetention", "metrics"),
-    *("listDeadLetters", "getDeadLetterJob"),
-}
-# Of uploads of others, too, for `read`; of own ones for `upload`.
-LOOKS_AT_UPLOADS = {
-    *("listUploads", "getUpload", "followUpload", "downloadUpload", "sampleUpload", "listResults", "downloadResults"),
-    *("listRejects", "downloadRejects", "getReject", "getCorrection", "listCorrectedRows"),
-}
-UPLOADS = {
-    *("createUpload", "cancelUpload", "deleteUpload", "undoUpload", "changeDraft", "startDraft", "previewUpload"),
-    *("correctReject", "correctRejects", "cancelCorrection"),
-}
-# Of the queue `default`, which is the only one of the older clients.
-QUEUES = {
-    *("sendMessages", "receiveMessages", "acknowledgeMessage", "acknowledgeMessages", "changeLease", "getQueue"),
-    *("configureQueue", "listMessages", "redriveMessages", "purgeMessages", "changeLeases", "getMessage"),
-    *("cancelMessage", "changeQueue", "deleteQueue", "getRedrive", "cancelRedrive"),
-    *("subscribe", "getSubscription", "unsubscribe"),
-}
-OLDER_CLIENTS = {
-    *("publishMessage", "consumeMessages", "deleteConsumedMessage", "addMessage", "nextMessage", "finishMessage"),
-}
-MAY = {
-    "read": READS | LOOKS_AT_UPLOADS,
-    "upload": UPLOADS | LOOKS_AT_UPLOADS,
-    "metrics": {"metrics"},
-    "queues:*": QUEUES | OLDER_CLIENTS | {"listQueues"},
-    "queues:default": QUEUES | OLDER_CLIENTS,
-    "queues:other": set[str](),
-}
+from tests.support.scopes import ANY_KEY, LOOKS_AT_UPLOADS, MAY, OLDER_CLIENTS, OPEN, QUEUES, READS, UPLOADS
 
 
 async def test_every_operation_with_each_scope_and_without(settings: ApiSettings) -> None:
