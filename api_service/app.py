@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import Depends, FastAPI
@@ -59,6 +60,7 @@ from api_service.uploads.undo import routes as undo_routes
 from api_service.uploads.unpacking.workbooks import Workbooks
 from api_service.web import routes as web_routes
 from api_service.web.page_route import answer_refusal
+from api_service.web.provider_pages import ANSWER_PATH
 from shared.access.guard import Guard
 from shared.access.route_needs import RouteNeeds
 from shared.amqp.publisher import Publisher
@@ -76,6 +78,9 @@ from shared.service.telemetry import NO_FASTAPI_TELEMETRY, configure_logging
 from shared.store_identity import StoreIdentity
 from shared.upload_store import UploadStore
 from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from api_service.access.oidc.provider import Provider
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +111,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.failpoints = Failpoints(settings.failpoints)
     app.state.memory = ApiMemory()
     app.state.guard, app.state.keys = guard, guard.keys
+    app.state.provider = _provider_of(settings) if settings.has_provider else None
     # Wired here, because keys and lease queues do not know each other.
     server_secret = settings.sqs_secret.get_secret_value()
     app.state.aws_secret_of = partial(secret_of, server_secret) if server_secret else None
@@ -150,6 +156,19 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     # FastAPI's way to replace its description: https://fastapi.tiangolo.com/how-to/extending-openapi/
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
+
+
+def _provider_of(settings: ApiSettings) -> Provider:
+    # Its packages are many, and most services sign nobody in this way.
+    from api_service.access.oidc.provider import Provider
+
+    return Provider(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        scopes=settings.oidc_scopes,
+        redirect_uri=f"{settings.public_url}{ANSWER_PATH}",
+    )
 
 
 @contextlib.asynccontextmanager

@@ -94,6 +94,9 @@ _DECLARED: Final[Mapping[str, Need]] = {
     "GET /guide/*": NOTHING,
     "GET /sign-in": OPEN_PAGE,
     "POST /sign-in": OPEN_PAGE,
+    # The browser comes back from elsewhere: that it began here is shown by its cookie.
+    "GET /sign-in/provider": OPEN_PAGE,
+    "GET /sign-in/provider/answer": OPEN_PAGE,
     "GET /openapi.json": A_KEY,
     # Uploads
     "POST /v1/employee-data-upload": UPLOAD,
@@ -217,6 +220,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "POST /v1/keys": "key.create",
     "DELETE /v1/keys/{key_id}": "key.revoke",
     "POST /sign-in": "sign-in",
+    "GET /sign-in/provider/answer": "sign-in",
     "POST /sign-out": "sign-out",
     "GET /v1/audit.jsonl": "audit.export",
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from pydantic import Field, SecretStr, field_validator
+import msgspec
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.access.callers import invalid_scopes
 from shared.service.settings import (
     FOR_TESTS,
     LEAST_KEY_CHARACTERS,
@@ -16,6 +18,9 @@ from shared.service.settings import (
     UploadStoreSettings,
 )
 
+# Cookies are signed with what follows from it, which nobody is to find out by trying.
+LEAST_CLIENT_SECRET_CHARACTERS = 16
+_LOOPBACK = r"localhost|127\.0\.0\.1|\[::1\]"
 # What the column holds.
 MAX_REJECTS_CEILING = 2**31 - 1
 
@@ -244,6 +249,45 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         pattern=r"^[a-z0-9-]+$",
         description="The region in the ARNs of queues.",
     )
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+)?$",
+        description="The address by which people reach the pages, as `https://rollcall.example.com`; an OpenID "
+        "provider leads them back to `/sign-in/provider/answer` there.",
+    )
+    oidc_issuer: str = Field(
+        "",
+        pattern=rf"^(https://[^?#\s]+|http://({_LOOPBACK})(:\d+)?(/[^?#\s]*)?)?$",
+        description="The OpenID provider where people may sign in, as it calls itself; empty: they sign in with keys "
+        "alone.",
+    )
+    oidc_client_id: str = Field("", description="What the provider calls this service.")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="By which the provider knows this service; at least 16 characters."
+    )
+    oidc_scopes: str = Field(
+        "openid email profile",
+        pattern=r"^(\S+ )*openid( \S+)*$",
+        description="What the provider is asked for, `openid` among it; some want a scope for groups.",
+    )
+    oidc_groups_claim: str = Field("groups", min_length=1, description="The claim that says who is in which groups.")
+    oidc_group_scopes: str = Field(
+        "",
+        description='JSON, the scopes of each group: `{"hr": ["read", "upload"]}`. Who is in none of them does not '
+        "come in.",
+    )
+    oidc_name_claim: str = Field(
+        "email",
+        min_length=1,
+        description="The claim by which a person is called as a caller, `person:ada@example.com`; one of which the "
+        "provider lets no two people have the same.",
+    )
+    oidc_session_hours: float = Field(
+        12,
+        gt=0,
+        le=24 * 7,
+        description="How long somebody is signed in before the provider is asked again.",
+    )
     failpoints: str = Field(
         "", description="JSON that names places in the code and what happens there.", json_schema_extra=FOR_TESTS
     )
@@ -262,6 +306,42 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
     def _are_networks(cls, given: str) -> str:
         _networks(given)
         return given
+
+    @property
+    def has_provider(self) -> bool:
+        return bool(self.oidc_issuer) and self.authentication == "on"
+
+    @property
+    def is_public_by_tls(self) -> bool:
+        return self.public_url.startswith("https:")
+
+    @property
+    def scopes_of_groups(self) -> dict[str, list[str]]:
+        return msgspec.json.decode(self.oidc_group_scopes, type=dict[str, list[str]]) if self.oidc_group_scopes else {}
+
+    @field_validator("oidc_group_scopes")
+    @classmethod
+    def _has_scopes_that_there_are(cls, given: str) -> str:
+        """Raises ValueError."""
+        try:
+            groups = msgspec.json.decode(given, type=dict[str, list[str]]) if given else {}
+        except msgspec.DecodeError:
+            raise ValueError('no JSON of groups and their scopes, as {"hr": ["read", "upload"]}') from None
+        if wrong := invalid_scopes(scope for scopes in groups.values() for scope in scopes):
+            raise ValueError(f"no such scope: {', '.join(wrong)}")
+        return given
+
+    @model_validator(mode="after")
+    def _has_what_a_provider_needs(self) -> ApiSettings:
+        if self.oidc_issuer:
+            needed = ("public_url", "oidc_client_id", "oidc_client_secret", "oidc_group_scopes")
+            empty = [name for name in needed if str(getattr(self, name) or "") == ""]
+            lacking = [f"ROLLCALL_API_{name.upper()}" for name in empty]
+            if lacking:
+                raise ValueError(f"ROLLCALL_API_OIDC_ISSUER is set, and needs {', '.join(lacking)} too")
+            if len(self.oidc_client_secret.get_secret_value()) < LEAST_CLIENT_SECRET_CHARACTERS:
+                raise ValueError("ROLLCALL_API_OIDC_CLIENT_SECRET is too short: let the provider make one")
+        return self
 
     @field_validator("sqs_secret")
     @classmethod

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["audit"])
 MOST_LINES = 10_000
 JSON_LINES = "application/jsonl"
 # Without line ends and NUL, which no name has and Postgres does not compare.
-Word = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._@ -]{1,100}$")]
+Word = Annotated[str | None, Query(pattern=r"^[^\x00-\x1f\x7f]{1,250}$")]
 
 
 class AuditEntry(JsonModel):
@@ -34,7 +34,9 @@ class AuditEntry(JsonModel):
         examples=["/v1/uploads/6f2c6f4e-3b55-4c76-9a0d-5a3a9d2f6a10/undo"],
     )
     caller: str | None = Field(
-        description="The name of the key; null where authentication was off.", examples=["payroll"]
+        description="The name of the key, or `person:` and who signed in at the company's provider; null where "
+        "authentication was off.",
+        examples=["payroll"],
     )
     key_id: str | None = Field(examples=["4fJq0aZx81Lm"])
     address: str | None = Field(description="From where it came.", examples=["10.0.0.7"])

@@ -20,7 +20,7 @@ LASTS: Final = timedelta(hours=12)
 MOST_A_KEY: Final = 100
 
 
-async def begin_session(connection: AsyncConnection, key_id: str) -> Token:
+async def begin_session(connection: AsyncConnection, key_id: str, *, lasts: timedelta = LASTS) -> Token:
     await connection.execute(delete(key_sessions).where(key_sessions.c.expires_at <= func.now()))
     kept = select(key_sessions.c.id).where(key_sessions.c.key_id == key_id)
     kept = kept.order_by(key_sessions.c.created_at.desc()).limit(MOST_A_KEY - 1)
@@ -28,7 +28,7 @@ async def begin_session(connection: AsyncConnection, key_id: str) -> Token:
         delete(key_sessions).where(key_sessions.c.key_id == key_id, key_sessions.c.id.not_in(kept))
     )
     token = new_token(SESSION)
-    values = {"id": token.id, "key_id": key_id, "digest": token.digest, "expires_at": func.now() + LASTS}
+    values = {"id": token.id, "key_id": key_id, "digest": token.digest, "expires_at": func.now() + lasts}
     await connection.execute(insert(key_sessions).values(values))
     return token
 

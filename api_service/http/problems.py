@@ -29,6 +29,8 @@ class ProblemCode(StatusCode):
     BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", 422, "The key came before with other content or options"
     AUTHENTICATION_OFF = "authentication_off", 409, "The service asks nobody for a key, so it makes none"
+    SIGN_IN_REFUSED = "sign_in_refused", 403, "The provider's word lets nobody in"
+    PROVIDER_UNAVAILABLE = "provider_unavailable", 503, "The provider where people sign in cannot be used just now"
     UNKNOWN_KEY = "unknown_key", 404, "No key has this id"
     NOT_FOUND = "not_found", 404, "There is nothing at this address"
     UNKNOWN_UPLOAD = "unknown_upload", 404, "No upload has this id"

@@ -11,6 +11,7 @@ from api_service.web import (
     employee_pages,
     erasure_pages,
     key_pages,
+    provider_pages,
     queue_pages,
     reject_pages,
     sign_in_page,
@@ -22,6 +23,7 @@ router = APIRouter()
 for pages in (
     assets,
     sign_in_page,
+    provider_pages,
     upload_pages,
     reject_pages,
     employee_pages,

@@ -56,6 +56,14 @@ class ForeignPage(NotAllowed):
     """The request comes from a page of another site."""
 
 
+class SignInRefused(NotAllowed):
+    """The provider's word lets nobody in."""
+
+
+class ProviderUnavailable(NotNow):
+    """The provider where people sign in cannot be used just now."""
+
+
 class AuthenticationOff(Conflict):
     """The service asks nobody for a key, so it makes none."""
 

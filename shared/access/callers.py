@@ -13,6 +13,9 @@ UPLOAD: Final = "upload"
 ADMIN: Final = "admin"
 METRICS: Final = "metrics"
 QUEUES: Final = "queues:"
+# Before the name of a person who signed in at the company's provider. No key's name has a colon, so that nobody is
+# taken for a key, whatever they may call themselves there.
+PERSON: Final = "person:"
 # A queue's name, in which `*` stands for any text.
 SCOPE_PATTERN: Final = r"^(read|upload|admin|metrics|queues:[A-Za-z0-9._*-]{1,80})$"
 
@@ -56,6 +59,10 @@ class Caller:
     scopes: frozenset[str]
     key_id: str | None = None
     session_id: str | None = None
+
+    @property
+    def is_person(self) -> bool:
+        return self.name is not None and self.name.startswith(PERSON)
 
     @property
     def is_admin(self) -> bool:

@@ -22,6 +22,8 @@ async def refuse_unknown_parameters(request: Request) -> None:
     given = Counter(name for name, _ in request.query_params.multi_items())
     route = request.scope["route"]
     assert isinstance(route, APIRoute)  # noqa: S101 - it is a dependency of those alone
+    if getattr(route, "ignores_unknown_parameters", False):
+        return
     takes_several = dict(_query_parameters(route.dependant))
     known = sorted(takes_several)
     unknown = f"This address has no such parameter in its query; it knows {', '.join(known) or 'none'}"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import httpx2
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from api_service.app import create_app
@@ -47,7 +48,7 @@ def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own:
 
 
 @contextlib.asynccontextmanager
-async def served(app: FastAPI, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
+async def served(app: Starlette, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
     """The address of an application. Without its lifespan it holds nothing open, and can only say what it is."""
     config = uvicorn.Config(
         app,
