@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.access.callers import ADMIN
+from shared.access.callers import ADMIN, PERSON
 from shared.access.tokens import Token
 from shared.database.tables import api_keys, uploads
 
@@ -57,9 +57,9 @@ async def revoke_key(connection: AsyncConnection, key_id: str) -> bool:
 
 
 async def has_admin(connection: AsyncConnection) -> bool:
-    """Whether there is a key that can make others."""
+    """Whether there is a key that can make others. A person's is gone tomorrow, and nobody has its text."""
     is_good = api_keys.c.revoked_at.is_(None) & (api_keys.c.expires_at.is_(None) | (api_keys.c.expires_at > func.now()))
-    statement = select(func.count()).where(api_keys.c.scopes.any(ADMIN) & is_good)
+    statement = select(func.count()).where(api_keys.c.scopes.any(ADMIN) & is_good & ~api_keys.c.name.startswith(PERSON))
     return (await connection.execute(statement)).scalar_one() > 0
 
 

@@ -15,8 +15,10 @@ from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
-async def open_page(browser: Browser, address: str, **options: Any) -> AsyncIterator[Page]:
-    """`options` are those of a browser's context."""
+async def open_page(
+    browser: Browser, address: str, *, elsewhere: tuple[str, ...] = (), **options: Any
+) -> AsyncIterator[Page]:
+    """Nothing is to be asked for at other addresses than these. `options` are those of a browser's context."""
     context = await browser.new_context(base_url=address, locale="en-US", **options)
     context.set_default_timeout(30_000 * patience())
     page = await context.new_page()
@@ -28,7 +30,7 @@ async def open_page(browser: Browser, address: str, **options: Any) -> AsyncIter
             complaints.append(message.text)
 
     def see(request: Request) -> None:
-        if not request.url.startswith((address, "data:", "blob:")):
+        if not request.url.startswith((address, *elsewhere, "data:", "blob:")):
             complaints.append(f"asked for {request.url}")
 
     page.on("console", hear)

@@ -24,10 +24,8 @@ def test_a_person_may_what_all_their_groups_may() -> None:
 
 def test_one_group_may_come_without_a_list_and_under_another_claim() -> None:
     assert person(groups="hr").scopes == ("read", "upload")
-    assert person(groups_claim="https://example.com/roles", **{"https://example.com/roles": ["it"]}).scopes == (
-        "queues:*",
-        "read",
-    )
+    elsewhere: dict[str, Any] = {"https://example.com/roles": ["it"]}
+    assert person(groups_claim="https://example.com/roles", **elsewhere).scopes == ("queues:*", "read")
 
 
 @pytest.mark.parametrize("groups", [None, [], ["HR"], ["nothing"], "h", 1, True, {"hr": 1}, [["hr"]], [None]])
