@@ -35,6 +35,7 @@ FILE_ROWS, DRAFTS, EMPLOYEES, KEYS = 500, 3, 20, 10
 @pytest.fixture
 async def services(backends: Backends, tmp_path: Path) -> AsyncIterator[Services]:
     guarded = {**SMALL_CHUNKS, "ROLLCALL_AUTHENTICATION": "on", "ROLLCALL_ERASURE_KEY": "k" * 40}
+    guarded["ROLLCALL_API_PUSH_NETWORKS"] = "127.0.0.0/8"
     async with Services(backends, tmp_path / "logs", guarded, warm=True) as services:
         yield services
 
