@@ -161,6 +161,11 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         ge=0,
         description="How long they are dead letters, and malformed messages too; None: as long as they are in reports.",
     )
+    audit_retention_days: float = Field(
+        365,
+        ge=30,
+        description="How long entries of the audit are kept.",
+    )
     orphan_retention_hours: float = Field(
         24,
         ge=1,

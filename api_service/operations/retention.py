@@ -1,5 +1,5 @@
-"""Deletes what is past its time: stored files, what uploads replaced, rejects with their dead letters, and files that
-no upload knows."""
+"""Deletes what is past its time: stored files, what uploads replaced, rejects with their dead letters, files that no
+upload knows, and entries of the audit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, Interval, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Interval, delete, func, literal, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.dead_letters.stale_letters import drop_stale_letters
@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 FILES_A_BATCH = 100
 ROWS_A_BATCH = 5000
+_PURGE_AUDIT = text("SELECT purge_audit(:age, :at_most)")
 _EXPIRED = {
     "code": FileCode.DRAFT_EXPIRED.value,
     "detail": "Nobody started the draft while it was kept, so its file was deleted: upload it again.",
@@ -52,6 +53,7 @@ class PurgeCounts(NamedTuple):
     files: int
     rejects: int
     orphans: int
+    audit: int
 
 
 async def run_retention(engine: AsyncEngine, store: UploadStore, publisher: Publisher, settings: ApiSettings) -> None:
@@ -77,8 +79,9 @@ async def purge(engine: AsyncEngine, store: UploadStore, settings: ApiSettings) 
         rejects = await _purge_rejects(engine, kept_for(settings, "reject_retention_days"))
         rejects += await _purge_malformed(engine, kept_for(settings, "dead_letter_retention_days"))
         await _purge_replaced(engine, kept_for(settings, "undo_retention_days"))
+        audit = await _purge_audit(engine, kept_for(settings, "audit_retention_days"))
         files, orphans = await _purge_store(engine, store, settings)
-        counts = PurgeCounts(files, rejects, orphans)
+        counts = PurgeCounts(files, rejects, orphans, audit)
     if any(counts):
         log.info("purged", **counts._asdict())
     return counts
@@ -142,6 +145,17 @@ async def _purge_files(engine: AsyncEngine, store: UploadStore, age: timedelta) 
             ids = [upload.id for upload in batch]
             await connection.execute(update(uploads).where(uploads.c.id.in_(ids)).values(file_deleted_at=func.now()))
         purged += len(batch)
+
+
+async def _purge_audit(engine: AsyncEngine, age: timedelta) -> int:
+    """The API may not delete what it has noted: the function does, what is old enough."""
+    purged = 0
+    while True:
+        async with engine.begin() as connection:
+            count = (await connection.execute(_PURGE_AUDIT, {"age": age, "at_most": ROWS_A_BATCH})).scalar_one()
+        purged += count
+        if count < ROWS_A_BATCH:
+            return purged
 
 
 async def _purge_rejects(engine: AsyncEngine, age: timedelta) -> int:

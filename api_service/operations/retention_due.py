@@ -100,6 +100,7 @@ _KINDS: Final = (
         "finished_at",
         "corrections WHERE finished_at IS NOT NULL",
     ),
+    _Kind("audit", "Entries of the audit", "audit_retention_days", "at", "audit_entries"),
 )
 
 

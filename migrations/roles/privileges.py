@@ -85,6 +85,7 @@ FUNCTIONS: Final[dict[str, tuple[Service, ...]]] = {
     "tidy_search_index()": ("producer",),
     "forget_statistics()": ("api",),
     "summarize_employees_by_upload()": ("producer",),
+    "purge_audit(interval, integer)": ("api",),
 }
 
 # For the rows of before a turn of the dead-letter queue.

@@ -148,7 +148,9 @@ async def test_what_would_do_the_most_harm_is_refused(
     for function, services in FUNCTIONS.items():
         for service in SERVICES:
             if service not in services:
-                harmful[service].append(f"SELECT {function}")
+                name, _, types = function.removesuffix(")").partition("(")
+                nothing = ", ".join(f"NULL::{each}" for each in types.split(", ") if each)
+                harmful[service].append(f"SELECT {name}({nothing})")
 
     allowed = [
         f"{service}: {statement}"

@@ -25,6 +25,9 @@ def test_only_probes_and_what_a_page_is_drawn_with_are_open() -> None:
         "GET /guide/*",
         "GET /sign-in",
         "POST /sign-in",
+        # To where one signs in, and back.
+        "GET /sign-in/provider",
+        "GET /sign-in/provider/answer",
         # The SQS endpoint checks its requests' signatures itself.
         "POST /",
         "POST /{account}/{queue}",

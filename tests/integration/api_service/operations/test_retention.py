@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from api_service.dead_letters.stale_letters import drop_stale_letters
 from api_service.operations.retention import purge
@@ -19,10 +21,11 @@ from shared.amqp.publisher import Publisher
 from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, ROW_KEY
 from shared.database import advisory_locks
-from shared.database.engine import create_engine
+from shared.database.engine import create_engine, with_driver
 from shared.store_identity import IDENTITY_KEY, StoreIdentity
 from shared.upload_store import UploadStore
 from tests.support.api import running_api
+from tests.support.own_roles import own_roles
 from tests.support.uploads import count_locks, insert_rejects, insert_upload, send, stored_files
 from tests.support.waiting import eventually
 
@@ -65,12 +68,12 @@ async def test_files_and_rejects_of_uploads_finished_long_ago_are_purged(
         await stored_upload(database, store, "partially_succeeded", LATELY),
         await stored_upload(database, store, "running", None),
     ]
-    assert await purge(engine, store, settings) == (1, 2, 0)
+    assert await purge(engine, store, settings) == (1, 2, 0, 0)
     assert sorted(path.name for path in stored_files(upload_store_url)) == sorted(kept)
     assert await database.fetchval("SELECT count(*) FROM rejected_rows WHERE upload_id = $1", old) == 0
     assert await database.fetchval("SELECT count(*) FROM rejected_rows") == 4
     assert await database.fetchval("SELECT file_deleted_at IS NOT NULL FROM uploads WHERE id = $1", old)
-    assert await purge(engine, store, settings) == (0, 0, 0)
+    assert await purge(engine, store, settings) == (0, 0, 0, 0)
 
 
 async def test_what_was_sent_goes_with_the_text_that_was_made_of_it(
@@ -81,7 +84,7 @@ async def test_what_was_sent_goes_with_the_text_that_was_made_of_it(
         await writer.write(b"x")
     await database.execute("UPDATE uploads SET original_key = object_key, object_key = object_key || '.csv'")
 
-    assert await purge(engine, store, settings) == (1, 2, 0)
+    assert await purge(engine, store, settings) == (1, 2, 0, 0)
     assert stored_files(upload_store_url) == []
 
 
@@ -93,7 +96,7 @@ async def test_nothing_is_purged_from_a_store_that_is_not_the_systems(
     old = await stored_upload(database, store, "partially_succeeded", LONG_AGO)
     await store.delete(IDENTITY_KEY)
 
-    assert await purge(engine, store, settings) == (0, 2, 0)
+    assert await purge(engine, store, settings) == (0, 2, 0, 0)
 
     assert [path.name for path in stored_files(upload_store_url)] == [old]
     assert await database.fetchval("SELECT file_deleted_at FROM uploads") is None
@@ -107,7 +110,7 @@ async def test_malformed_messages_go_with_the_rejects(
             "INSERT INTO malformed_messages (id, reason, body, dead_at) VALUES (gen_random_uuid(), 'r', 'b', $1)",
             dead_at,
         )
-    assert await purge(engine, store, settings) == (0, 1, 0)
+    assert await purge(engine, store, settings) == (0, 1, 0, 0)
     assert await database.fetchval("SELECT count(*) FROM malformed_messages") == 1
 
 
@@ -121,6 +124,31 @@ async def test_a_purged_file_is_gone_and_its_upload_stays(
         await eventually(lambda: stored_files(upload_store_url) == [])
         await eventually(lambda: _is_gone(api, upload["id"]))
         assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["status"] == "succeeded"
+
+
+async def test_entries_of_the_audit_go_after_a_year_by_the_apis_own_role(
+    settings: ApiSettings, database: asyncpg.Connection, database_url: str, store: UploadStore
+) -> None:
+    await database.execute(
+        "INSERT INTO audit_entries (at, action, object, status, outcome)"
+        " SELECT now() - make_interval(days => age), 'upload', age::text, 202, 'done'"
+        " FROM unnest(ARRAY[400, 366, 364, 31, 0]) AS age"
+    )
+    async with own_roles(database_url) as urls:
+        api_role = create_async_engine(with_driver(urls["api"]))
+        counts = await purge(api_role, store, settings)
+        assert counts is not None
+        assert counts.audit == 2
+        small = settings.model_copy(update={"audit_retention_days": 30})
+        counts = await purge(api_role, store, small)
+        assert counts is not None
+        assert counts.audit == 2
+        # Whatever it asks for, it deletes nothing that is younger.
+        async with api_role.connect() as connection:
+            with pytest.raises(DBAPIError, match="kept for at least 30 days"):
+                await connection.execute(text("SELECT purge_audit('1 hour'::interval - '2 hours'::interval, 10)"))
+        await api_role.dispose()
+    assert await database.fetchval("SELECT array_agg(object) FROM audit_entries") == ["0"]
 
 
 async def _is_gone(api: httpx2.AsyncClient, upload_id: str) -> bool:
@@ -178,7 +206,7 @@ async def test_one_replica_at_a_time_purges(
     await database.execute("SELECT pg_advisory_lock($1)", advisory_locks.RETENTION)
     assert await purge(engine, store, settings) is None
     await database.execute("SELECT pg_advisory_unlock($1)", advisory_locks.RETENTION)
-    assert await purge(engine, store, settings) == (1, 2, 0)
+    assert await purge(engine, store, settings) == (1, 2, 0, 0)
 
 
 async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
@@ -194,7 +222,7 @@ async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
         # Three times what a transaction may idle.
         await asyncio.sleep(0.3)
         assert await count_locks(database, "locktype = 'advisory'") == 1
-    assert await turn == (1, 2, 0)
+    assert await turn == (1, 2, 0, 0)
     await engine.dispose()
 
 
@@ -260,6 +288,7 @@ async def test_dead_letters_and_undo_have_times_of_their_own_and_what_is_due_is_
         "deadLetters": (2, 0, 2),
         "malformedMessages": (1, 0, 1),
         "corrections": (0, 0, 0),
+        "audit": (0, 0, 0),
     }
     assert kept["undo"]["setting"] == "ROLLCALL_API_UNDO_RETENTION_DAYS"
     assert kept["files"]["keptSeconds"] == timedelta(days=30).total_seconds()

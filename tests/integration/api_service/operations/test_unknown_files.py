@@ -76,17 +76,17 @@ async def test_unknown_file_is_marked_first_and_deleted_a_day_later(
     store = UploadStore(folder.as_uri())
     stay = {known.name, fresh.name, not_ours.name}
 
-    assert await purge(engine, store, sweep_settings) == (0, 0, 1)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 1, 0)
     assert not killed_while_writing.exists()
     mark = folder / f"{lost.name}.unknown"
     # A second sweep on the same day neither deletes nor marks anew.
     marked_at = mark.stat().st_mtime_ns
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
     assert names(folder) == stay | {lost.name, mark.name}
     assert mark.stat().st_mtime_ns == marked_at
 
     make_old(mark)
-    assert await purge(engine, store, sweep_settings) == (0, 0, 1)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 1, 0)
     assert names(folder) == stay
 
 
@@ -98,11 +98,11 @@ async def test_text_that_was_made_of_a_file_goes_and_stays_as_the_file_does(
     left = {store_file(folder, lost).name, store_file(folder, f"{lost}.csv").name}
     store = UploadStore(folder.as_uri())
 
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
     marks = {f"{name}.unknown" for name in left}
     assert names(folder) == stay | left | marks
     make_old(*(folder / mark for mark in marks))
-    assert await purge(engine, store, sweep_settings) == (0, 0, 2)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 2, 0)
     assert names(folder) == stay
 
 
@@ -112,7 +112,7 @@ async def test_file_that_is_known_again_loses_its_mark_and_stays(
     upload_id = await insert_upload(database, status="running")
     file, mark = store_file(folder, upload_id), store_file(folder, f"{upload_id}.unknown")
 
-    assert await purge(engine, UploadStore(folder.as_uri()), sweep_settings) == (0, 0, 0)
+    assert await purge(engine, UploadStore(folder.as_uri()), sweep_settings) == (0, 0, 0, 0)
 
     assert names(folder) == {file.name}
     assert not mark.exists()
@@ -136,7 +136,7 @@ async def test_files_of_uploads_that_a_restored_backup_does_not_know_are_all_kep
     before = names(folder)
 
     with capture_logs() as logs:
-        assert await purge(engine, UploadStore(folder.as_uri()), sweep_settings) == (0, 0, 0)
+        assert await purge(engine, UploadStore(folder.as_uri()), sweep_settings) == (0, 0, 0, 0)
 
     assert names(folder) == before
     assert [line["event"] for line in logs if line["log_level"] == "error"] == [
@@ -169,7 +169,7 @@ async def test_nothing_is_marked_or_deleted_in_a_store_of_another_identity(
     before = names(folder)
     await give_id(store)
 
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
 
     assert names(folder) == before
     assert part.exists()
@@ -184,9 +184,9 @@ async def test_text_of_a_sheet_stays_only_while_its_upload_reads_it(
     for name in (str(known), read, superseded, of_nobody):
         store_file(folder, name)
     store = UploadStore(folder.as_uri())
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
     make_old(*(folder / f"{name}.unknown" for name in (superseded, of_nobody)))
-    assert await purge(engine, store, sweep_settings) == (0, 0, 2)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 2, 0)
     assert names(folder) == {str(known), read}
 
 
@@ -197,11 +197,11 @@ async def test_few_files_that_a_restored_database_does_not_know_are_kept_while_t
     since_the_backup, restored = store_file(folder, uuid.uuid4()), store_file(folder, RESTORED_KEY)
     store = UploadStore(folder.as_uri())
 
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
     assert names(folder) == {known.name, since_the_backup.name, restored.name}
 
     restored.unlink()
-    assert await purge(engine, store, sweep_settings) == (0, 0, 0)
+    assert await purge(engine, store, sweep_settings) == (0, 0, 0, 0)
     assert f"{since_the_backup.name}.unknown" in names(folder)
 
 

@@ -289,7 +289,7 @@ async def test_draft_that_nobody_starts_expires_with_its_file(
     )
     store = UploadStore(upload_store_url)
     await StoreIdentity(engine, store, may_be_first=True).require()
-    assert await purge(engine, store, settings) == (1, 0, 0)
+    assert await purge(engine, store, settings) == (1, 0, 0, 0)
 
     expired = (await api.get(f"/v1/uploads/{old['id']}")).json()
     assert (expired["status"], expired["problem"]["code"]) == ("cancelled", "draft_expired")
