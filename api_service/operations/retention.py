@@ -152,7 +152,7 @@ async def _purge_audit(engine: AsyncEngine, age: timedelta) -> int:
     purged = 0
     while True:
         async with engine.begin() as connection:
-            count = (await connection.execute(_PURGE_AUDIT, {"age": age, "at_most": ROWS_A_BATCH})).scalar_one()
+            count: int = (await connection.execute(_PURGE_AUDIT, {"age": age, "at_most": ROWS_A_BATCH})).scalar_one()
         purged += count
         if count < ROWS_A_BATCH:
             return purged
