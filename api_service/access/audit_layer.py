@@ -43,17 +43,14 @@ class AuditLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_when_noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await self._note(scope, message)
+            if message["type"] == "http.response.start" and (entry := _entry(scope, message)) is not None:
+                await self._note(scope, entry)
             await send(message)
 
         await self._app(scope, receive, send_when_noted if scope["type"] == "http" else send)
 
-    async def _note(self, scope: Scope, start: Message) -> None:
-        entry = _entry(scope, start)
-        if entry is None:
-            return
-        if start["status"] < 500:
+    async def _note(self, scope: Scope, entry: dict[str, Any]) -> None:
+        if entry["status"] < 500:
             await _insert(scope, entry)
         else:
             # The database may be what failed: nobody waits for it once more to be told so.

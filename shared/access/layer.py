@@ -7,7 +7,7 @@ refused must not cost anything. What no route has is refused to strangers alike:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from starlette._utils import get_route_path
@@ -21,7 +21,7 @@ from shared.access.key_directory import KeyDirectory, KeysUnknown
 from shared.access.limits import KeyLimits, Kind, TooMany
 from shared.access.loopback import came_in_on_loopback
 from shared.access.refusals import Refusal
-from shared.access.route_needs import Match, RouteNeeds
+from shared.access.route_needs import Match, Matches, RouteNeeds
 from shared.access.tokens import KEY, SESSION, is_damaged
 from shared.database.engine import DATABASE_ERRORS
 from shared.service.problem_document import problem_response
@@ -70,8 +70,8 @@ class AccessLayer:
             return
         if scope["type"] != "http":
             raise RuntimeError(f"nothing here speaks {scope['type']}")
-        matches = self._needs.matches(scope["method"], get_route_path(scope)) or _NOWHERE
-        scope[MATCHES_KEY] = matches
+        matches = self._needs.matches(scope["method"], get_route_path(scope))
+        scope[MATCHES_KEY] = matches.each
         # A page asks the application itself, in the name of the caller whom it was asked by.
         is_of_a_page = SCOPE_KEY in scope
         refusal = await self._refusal(scope, matches)
@@ -79,13 +79,13 @@ class AccessLayer:
             refusal = await self._run(scope, receive, send, matches, is_of_a_page=is_of_a_page)
         if refusal is None:
             return
-        if self._answer_page is not None and matches[0].need.is_page:
+        if self._answer_page is not None and matches.each[0].need.is_page:
             await self._answer_page(Request(scope), refusal)(scope, receive, send)
         else:
             await _problem(Request(scope), refusal)(scope, receive, send)
 
     async def _run(
-        self, scope: Scope, receive: Receive, send: Send, matches: Sequence[Match], *, is_of_a_page: bool
+        self, scope: Scope, receive: Receive, send: Send, matches: Matches, *, is_of_a_page: bool
     ) -> Refusal | None:
         """The application, unless its caller has too much in hand; then nothing was sent."""
         caller = scope.get(SCOPE_KEY)
@@ -94,7 +94,7 @@ class AccessLayer:
             return None
         # The page is in hand already.
         kinds: list[Kind] = [] if is_of_a_page else ["requests"]
-        kinds += ["uploads"] if any(match.need.brings_file for match in matches) else []
+        kinds += ["uploads"] if matches.brings_file else []
         try:
             with self._limits.holding(caller.name, *kinds):
                 await self._app(scope, receive, send)
@@ -102,39 +102,37 @@ class AccessLayer:
             return refusals.too_many(error.kind, error.most)
         return None
 
-    async def _refusal(self, scope: Scope, matches: Sequence[Match]) -> Refusal | None:
+    async def _refusal(self, scope: Scope, matches: Matches) -> Refusal | None:
         """None: the request may go on, and says whose it is."""
         caller = scope.get(SCOPE_KEY)
         if caller is None:
             headers = header_map(scope["headers"])
             refusal = self._refusal_of_origin(scope, headers, matches)
-            if refusal is not None or all(match.need.kind == "nothing" for match in matches):
+            if refusal is not None or matches.is_open:
                 return refusal
             caller = ANYBODY if self._keys is None else self._caller(scope, self._keys)
         if isinstance(caller, Refusal):
             return caller
         scope[SCOPE_KEY] = caller
-        for match in matches:
+        for match in matches.each:
             refusal = await self._refusal_to(caller, match)
             if refusal is not None:
                 return refusal
         return None
 
-    def _refusal_of_origin(
-        self, scope: Scope, headers: Mapping[bytes, bytes], matches: Sequence[Match]
-    ) -> Refusal | None:
+    def _refusal_of_origin(self, scope: Scope, headers: Mapping[bytes, bytes], matches: Matches) -> Refusal | None:
         """Of where it comes from, whoever sends it. Probes are asked by whatever name a machine has for this one."""
         if self._keys is None and not (self._is_published_on_loopback or came_in_on_loopback(scope)):
             return refusals.not_on_loopback()
         is_safe = scope["method"] in SAFE_METHODS
-        if is_safe and all(match.need.kind == "nothing" for match in matches):
+        if is_safe and matches.is_open:
             return None
         if not is_known_host(headers, self._allowed_hosts):
             return refusals.unknown_host()
-        if not is_safe or any(match.need.changes for match in matches):
+        if not is_safe or matches.changes:
             if is_foreign(headers, self._allowed_origins):
                 return refusals.foreign_page()
-            if not is_safe and any(match.need.takes_json for match in matches) and lacks_json(headers):
+            if not is_safe and matches.takes_json and lacks_json(headers):
                 return refusals.json_needed()
         return None
 

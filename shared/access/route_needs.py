@@ -37,6 +37,21 @@ class Match(NamedTuple):
     parameters: Mapping[str, str]
 
 
+class Matches:
+    """All that an address fits, with what a request for it needs by any of them: worked out once an address."""
+
+    def __init__(self, each: Sequence[Match]) -> None:
+        self.each = each
+        self.is_open = all(match.need.kind == "nothing" for match in each)
+        self.changes = any(match.need.changes for match in each)
+        self.takes_json = any(match.need.takes_json for match in each)
+        self.brings_file = any(match.need.brings_file for match in each)
+
+
+# Of what no route has.
+NOWHERE: Final = Matches((Match(Need("a key", takes_json=False), "", {}),))
+
+
 class _End(NamedTuple):
     need: Need
     template: str
@@ -71,16 +86,17 @@ class RouteNeeds:
                 "needs. Until then it does not start, for a route that was forgotten would be open to all."
             )
 
-    def matches(self, method: str, path: str) -> Sequence[Match]:
-        """Empty for what is no route's, be it the address or the method."""
+    def matches(self, method: str, path: str) -> Matches:
+        """`NOWHERE` for what is no route's, be it the address or the method."""
         return (self._remembered if len(path) <= _REMEMBERED_CHARACTERS else self._walked)(method, path)
 
-    def _walked(self, method: str, path: str) -> tuple[Match, ...]:
-        return tuple(
+    def _walked(self, method: str, path: str) -> Matches:
+        found = tuple(
             Match(end.need, end.template, MappingProxyType(dict(zip(end.names, values, strict=True))))
             for node, values in _walk(self._root, path.split("/"), 0, ())
             if (end := _of_method(node, method)) is not None
         )
+        return Matches(found) if found else NOWHERE
 
     def _insert(self, method: str, path: str, need: Need) -> None:
         node = self._root

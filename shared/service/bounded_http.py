@@ -121,8 +121,6 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        if self._awaits_head and self._head_timer is None and not self.has_request_in_hand:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_late_head)
         self._count_held(len(data))
         for piece in self._pieces(data):
             if self._is_deaf or self.transport.is_closing():
@@ -131,6 +129,9 @@ class BoundedHttp(HttpToolsProtocol):
             super().data_received(piece)
             if self._in_parser > HEAD_BYTES:
                 self._refuse(HEAD_TOO_LARGE)
+        # Most heads come whole, and cost no timer.
+        if self._in_parser and self._awaits_head and self._head_timer is None and not self.has_request_in_hand:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_late_head)
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         if len(data) <= _PIECE_BYTES or not (self._awaits_head or self._is_chunked):

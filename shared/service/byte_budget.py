@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from shared.errors import TryAgainLater
 
@@ -36,14 +34,9 @@ class ByteBudget:
     def has_room_for(self, size: int) -> bool:
         return not self._waiting and min(size, self._total) <= self._left
 
-    @asynccontextmanager
-    async def holding(self, size: int) -> AsyncIterator[None]:
-        """Raises `BudgetSpent`."""
-        taken = await self.take(size)
-        try:
-            yield
-        finally:
-            self.give_back(taken)
+    def holding(self, size: int) -> Holding:
+        """Entering raises `BudgetSpent`."""
+        return Holding(self, size)
 
     async def take(self, size: int) -> int:
         """The bytes to be given back later, in one or more parts. Raises `BudgetSpent`."""
@@ -82,3 +75,17 @@ class ByteBudget:
             if not turn.done():
                 self._left -= size
                 turn.set_result(None)
+
+
+class Holding:
+    """So many bytes of a budget, until the block ends."""
+
+    def __init__(self, budget: ByteBudget, size: int) -> None:
+        self._budget = budget
+        self._size = size
+
+    async def __aenter__(self) -> None:
+        self._size = await self._budget.take(self._size)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._budget.give_back(self._size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import datetime
 import io
@@ -269,7 +270,13 @@ async def test_sheet_of_gigabytes_is_refused(api: httpx2.AsyncClient) -> None:
 
 
 def converters() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children(recursive=True) if CONVERTER in each.cmdline()]
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        # One that has just ended, whether somebody has asked for its status or not.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if CONVERTER in each.cmdline():
+                found.append(each)
+    return found
 
 
 @pytest.fixture
