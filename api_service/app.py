@@ -68,6 +68,7 @@ from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
 from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
+from shared.service.end_tasks import end_tasks
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import leave_startup_objects_alone
 from shared.service.graceful_exit import end_with_status_0
@@ -226,14 +227,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.pushes.open()
         leave_startup_objects_alone()
         yield
-        retention.cancel()
-        completing.cancel()
-        sampling.cancel()
-        watching.cancel()
-        working.cancel()
-        correcting.cancel()
-        erasing.cancel()
-        await asyncio.wait({retention, completing, sampling, watching, working, correcting, erasing})
+        await end_tasks([retention, completing, sampling, watching, working, correcting, erasing])
     finally:
         await app.state.guard.close()
         await app.state.live_uploads.close()

@@ -26,6 +26,7 @@ from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
 from shared.database.server_log import warn_if_it_quotes_rows
 from shared.dead_letters.malformed import publish_waiting_malformed
+from shared.service.end_tasks import end_tasks
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
@@ -77,9 +78,7 @@ def create_app() -> FastAPI:
         await deliveries.abandon(seconds=UNWIND_SECONDS)
         await deliveries.close()
         await replies.drain(seconds=2)
-        for task in (*consuming, *background):
-            task.cancel()
-        await asyncio.gather(*consuming, *background, return_exceptions=True)
+        await end_tasks([*consuming, *background])
         await asyncio.gather(letters.close(), forgotten_letters.close(), reply_publisher.close())
         await engine.dispose()
         log.info("stopped")

@@ -27,6 +27,7 @@ from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
 from shared.service.allocator import give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
+from shared.service.end_tasks import end_tasks
 from shared.service.failpoints import Failpoints
 from shared.service.garbage_collection import collect_seldom
 from shared.service.graceful_exit import end_with_status_0
@@ -84,9 +85,7 @@ def create_app() -> FastAPI:
         for subscription in subscriptions:
             subscription.stop()
         await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
-        for task in consuming:
-            task.cancel()
-        await asyncio.gather(sweeping, *consuming, return_exceptions=True)
+        await end_tasks([sweeping, *consuming])
         await asyncio.gather(requester.close(), dead_chunks.close(), guard.close())
         await engine.dispose()
         log.info("stopped")

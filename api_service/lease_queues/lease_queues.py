@@ -24,6 +24,7 @@ from api_service.lease_queues.sweeper import sweep_for_ever
 from api_service.lease_queues.upkeep import Swept, Upkeep
 from api_service.settings import ApiSettings
 from shared.database.engine import DATABASE_ERRORS, create_engine, is_row_fault
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
@@ -102,8 +103,7 @@ class LeaseQueues:
             await asyncio.wait(self._undo_tasks)
         await self._notifications.close()
         if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait({self._sweeping})
+            await end_tasks([self._sweeping])
         for engine in (self._engine, self._inspection_engine, self._upkeep_engine):
             await engine.dispose()
 

@@ -17,6 +17,7 @@ import structlog
 
 from api_service.lease_queues.metrics import LISTENER_LOSSES
 from shared.database.engine import CONNECT_TIMEOUT_SECONDS
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
@@ -49,8 +50,7 @@ class QueueNotifications:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end_tasks([self._task])
 
     def announce(self, queue: str) -> None:
         """To be called after the commit, for the other processes; returns at once."""

@@ -10,6 +10,7 @@ import structlog
 from producer_service.undos import undo_state
 from producer_service.undos.undo_runner import UndoRunner
 from producer_service.uploads.leased_work import work_under
+from shared.service.end_tasks import end_tasks
 
 if TYPE_CHECKING:
     import uuid
@@ -57,10 +58,7 @@ class UndoDispatcher:
 
     async def stop(self) -> None:
         """Release every upload, so that another producer goes on at once."""
-        runners = list(self._running.values())
-        for runner in runners:
-            runner.cancel()
-        await asyncio.gather(*runners, return_exceptions=True)
+        await end_tasks(self._running.values())
 
     async def _start(self, upload_id: uuid.UUID) -> None:
         seconds = self._settings.lease_seconds

@@ -27,6 +27,7 @@ from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.errors import FileCode, FileProblem, MalformedMessage, NewerThanKnown
 from shared.messages import decode_announcement
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 from shared.store_identity import StoreIdentity
 from shared.upload_store import StoreFull, StoreUnavailable
@@ -97,9 +98,7 @@ class Dispatcher:
     async def stop(self) -> None:
         """Release every upload, so that another producer goes on at once."""
         runners = [runner for lane in self._lanes for runner in lane.running.values()]
-        for runner in runners:
-            runner.cancel()
-        await asyncio.gather(*runners, self._undos.stop(), return_exceptions=True)
+        await asyncio.gather(end_tasks(runners), self._undos.stop())
 
     async def _on_announcement(self, message: AbstractIncomingMessage) -> None:
         try:

@@ -24,6 +24,7 @@ import structlog
 from shared.access.callers import Caller
 from shared.access.tokens import KEY, SESSION, Kind, digest_of, id_in
 from shared.database.engine import CONNECT_TIMEOUT_SECONDS
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 
 log = structlog.get_logger(__name__)
@@ -91,8 +92,7 @@ class KeyDirectory:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end_tasks([self._task])
 
     def find(self, text: str, kind: Kind) -> Caller | None:
         """Whose key or session this is; None if it is none that is good. Raises `KeysUnknown`."""

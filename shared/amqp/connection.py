@@ -50,11 +50,15 @@ def broker_errors(doing: str) -> Iterator[None]:
     """Turns all errors of calls to the broker into `BrokerUnavailable`. It stands outside of their deadlines.
 
     A CancelledError too, unless this task itself is cancelled: the library raises it from every call that waits on a
-    stuck connection, and a task that took it for the end of the service would never come back.
+    stuck connection, and a task that took it for the end of the service would never come back. And the other way round:
+    a task that is cancelled while the library connects may get an error of the broker's for it, and would go on.
     """
     try:
         yield
     except _BROKER_ERRORS as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
         raise BrokerUnavailable(f"{doing}: {reason_of_broker(error)}") from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -89,7 +93,8 @@ async def close_quietly(connection: AbstractConnection | None) -> None:
     """Close within a deadline, because a close can hang for ever while the broker blocks publishers."""
     if connection is None:
         return
-    with contextlib.suppress(BrokerUnavailable), broker_errors("not closed"):
+    # Of a task that is cancelled, too: what it does after this, on its way out, is still to be done.
+    with contextlib.suppress(BrokerUnavailable), broker_errors("not closed"), contextlib.suppress(*_BROKER_ERRORS):
         async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
             await connection.close()
 

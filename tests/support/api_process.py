@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
+from tests.support.patience import patience
 from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.waiting import eventually
@@ -54,8 +55,13 @@ async def api_process(
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
-        await reading
+        try:
+            async with asyncio.timeout(60 * patience()):
+                assert await process.wait() == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await reading
 
 
 async def _read_to_the_end(stream: asyncio.StreamReader) -> None:

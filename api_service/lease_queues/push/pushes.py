@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from api_service.lease_queues.push.addresses import PushAddresses, PushUrl
 from api_service.lease_queues.push.post import Poster
 from api_service.lease_queues.push.pusher import Places, Pusher
+from shared.service.end_tasks import end_tasks
 
 if TYPE_CHECKING:
     from api_service.lease_queues.lease_queues import LeaseQueues
@@ -44,10 +45,7 @@ class Pushes:
             pusher.stop()
         if self._at_work:
             _, late = await asyncio.wait(self._at_work, timeout=CLOSE_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+            await end_tasks(late)
         self._addresses.close()
 
     async def require_allowed(self, url: PushUrl) -> None:

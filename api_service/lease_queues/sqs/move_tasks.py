@@ -17,6 +17,7 @@ from api_service.lease_queues import redrive_queries
 from api_service.lease_queues.metrics import MESSAGES
 from api_service.lease_queues.sqs import move_queries
 from shared.database.engine import DATABASE_ERRORS
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class MoveTasks:
 
     async def close(self) -> None:
         if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait({self._working})
+            await end_tasks([self._working])
 
     async def begin(self, queue_id: int, target: str | None, rate: int | None, to_move: int) -> UUID:
         """Raises `TaskIsRunning`."""

@@ -25,6 +25,7 @@ from api_service.http.problems import Problem, ProblemCode
 from api_service.uploads import queries
 from api_service.uploads.documents import upload_document
 from shared.database.engine import CONNECT_TIMEOUT_SECONDS, DATABASE_ERRORS
+from shared.service.end_tasks import end_tasks
 from shared.service.telemetry import describe_error
 from shared.upload_status import SETTLED_STATES
 
@@ -142,11 +143,7 @@ class LiveUploads:
 
     async def close(self) -> None:
         """For a process that ends, after the last viewer was sent away."""
-        tasks = [*self._tasks.values(), *([self._listening] if self._listening else [])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end_tasks([*self._tasks.values(), *([self._listening] if self._listening else [])])
 
     async def _listen(self) -> None:
         while True:
