@@ -22,7 +22,7 @@ from shared.errors import RollcallError
 # The end of the address of a folder of files.
 REST: Final = "*"
 # Together they are at most a few hundred KiB.
-_REMEMBERED: Final = 1024
+_REMEMBERED: Final = 256
 _REMEMBERED_CHARACTERS: Final = 120
 _NAMES: Final = re.compile(r"{(\w+)}")
 
