@@ -81,9 +81,12 @@ class DeadLetters:
         await self._publisher.publish(DEAD_LETTERS_EXCHANGE, key, body, message_id=identity, correlation_id=identity)
         return identity
 
-    async def take(self, count: int) -> list[str | None]:
-        """Empty the queue once so many letters are in it; their ids in its order."""
-        return [message.correlation_id for message in await self._broker.take(DEAD_LETTERS_QUEUE, count)]
+    async def take(self, count: int) -> list[str]:
+        """Empty the queue once so many letters are in it; their ids, sorted.
+
+        Their order in the queue means nothing: whoever looks through it turns it, an API at its start for one.
+        """
+        return sorted(str(message.correlation_id) for message in await self._broker.take(DEAD_LETTERS_QUEUE, count))
 
 
 @asynccontextmanager

@@ -87,7 +87,7 @@ async def test_deletion_that_is_stopped_leaves_the_rest(
     assert ended["state"] == "cancelled"
     assert ended["done"] in (0, 2, 4)
     assert await listed(api) == ids[ended["done"] :]
-    assert await letters.take(7 - ended["done"]) == ids[ended["done"] :]
+    assert await letters.take(7 - ended["done"]) == sorted(ids[ended["done"] :])
 
 
 async def test_broker_that_is_away_delays_the_letters_and_not_the_rows(

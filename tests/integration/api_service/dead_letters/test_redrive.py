@@ -46,10 +46,10 @@ async def test_redrive_of_everything_leaves_malformed_messages_and_what_is_dead_
     assert (job["kind"], job["state"], job["total"], job["done"], job["left"]) == ("redrive", "succeeded", 3, 3, 0)
     again = [f"{upload_id}:{row_number}:{attempt}" for row_number, attempt in ((1, 2), (2, 2), (4, 3))]
     assert await listed(api) == [malformed_id, *again]
-    assert await letters.take(4) == [malformed_id, *again]
+    assert await letters.take(4) == sorted([malformed_id, *again])
 
 
-async def test_redrive_takes_the_oldest_and_leaves_the_others_in_order(
+async def test_redrive_takes_the_oldest_and_leaves_the_others(
     api: httpx2.AsyncClient, letters: DeadLetters, consumer: ConsumerOf, upload_id: uuid.UUID
 ) -> None:
     others = await add_others(letters, upload_id)
@@ -58,7 +58,7 @@ async def test_redrive_takes_the_oldest_and_leaves_the_others_in_order(
         job = await redrive(api, limit=2)
 
     assert (job["total"], job["done"], job["left"], job["limit"]) == (2, 2, 4, 2)
-    assert await letters.take(7) == [*others, f"{upload_id}:8:2", f"{upload_id}:9:2"]
+    assert await letters.take(7) == sorted([*others, f"{upload_id}:8:2", f"{upload_id}:9:2"])
 
 
 async def add_others(letters: DeadLetters, upload_id: uuid.UUID) -> list[str]:
@@ -86,7 +86,7 @@ async def test_redrive_can_be_for_one_upload_and_one_code(
 
     assert (job["total"], job["done"]) == (1, 1)
     assert (job["uploadId"], job["code"]) == (str(upload_id), "invalid_email")
-    assert await letters.take(3) == [kept_code, kept_upload, f"{upload_id}:2:2"]
+    assert await letters.take(3) == sorted([kept_code, kept_upload, f"{upload_id}:2:2"])
 
 
 @pytest.mark.fault(28)
@@ -183,7 +183,7 @@ async def test_redrive_that_is_stopped_leaves_the_rest_alone_and_counts_what_mov
     assert (answer.status_code, answer.json()["state"]) == (202, "cancelling")
     ended = await until_ended(api, job)
     assert (ended["state"], ended["done"], ended["total"]) == ("cancelled", 4, 10)
-    assert await letters.take(6) == ids[4:]
+    assert await letters.take(6) == sorted(ids[4:])
     assert await broker.take_all(BULK_REQUESTS_QUEUE) == []
 
 
@@ -200,7 +200,7 @@ async def test_turn_of_the_queue_drops_second_copies_and_what_no_row_stands_for(
     async with consumer():
         assert (await redrive(api, code="invalid_mobile"))["done"] == 1
 
-    assert sorted(map(str, await letters.take(622))) == sorted([*kept, "correlation of by hand", f"{upload_id}:2000:2"])
+    assert await letters.take(622) == sorted([*kept, "correlation of by hand", f"{upload_id}:2000:2"])
 
 
 async def test_redriven_row_that_succeeds_leaves_dead_letters_and_report(
