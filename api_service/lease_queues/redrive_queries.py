@@ -30,29 +30,34 @@ _BACK_TO_ITS_PLACE: Final = """
 """
 # The dead by their death. `died_before` keeps out what dies again on the way.
 _DEAD: Final = """
-    SELECT id FROM queue_messages
+    SELECT queue_id AS dead_queue_id, id AS dead_id FROM queue_messages
     WHERE queue_id = :queue_id AND coalesce(visible_at = 'infinity' AND lease_expires_at IS NOT NULL, false)
       AND lease_expires_at <= least(now(), CAST(:died_before AS timestamptz))
     ORDER BY queue_id, lease_expires_at, id LIMIT :step FOR UPDATE
 """
 _CHOSEN: Final = f"""
-    SELECT id FROM queue_messages
-    WHERE queue_id = :queue_id AND id = ANY(CAST(:ids AS bigint[])) AND coalesce({STATES["dead"]}, false)
-    ORDER BY queue_id, id FOR UPDATE
+    WITH chosen AS MATERIALIZED (
+        SELECT CAST(:queue_id AS int) AS chosen_queue_id, chosen_id
+        FROM unnest(CAST(:ids AS bigint[])) AS given (chosen_id) ORDER BY chosen_id
+    )
+    SELECT queue_id AS dead_queue_id, id AS dead_id FROM chosen
+    JOIN queue_messages ON queue_id = ANY(ARRAY[chosen_queue_id]) AND id BETWEEN chosen_id AND chosen_id
+    WHERE coalesce({STATES["dead"]}, false) FOR UPDATE OF queue_messages
 """  # noqa: S608 - constants of these modules
+_IS_THAT_DEAD: Final = "queue_id = ANY(ARRAY[dead_queue_id]) AND id BETWEEN dead_id AND dead_id"
 
 
 def _redrive(which: str) -> str:
     return f"""
         WITH dead AS MATERIALIZED ({which})
-        {_BACK_TO_ITS_PLACE} WHERE queue_id = :queue_id AND id = ANY(ARRAY(SELECT id FROM dead)) RETURNING id
-    """  # noqa: S608 - constants of this module
+        {_BACK_TO_ITS_PLACE} FROM dead WHERE {_IS_THAT_DEAD} RETURNING id
+    """
 
 
 def _move(which: str) -> str:
     return f"""
         WITH dead AS MATERIALIZED ({which}), gone AS (
-            DELETE FROM queue_messages WHERE queue_id = :queue_id AND id = ANY(ARRAY(SELECT id FROM dead)) RETURNING *
+            DELETE FROM queue_messages USING dead WHERE {_IS_THAT_DEAD} RETURNING queue_messages.*
         )
         INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, priority, headers, moved_from)
         SELECT CAST(:target_id AS int), payload, payload_bytes, group_id, priority, headers,

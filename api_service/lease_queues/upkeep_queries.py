@@ -59,10 +59,11 @@ _BY_TIME: Final = (
     "queue_id, visible_at, id",
     "visible_at DESC, id DESC",
 )
-_PURGE: Final = "DELETE FROM queue_messages"
+_PURGE: Final = "DELETE FROM queue_messages USING chosen"
 _REDRIVE: Final = """
     UPDATE queue_messages
     SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL, receive_count = 0
+    FROM chosen
 """
 
 
@@ -79,12 +80,14 @@ def _step(change: str, part: str, condition: str, order: tuple[str, str, str]) -
         ), locked AS MATERIALIZED (
             SELECT pg_advisory_xact_lock(:send_lock, :queue_id) FROM grouped
         ), looked_at AS MATERIALIZED (
-            SELECT visible_at, id, {condition} AS matches FROM queue_messages
+            SELECT visible_at, id, queue_id, {condition} AS matches FROM queue_messages
             WHERE queue_id = :queue_id AND {part} AND {after} AND id <= :last AND (SELECT count(*) FROM locked) < 2
             ORDER BY {forwards} LIMIT :step
+        ), chosen AS MATERIALIZED (
+            SELECT queue_id AS chosen_queue_id, id AS chosen_id FROM looked_at WHERE matches ORDER BY id
         ), changed AS (
             {change}
-            WHERE queue_id = :queue_id AND id = ANY(ARRAY(SELECT id FROM looked_at WHERE matches))
+            WHERE queue_id = ANY(ARRAY[chosen_queue_id]) AND id BETWEEN chosen_id AND chosen_id
               AND coalesce({condition}, false)
             RETURNING id
         )
@@ -136,12 +139,15 @@ _FORGET_OLD_DEDUPLICATIONS = text("""
         ORDER BY expires_at LIMIT :step FOR UPDATE SKIP LOCKED
     )
     DELETE FROM queue_deduplications AS known USING old
-    WHERE known.queue_id = ANY(ARRAY[old.queue_id]) AND known.deduplication_id = ANY(ARRAY[old.deduplication_id])
+    WHERE known.queue_id = ANY(ARRAY[old.queue_id])
+      AND known.deduplication_id BETWEEN old.deduplication_id AND old.deduplication_id
 """)
 
-_EXTENT = text(
-    "SELECT coalesce(max(id), 0) AS last, clock_timestamp() AS begun FROM queue_messages WHERE queue_id = :queue_id"
-)
+_EXTENT = text("""
+    SELECT coalesce((
+        SELECT id FROM queue_messages WHERE queue_id = :queue_id ORDER BY queue_id DESC, id DESC LIMIT 1
+    ), 0) AS last, clock_timestamp() AS begun
+""")
 
 
 async def extent(connection: AsyncConnection, queue_id: int) -> Extent:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 
 LIMIT_MINUTES = 20.0
+PLANS = ("query_plans", "statistics")
 API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "lease_queues", "operations", "web")
 
 
@@ -136,6 +137,21 @@ PARTS = (
         "operator_restores",
         "restored_backup",
         "idle_costs",
+    ),
+    # Planners differ from one version to the next.
+    Part(
+        "plans on Debian's servers",
+        (
+            (
+                "env",
+                "ROLLCALL_TEST_SERVERS=private",
+                *_tests(
+                    "plans",
+                    *(f"tests/integration/api_service/lease_queues/test_{name}.py" for name in PLANS),
+                    workers=2,
+                ).commands[0],
+            ),
+        ),
     ),
     Part(
         "browser",

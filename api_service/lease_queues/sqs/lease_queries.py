@@ -24,7 +24,7 @@ DELETE = text("""
         WHERE queues.name = :queue
     )
     DELETE FROM queue_messages AS message USING given
-    WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id = ANY(ARRAY[given.id])
+    WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id BETWEEN given.id AND given.id
       AND message.receipt = given.token
       AND (NOT CAST(:only_held AS boolean) OR message.lease_expires_at > clock_timestamp())
     RETURNING message.receipt
@@ -32,9 +32,13 @@ DELETE = text("""
 
 # A deletion of what is not there any more is most likely one that is made again, because its answer was lost.
 STILL_THERE = text("""
-    SELECT id FROM queue_messages
-    WHERE queue_id = (SELECT id FROM queues WHERE name = :queue) AND id = ANY(CAST(:ids AS bigint[]))
-    ORDER BY queue_id, id
+    WITH given AS MATERIALIZED (
+        SELECT queues.id AS queue_id, given.id FROM queues, unnest(CAST(:ids AS bigint[])) AS given (id)
+        WHERE queues.name = :queue
+    )
+    SELECT message.id FROM given, LATERAL (
+        SELECT id FROM queue_messages WHERE queue_id = given.queue_id AND id = given.id ORDER BY queue_id, id LIMIT 1
+    ) AS message
 """)
 
 # Given back, a message keeps its receipt, by which it can still be deleted.
@@ -48,7 +52,7 @@ CHANGE = text("""
         SELECT given.queue_id, given.id, given.token, given.seconds,
                message.lease_expires_at > clock_timestamp() AS is_held
         FROM given JOIN queue_messages AS message
-          ON message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id = ANY(ARRAY[given.id])
+          ON message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id BETWEEN given.id AND given.id
              AND message.receipt = given.token
     ), changed AS (
         UPDATE queue_messages AS message
@@ -56,7 +60,7 @@ CHANGE = text("""
                               ELSE now() + make_interval(secs => found.seconds) END,
             lease_expires_at = now() + make_interval(secs => found.seconds)
         FROM found
-        WHERE message.queue_id = ANY(ARRAY[found.queue_id]) AND message.id = ANY(ARRAY[found.id])
+        WHERE message.queue_id = ANY(ARRAY[found.queue_id]) AND message.id BETWEEN found.id AND found.id
           AND message.receipt = found.token AND message.lease_expires_at > clock_timestamp()
         RETURNING message.receipt
     )
@@ -67,15 +71,15 @@ CHANGE = text("""
 # index by time; those with their last lease one of their own, where no other message of a group is.
 RECEIVE_AGAIN = text("""
     WITH held AS MATERIALIZED (
-        SELECT id FROM (
-            SELECT id, consumer_id, lease_expires_at FROM queue_messages
+        SELECT queue_id AS held_queue_id, id AS held_id FROM (
+            SELECT queue_id, id, consumer_id, lease_expires_at FROM queue_messages
             WHERE queue_id = :queue_id AND visible_at > now() AND visible_at < 'infinity'
             ORDER BY queue_id, visible_at, id OFFSET 0
         ) AS hidden
         WHERE consumer_id = :consumer_id AND lease_expires_at > now()
         UNION ALL
-        SELECT id FROM (
-            SELECT id, consumer_id FROM queue_messages
+        SELECT queue_id, id FROM (
+            SELECT queue_id, id, consumer_id FROM queue_messages
             WHERE queue_id = :queue_id AND visible_at = 'infinity' AND lease_expires_at IS NOT NULL
               AND lease_expires_at > now()
             ORDER BY queue_id, lease_expires_at, id OFFSET 0
@@ -85,7 +89,8 @@ RECEIVE_AGAIN = text("""
     UPDATE queue_messages
     SET visible_at = CASE WHEN visible_at = 'infinity' THEN visible_at ELSE now() + make_interval(secs => :seconds) END,
         lease_expires_at = now() + make_interval(secs => :seconds)
-    WHERE queue_id = :queue_id AND id = ANY(ARRAY(SELECT id FROM held))
+    FROM held
+    WHERE queue_id = ANY(ARRAY[held_queue_id]) AND id BETWEEN held_id AND held_id
       AND consumer_id = :consumer_id AND receipt IS NOT NULL AND lease_expires_at > clock_timestamp()
     RETURNING id, CAST(payload AS text) AS payload, receipt, receive_count, enqueued_at, lease_expires_at, group_id,
               priority, CAST(headers AS text) AS headers, CAST(moved_from AS text) AS moved_from, first_received_at

@@ -28,10 +28,14 @@ _DUE = text("""
 """)
 # As at AWS they are new messages, sent just now. Whom a claim has locked is waited for, and then is no longer free.
 _MOVE = text("""
-    WITH gone AS (
-        DELETE FROM queue_messages
-        WHERE queue_id = :queue_id AND id = ANY(CAST(:ids AS bigint[])) AND coalesce(visible_at <= now(), true)
-        RETURNING *
+    WITH given AS MATERIALIZED (
+        SELECT CAST(:queue_id AS int) AS queue_id, given.id
+        FROM unnest(CAST(:ids AS bigint[])) AS given (id) ORDER BY given.id
+    ), gone AS (
+        DELETE FROM queue_messages AS message USING given
+        WHERE message.queue_id = ANY(ARRAY[given.queue_id]) AND message.id BETWEEN given.id AND given.id
+          AND coalesce(message.visible_at <= now(), true)
+        RETURNING message.*
     )
     INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, priority, headers)
     SELECT CAST(:target_id AS int), payload, payload_bytes, group_id, priority, headers FROM gone ORDER BY id

@@ -20,6 +20,8 @@ from api_service.lease_queues import (
     upkeep_queries,
 )
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
+from api_service.lease_queues.sqs import lease_queries as sqs_lease_queries
+from api_service.lease_queues.sqs import move_queries as sqs_move_queries
 
 FULL = 20_000
 # Of a table that was full, and was emptied and vacuumed before they were taken.
@@ -67,12 +69,19 @@ ARGUMENTS: dict[str, Any] = {
     "name": "'q'",
     "offset": "0",
     "limit": "10",
+    "after": "0",
     "max_bytes": "1000000",
     "after_id": "0",
     "after_time": "'-infinity'",
     "last": "1000000000",
+    "last_id": "1000000000",
+    "only_held": "true",
     "begun": "'2100-01-01'",
     "step": "1000",
+}
+OTHER_ARGUMENTS: dict[str, dict[str, str]] = {
+    "counts of queues": {"after": "''"},
+    "RECEIVE_AGAIN 0": {"seconds": "5"},
 }
 
 
@@ -84,19 +93,20 @@ MODULES = (
     send_queries,
     single_message_queries,
     upkeep_queries,
+    sqs_lease_queries,
+    sqs_move_queries,
 )
 
 
 class Statement(NamedTuple):
     name: str
     text: TextClause
-    after: str = "0"
 
 
 def statements() -> list[Statement]:
     """Every one of these modules: one that is forgotten here fails the test below."""
     found = [
-        Statement("counts of queues", queue_queries._QUEUES_WITH_COUNTS, after="''"),
+        Statement("counts of queues", queue_queries._QUEUES_WITH_COUNTS),
         # What triggers do where a message of a group goes.
         Statement(
             "next of a group", text("SELECT open_next_of_group(:queue_id, 'g1', now()) FROM queue_messages LIMIT 1")
@@ -140,7 +150,7 @@ async def _prepare(connection: asyncpg.Connection, statement: Statement, number:
     compiled = statement.text.compile(dialect=asyncpg_dialect.dialect())  # type: ignore[no-untyped-call]
     names: Sequence[str] = compiled.positiontup or ()
     await connection.execute(f"PREPARE s{number} AS {compiled}")
-    values = {**ARGUMENTS, "after": statement.after}
+    values = {**ARGUMENTS, **OTHER_ARGUMENTS.get(statement.name, {})}
     arguments = f"({', '.join(values[name] for name in names)})" if names else ""
     # A subquery is no argument: it is looked up.
     arguments = arguments.replace("(SELECT id FROM queues)", str(await connection.fetchval("SELECT id FROM queues")))
