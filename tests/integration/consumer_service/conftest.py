@@ -25,8 +25,9 @@ AddUpload = Callable[..., Awaitable[uuid.UUID]]
 def make_handler(engine: AsyncEngine, database_url: str) -> MakeHandler:
     """The chunk handler of a new consumer."""
 
-    def make(failpoints: str = "", consumer: uuid.UUID | None = None) -> ChunkHandler:
-        return ChunkHandler(engine, consumer_settings(database_url), Failpoints(failpoints), consumer or uuid.uuid4())
+    def make(failpoints: str = "", consumer: uuid.UUID | None = None, **own: object) -> ChunkHandler:
+        settings = consumer_settings(database_url, **own)
+        return ChunkHandler(engine, settings, Failpoints(failpoints), consumer or uuid.uuid4())
 
     return make
 

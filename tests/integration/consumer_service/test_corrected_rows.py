@@ -176,17 +176,24 @@ async def test_correction_through_the_queue_is_acknowledged_and_its_new_letter_p
     amqp_url: str,
     broker: Broker,
     add_finished: AddUpload,
+    add_upload: AddUpload,
     database: asyncpg.Connection,
 ) -> None:
-    upload_id = await add_finished([BAD_EMAIL, BAD_EMAIL])
+    upload_id, behind_it = await add_finished([BAD_EMAIL, BAD_EMAIL]), await add_upload()
     request = await correction_of(database, upload_id, [(1, 1, row("in@example.com")), (2, 1, row("nul\0"))])
     async with running_consumer(engine, consumer_settings(database_url, amqp_url)):
         for _ in range(3):
             await broker.request(request)
         (message,) = await broker.take(DEAD_LETTERS_QUEUE, 1)
-        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 0))
+        # When this chunk is done, all that came before it is settled.
+        await broker.request(chunk(behind_it, rows(1)))
+        await eventually(lambda: _inserted(database, behind_it, 1))
 
     assert message.message_id == f"{upload_id}:2:2"
     assert await outcomes(database, request) == {1: "inserted", 2: "rejected"}
     assert await broker.take_all(REQUESTS_QUEUE) == []
     assert await broker.take_all(DEAD_LETTERS_QUEUE) == []
+
+
+async def _inserted(database: asyncpg.Connection, upload_id: uuid.UUID, count: int) -> bool:
+    return (await effects.ledger_counts(database, upload_id)).inserted == count

@@ -302,16 +302,20 @@ async def test_redrive_through_the_queue_is_acknowledged_and_its_new_letter_publ
     amqp_url: str,
     broker: Broker,
     add_finished: AddUpload,
+    add_upload: AddUpload,
     database: asyncpg.Connection,
 ) -> None:
     upload_id = await add_finished([*rows(3), cursed("late@example.com"), BAD_EMAIL])
+    behind_it = await add_upload()
     request = RedriveRequest(upload_id=upload_id, rows=[(4, 1), (5, 1)])
     async with running_consumer(engine, consumer_settings(database_url, amqp_url)):
         for _ in range(3):
             await broker.request(request)
         await eventually(lambda: _inserted(database, upload_id, 4))
         (message,) = await broker.take(DEAD_LETTERS_QUEUE, 1)
-        await eventually(lambda: broker.has_ready(REQUESTS_QUEUE, 0))
+        # When this chunk is done, all that came before it is settled.
+        await broker.request(chunk(behind_it, rows(1, start=9)))
+        await eventually(lambda: _inserted(database, behind_it, 1))
 
     assert message.message_id == f"{upload_id}:5:2"
     assert await broker.take_all(REQUESTS_QUEUE) == []
