@@ -186,12 +186,17 @@ async def open_broker(amqp_url: str) -> AsyncIterator[Broker]:
         await broker.close()
 
 
+# By virtual host and name, which tells the ports at both ends.
+_closed: set[tuple[str, str]] = set()
+
+
 async def close_connections_named(servers: Servers, amqp_url: str, name: str) -> int:
     """Make the broker close the connections of the virtual host that carry this name; how many it closed."""
     vhost = amqp_url.rpartition("/")[2]
     closed = 0
     async with management(servers) as api:
-        # The list of connections is gathered every few seconds: a new one is not there yet.
+        # The list of connections is gathered every few seconds: a new one is not there yet, and one that was closed by
+        # an earlier call may still be.
         found: list[str] = []
 
         async def listed() -> bool:
@@ -200,10 +205,12 @@ async def close_connections_named(servers: Servers, amqp_url: str, name: str) ->
                 connection["name"]
                 for connection in connections
                 if connection.get("client_properties", {}).get("connection_name") == name
+                and (vhost, connection["name"]) not in _closed
             ]
             return bool(found)
 
         await eventually(listed)
         for connection in found:
             closed += (await api.delete(f"/api/connections/{connection}")).is_success
+            _closed.add((vhost, connection))
     return closed

@@ -238,7 +238,14 @@ async def test_window_bounds_what_waits_and_a_small_upload_does_not_wait_behind_
         small = await runs.store(file_of(4))
         await eventually(lambda: _is_taken(runs.database, small))
         assert await runs.broker.has_ready(REQUESTS_QUEUE, 4)
-        async with runs.answered_by(consumer, prefetch=1):
+
+        async def answer(chunk: ChunkRequest) -> ChunkReply | None:
+            if len(consumer.chunks) == 2:
+                # Two places are free, and the small one's two chunks come behind what is left of the large one's.
+                await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 3))
+            return await consumer(chunk)
+
+        async with runs.answered_by(answer, prefetch=1):
             await runs.end_as(small, "succeeded")
             await runs.end_as(large, "succeeded")
 

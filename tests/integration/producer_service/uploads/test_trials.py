@@ -146,7 +146,7 @@ async def test_producer_that_ends_by_itself_while_it_reads_a_suspect_takes_its_m
 
     monkeypatch.setattr(ChunkReader, "next_chunk", held)
     async with runs.producer():
-        await begun.wait()
+        await eventually(begun.is_set)
         assert await trial_of(runs, upload_id) == (True, 3)
     go_on.set()
 

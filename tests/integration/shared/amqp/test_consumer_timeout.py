@@ -20,12 +20,12 @@ from tests.support.pipeline import consumer_settings, running
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
 
-TIMEOUT_MILLISECONDS = 2_000
+TIMEOUT_MILLISECONDS = 5_000
 
 
 @pytest.fixture
 async def impatient_url(servers: Servers, tmp_path: Path) -> AsyncIterator[str]:
-    """Of a broker that waits for an acknowledgement for two seconds only."""
+    """Of a broker that waits for an acknowledgement for five seconds only."""
     with own_broker(servers.kind, tmp_path) as rabbit:
         await rabbit.ctl("eval", f"application:set_env(rabbit, consumer_timeout, {TIMEOUT_MILLISECONDS}).")
         # Up to RabbitMQ 4.2 each channel looks at its own messages, once a minute by default.

@@ -138,7 +138,7 @@ async def test_cancelled_publish_leaves_the_publisher_usable(publisher: Publishe
 
 
 async def test_broker_that_hangs_up_before_a_word_was_said_counts_as_away(
-    settings: ConsumerSettings, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    settings: ConsumerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a container's port does while the broker in it is down. Then the library raises what is no AMQP error."""
 
@@ -152,9 +152,9 @@ async def test_broker_that_hangs_up_before_a_word_was_said_counts_as_away(
 
     open_connection = asyncio.open_connection
     monkeypatch.setattr(asyncio, "open_connection", connect_slowly)
-    away = settings.model_copy(update={"amqp_url": type(settings.amqp_url)(f"amqp://127.0.0.1:{unused_tcp_port}/")})
-    publisher = Publisher(away, NAME)
-    async with await asyncio.start_server(hang_up, "127.0.0.1", unused_tcp_port):
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        address = f"amqp://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        publisher = Publisher(settings.model_copy(update={"amqp_url": type(settings.amqp_url)(address)}), NAME)
         with pytest.raises(BrokerUnavailable):
             await publisher.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"{}")
     await publisher.close()

@@ -18,6 +18,7 @@ from shared.amqp.publisher_block import BrokerBlocksPublishers, publisher_block
 from shared.amqp.queue_depths import read_broker_state, require_open_publishing
 from shared.amqp.topology import REQUESTS_EXCHANGE, REQUESTS_QUEUE
 from tests.support.own_broker import FULL_DISK, ROOM_AGAIN, OwnBroker, own_broker, vhost_on
+from tests.support.patience import patience
 from tests.support.pipeline import consumer_settings
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
@@ -33,13 +34,19 @@ def rabbit(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 async def settings(rabbit: OwnBroker, servers: Servers) -> AsyncIterator[ConsumerSettings]:
     """Those of a virtual host on a broker whose disk the test may fill."""
     async with vhost_on(rabbit, servers) as url:
-        yield consumer_settings("postgresql://nobody@127.0.0.1:1/none", url, publish_timeout_seconds=2)
+        yield consumer_settings("postgresql://nobody@127.0.0.1:1/none", url, publish_timeout_seconds=2 * patience())
 
 
 @pytest.fixture(autouse=True)
 def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was used under another test's configuration keeps it, and nothing of it is captured."""
     monkeypatch.setattr(publisher_blocks, "log", structlog.get_logger())
+
+
+@pytest.fixture(autouse=True)
+def patient_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that does not say in time whether it is blocked counts as it did before."""
+    monkeypatch.setattr(publisher_blocks, "_CONFIRM_SECONDS", publisher_blocks._CONFIRM_SECONDS * patience())
 
 
 async def test_alarm_is_known_from_the_first_publish_to_its_end(rabbit: OwnBroker, settings: ConsumerSettings) -> None:
