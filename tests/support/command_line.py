@@ -11,6 +11,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from rollcall.command import app
+from tests.support.processes import ended
 from tests.support.servers import CHECKOUT
 
 
@@ -53,7 +54,7 @@ async def call_apart(*arguments: str) -> Called:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await ended(process)
     assert process.returncode is not None
     return Called(process.returncode, out.decode(), err.decode())
 

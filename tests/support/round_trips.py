@@ -50,4 +50,4 @@ async def counting_proxy(server_url: str) -> AsyncIterator[CountingProxy]:
     try:
         yield proxy
     finally:
-        proxy.cut()
+        proxy.close()

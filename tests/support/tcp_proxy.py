@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +16,11 @@ class TcpProxy:
         self._server_url = urlsplit(server_url)
         self._connections: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
-        self._port = 0
+        # Bound and never listening: while the proxy is cut, nobody else gets its port.
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind(("127.0.0.1", 0))
+        self._port: int = self._kept.getsockname()[1]
         self._requests_flow = _flowing()
         self._answers_flow = _flowing()
         self._forgotten: list[asyncio.Event] = []
@@ -28,7 +33,6 @@ class TcpProxy:
     async def open(self) -> None:
         """Let connections through, on the same port as before."""
         self._listener = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
-        self._port = self._listener.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
         """Close every connection and refuse new ones."""
@@ -36,6 +40,11 @@ class TcpProxy:
             self._listener.close()
         for writer in list(self._connections):
             writer.transport.abort()
+
+    def close(self) -> None:
+        """For good."""
+        self.cut()
+        self._kept.close()
 
     def stall(self, *, answers_only: bool = False) -> None:
         """Carry nothing on any more, neither bytes nor the end of a connection, as when packets are dropped."""
@@ -89,5 +98,5 @@ async def tcp_proxy(server_url: str) -> AsyncIterator[TcpProxy]:
     try:
         yield proxy
     finally:
-        proxy.cut()
+        proxy.close()
         proxy.resume()  # otherwise tasks that hold bytes back would wait for ever

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 import rollcall
+from tests.support.processes import ended
 from tests.support.scripted_http import EMPLOYEE, Answer, Seen, scripted
 from tests.support.servers import CHECKOUT
 
@@ -78,7 +79,7 @@ async def peak_of(url: str, *arguments: str) -> tuple[int, int, int]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await ended(process)
     peak = re.search(r"VmHWM:\s+(\d+) kB", err.decode())
     assert peak is not None, err.decode()
     assert process.returncode is not None

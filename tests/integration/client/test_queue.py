@@ -93,12 +93,12 @@ async def test_loop_acknowledges_what_was_done_and_gives_back_what_was_not(rc: r
 async def test_lease_is_extended_for_as_long_as_the_work_takes(rc: rollcall.AsyncClient) -> None:
     queue = rc.queue("emails")
     await queue.send("slow")
-    async for message in queue.consume(lease_seconds=1, concurrency=1):
+    async for message in queue.consume(lease_seconds=3, concurrency=1):
         # Until the lease that it was received with is long over.
         async def was_extended(message: rollcall.ReceivedMessage = message) -> bool:
             (held,) = [each async for each in queue.peek(state="inFlight")]
             assert held.lease_expires_at is not None
-            return (held.lease_expires_at - message.lease_expires_at).total_seconds() > 2
+            return (held.lease_expires_at - message.lease_expires_at).total_seconds() > 3
 
         await eventually(was_extended)
         assert message.receive_count == 1

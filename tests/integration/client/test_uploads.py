@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import rollcall
+from shared.service import bounded_http
+from tests.support.patience import patience
 
 HEADER = b"name,company,phone,email\n"
 ROW = b"Ada,X,+44 20 7946 0018,ada@x.example\n"
@@ -45,7 +47,11 @@ async def test_pipe_is_read_once_and_to_its_end(rc: rollcall.AsyncClient, tmp_pa
 
 
 @pytest.mark.parametrize("is_sized", [True, False], ids=["sized", "unsized"])
-async def test_file_that_is_too_large_is_refused_as_such(rc: rollcall.AsyncClient, is_sized: bool) -> None:
+async def test_file_that_is_too_large_is_refused_as_such(
+    rc: rollcall.AsyncClient, is_sized: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who still sends then is cut off, and reads no answer.
+    monkeypatch.setattr(bounded_http, "LINGER_SECONDS", bounded_http.LINGER_SECONDS * patience())
     content = (HEADER + ROW) * (24 * MIB // len(HEADER + ROW))
     source = io.BytesIO(content) if is_sized else iter([content[at : at + MIB] for at in range(0, len(content), MIB)])
     with pytest.raises(rollcall.TooLarge, match="split it"):

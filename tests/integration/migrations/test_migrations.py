@@ -11,6 +11,7 @@ import pytest
 
 from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.employees import Person, insert_employees
+from tests.support.processes import ended
 from tests.support.servers import CHECKOUT
 from tests.support.uploads import insert_upload
 from tests.support.waiting import eventually
@@ -164,7 +165,7 @@ async def alembic(url: str | None, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    output, _ = await ended(process)
     return process.returncode or 0, output.decode()
 
 

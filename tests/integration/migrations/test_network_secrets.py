@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import ssl
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def handshake(folder: Path, certificate: Certificate, host: str) -> Exception | 
 
 
 async def test_postgres_takes_the_password_behind_a_verifier(database: asyncpg.Connection, database_url: str) -> None:
-    role = "t_scram"
+    role = f"t_scram_{secrets.token_hex(6)}"
     await database.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{scram_verifier('a good one')}'")
     try:
         url = make_url(database_url).set(username=role, password="a good one")

@@ -17,6 +17,7 @@ from migrations.roles.privileges import FUNCTIONS, SERVICES, TABLES, Service
 from migrations.roles.roles import role_of
 from shared.database.engine import ROW_FAULT_CLASSES
 from tests.support.own_roles import make_own_roles, own_roles
+from tests.support.processes import ended
 from tests.support.servers import CHECKOUT, execute
 
 # What no service may do, whatever the declaration says: written down a second time, in other words.
@@ -211,6 +212,6 @@ async def run(*module: str, environment: dict[str, str]) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    output, _ = await ended(process)
     assert process.returncode is not None
     return process.returncode, output.decode()

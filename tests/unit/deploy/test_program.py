@@ -22,9 +22,13 @@ def _never() -> bool:
     return False
 
 
-def _python(code: str, is_ready: Callable[[], bool] = _never, seconds: float = 60) -> Program:
+def _python(
+    code: str, is_ready: Callable[[], bool] = _never, *, start_seconds: float = 60, stop_seconds: float = 60
+) -> Program:
     command = [sys.executable, "-c", code]
-    return Program("sample", command, dict(os.environ), is_ready, start_seconds=seconds, stop_seconds=seconds)
+    return Program(
+        "sample", command, dict(os.environ), is_ready, start_seconds=start_seconds, stop_seconds=stop_seconds
+    )
 
 
 def _wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -46,7 +50,7 @@ def test_a_program_that_ends_before_it_is_ready_is_reported_with_its_last_words(
 
 
 def test_a_program_that_is_never_ready_is_given_up_after_its_start_seconds(tmp_path: Path) -> None:
-    running = start(_python("import time; time.sleep(60)", seconds=0.3), tmp_path / "log")
+    running = start(_python("import time; time.sleep(60)", start_seconds=0.3), tmp_path / "log")
     try:
         with pytest.raises(ProgramFailed, match="was not ready after"):
             running.wait_until_ready()
@@ -60,7 +64,7 @@ def test_a_program_that_ignores_its_stop_signal_is_killed_after_its_stop_seconds
         "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     )
-    running = start(_python(code, ready.exists, seconds=3), tmp_path / "log")
+    running = start(_python(code, ready.exists, stop_seconds=1), tmp_path / "log")
     running.wait_until_ready()
     running.stop()
     assert running.process.returncode == -signal.SIGKILL
@@ -88,10 +92,10 @@ def test_a_program_does_not_outlive_a_starter_that_was_killed(tmp_path: Path) ->
 
 
 def test_a_taken_port_is_answered_with_another_one() -> None:
+    taken = free_port()
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", taken))
         listener.listen()
-        taken = listener.getsockname()[1]
         assert free_port(taken) != taken
     assert is_free(taken)
     assert free_port(taken) == taken

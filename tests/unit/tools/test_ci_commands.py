@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.patience import patience
 from tests.support.waiting import eventually
 from tools.ci import commands
 from tools.ci.counts import Counts
@@ -34,7 +35,7 @@ try:
 finally:
     pathlib.Path({str(tidied)!r}).touch()
 """
-    assert run(script, seconds=2).out_of_time
+    assert run(script, seconds=2 * patience()).out_of_time
     assert tidied.exists()
 
 
@@ -66,7 +67,7 @@ child = subprocess.Popen(["sleep", "600"])
 pathlib.Path({str(pids)!r}).write_text(f"{{os.getpid()}} {{child.pid}}")
 time.sleep(600)
 """
-    ended = run(script, seconds=2, grace_seconds=1)
+    ended = run(script, seconds=2 * patience(), grace_seconds=1)
     assert ended.out_of_time
     assert ended.status != 0
     started = [int(pid) for pid in pids.read_text().split()]

@@ -42,7 +42,7 @@ def application() -> FastAPI:
 
     @app.get("/late")
     async def late() -> str:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2)
         return "late"
 
     @app.api_route("/late-end", methods=["GET", "HEAD"])
@@ -54,6 +54,12 @@ def application() -> FastAPI:
         return StreamingResponse(blocks(), headers={"Content-Length": "6"})
 
     return app
+
+
+@pytest.fixture(autouse=True)
+def time_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who still sends after the answer is cut off in the end, but on a slow machine not before it has sent all."""
+    monkeypatch.setattr(bounded_http, "LINGER_SECONDS", bounded_http.LINGER_SECONDS * patience())
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ async def test_a_head_within_the_limits_is_taken(port: int) -> None:
 
 
 async def test_a_head_that_does_not_end_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_http, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(bounded_http, "HEAD_SECONDS", 1)
     status, problem = await answer_to(port, [HEAD])
 
     assert (status, problem["code"]) == (408, "headers_timeout")
@@ -125,7 +131,7 @@ async def test_a_head_that_does_not_end_is_given_up(port: int, monkeypatch: pyte
 async def test_a_request_that_takes_longer_than_a_head_may_is_answered(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_http, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(bounded_http, "HEAD_SECONDS", 1)
 
     assert await answer_to(port, [b"GET /late HTTP/1.1\r\nHost: a\r\n", CLOSE]) == (200, "late")
 

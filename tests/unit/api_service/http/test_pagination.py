@@ -161,7 +161,7 @@ async def test_a_cursor_with_a_forged_key_is_refused(client: httpx2.AsyncClient,
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
-@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     cursor=st.one_of(
         st.text(max_size=60), st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).decode())

@@ -20,7 +20,7 @@ def application(room: BodyRoom, busy: asyncio.Event) -> FastAPI:
 
     @app.post("/held")
     async def held(request: Request) -> int:
-        async with held_body(request, room, max_bytes=MAX_BYTES, timeout_seconds=0.3) as content:
+        async with held_body(request, room, max_bytes=MAX_BYTES, timeout_seconds=1) as content:
             if content.startswith(b"wait"):
                 await busy.wait()
             return len(content)
@@ -29,7 +29,7 @@ def application(room: BodyRoom, busy: asyncio.Event) -> FastAPI:
     async def by_the_framework(order: dict[str, str] = Body()) -> int:
         return len(order)
 
-    app.add_middleware(BodyLimits, max_bytes=1000, timeout_seconds=0.3, own_limits=("/held",))
+    app.add_middleware(BodyLimits, max_bytes=1000, timeout_seconds=1, own_limits=("/held",))
     return app
 
 
