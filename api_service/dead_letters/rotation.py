@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from shared.amqp.connection import broker_errors, close_quietly, connect
+from shared.amqp.queue_depths import depth_of
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY, declare_topology
 from shared.dead_letters.identity import Letter, MalformedLetter, letter_named
 
@@ -37,9 +38,10 @@ class Rotation:
     for.
     """
 
-    def __init__(self, channel: AbstractChannel, queue: AbstractQueue, publisher: Publisher) -> None:
+    def __init__(self, channel: AbstractChannel, queue: AbstractQueue, letters: int, publisher: Publisher) -> None:
         self._channel = channel
         self._queue = queue
+        self._letters = letters
         self._publisher = publisher
         self._id = uuid.uuid4().hex
         self._inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
@@ -47,7 +49,7 @@ class Rotation:
 
     async def run(self, choose_kept: ChooseKept) -> None:
         """Keep the letters chosen, and those that are not ours; once each. Raises `BrokerUnavailable`."""
-        remaining = self._queue.declaration_result.message_count or 0
+        remaining = self._letters
         if remaining:
             with broker_errors("the rotation was cut off"):
                 await self._queue.consume(self._inbox.put, timeout=BROKER_ANSWER_SECONDS)
@@ -74,10 +76,9 @@ class Rotation:
                 async with asyncio.timeout(BROKER_ANSWER_SECONDS):
                     return await self._inbox.get()
             except TimeoutError:
-                queue = await self._channel.declare_queue(
-                    DEAD_LETTERS_QUEUE, passive=True, timeout=BROKER_ANSWER_SECONDS
-                )
-                if queue.declaration_result.message_count:
+                async with asyncio.timeout(BROKER_ANSWER_SECONDS):
+                    depth = await depth_of(self._channel, DEAD_LETTERS_QUEUE)
+                if depth.messages:
                     raise
         return None
 
@@ -149,7 +150,8 @@ async def open_rotation(settings: SharedSettings, publisher: Publisher) -> Async
                 channel = await connection.channel(publisher_confirms=False)
                 await declare_topology(channel, settings)
                 await channel.set_qos(prefetch_count=PREFETCH_COUNT)
-                queue = await channel.declare_queue(DEAD_LETTERS_QUEUE, passive=True)
-        yield Rotation(channel, queue, publisher)
+                queue = await channel.get_queue(DEAD_LETTERS_QUEUE, ensure=False)
+                letters = (await depth_of(channel, DEAD_LETTERS_QUEUE)).messages
+        yield Rotation(channel, queue, letters, publisher)
     finally:
         await close_quietly(connection)

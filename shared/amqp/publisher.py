@@ -16,6 +16,7 @@ from pamqp.commands import Basic
 from shared.amqp.connection import BrokerUnavailable, broker_errors, close_quietly, connect
 from shared.amqp.publish_many import OutgoingMessage, publish_many
 from shared.amqp.publisher_block import UNCONFIRMED, blocked_text, publisher_block
+from shared.amqp.queue_depths import depth_of
 from shared.amqp.signatures import Signatures, purpose_of
 from shared.amqp.topology import declare_topology
 
@@ -131,7 +132,7 @@ class Publisher:
         try:
             with broker_errors(f"no answer about {queue}"):
                 async with asyncio.timeout(self.settings.publish_timeout_seconds):
-                    return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
+                    return (await depth_of(channel, queue)).messages
         except (BrokerUnavailable, asyncio.CancelledError):
             self._discard(channel)
             raise

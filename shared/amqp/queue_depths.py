@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,13 +25,17 @@ from shared.amqp.topology import (
 )
 
 if TYPE_CHECKING:
-    from aio_pika.abc import AbstractConnection
+    from aio_pika.abc import AbstractChannel, AbstractConnection
 
     from shared.service.settings import SharedSettings
 
 QUEUES: Final = (UPLOADS_QUEUE, REQUESTS_QUEUE, BULK_REQUESTS_QUEUE, DEAD_LETTERS_QUEUE, DEAD_CHUNKS_QUEUE)
 # A broker that does not answer must not keep the caller waiting.
 ANSWER_SECONDS: Final = 2.5
+# A broker waits so long for the process of a quorum queue. One that is too busy to answer counts as empty, without
+# consumers.
+_UNKNOWN_AFTER_SECONDS: Final = 0.25
+_LOOKS_AT_MOST: Final = 8
 
 
 class QueueDepth(NamedTuple):
@@ -46,6 +51,17 @@ class BrokerState(NamedTuple):
     version: str | None
     queues: dict[str, QueueDepth]
     blocks_publishers: str | None
+
+
+async def depth_of(channel: AbstractChannel, queue: str) -> QueueDepth:
+    """Asks again where a queue that is told to be empty may have been too busy to say. Raises the library's errors."""
+    for _ in range(_LOOKS_AT_MOST):
+        asked_at = time.monotonic()
+        declared = (await channel.declare_queue(queue, passive=True)).declaration_result
+        depth = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
+        if depth != (0, 0) or time.monotonic() - asked_at < _UNKNOWN_AFTER_SECONDS:
+            break
+    return depth
 
 
 async def read_broker_state(settings: SharedSettings) -> BrokerState:
@@ -92,11 +108,7 @@ async def _asking(settings: SharedSettings) -> AsyncIterator[AbstractConnection]
 async def _read_queues(settings: SharedSettings, connection: AbstractConnection) -> dict[str, QueueDepth]:
     channel = await connection.channel(publisher_confirms=False)
     await declare_topology(channel, settings)
-    queues = {}
-    for name in QUEUES:
-        declared = (await channel.declare_queue(name, passive=True)).declaration_result
-        queues[name] = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
-    return queues
+    return {name: await depth_of(channel, name) for name in QUEUES}
 
 
 def _version(connection: AbstractConnection) -> str | None:

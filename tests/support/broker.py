@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError
 
 from shared.amqp.connection import close_quietly
+from shared.amqp.queue_depths import depth_of
 from shared.amqp.topology import REPLIES_EXCHANGE, REQUESTS_QUEUE, declare_topology
 from shared.messages import ChunkReply, ChunkRequest, Request, decode_reply, decode_request, encode
 from tests.support.servers import Servers, management
@@ -45,9 +46,9 @@ class Broker:
     async def state(self, queue: str) -> QueueState:
         """Exact, unlike the statistics of the management API. Raises ChannelNotFoundEntity."""
         channel = await self._channel()
-        declared = (await channel.declare_queue(queue, passive=True)).declaration_result
+        depth = await depth_of(channel, queue)
         await channel.close()
-        return QueueState(declared.message_count or 0, declared.consumer_count or 0)
+        return QueueState(depth.messages, depth.consumers)
 
     async def declare_topology(self) -> None:
         channel = await self._channel()

@@ -26,7 +26,8 @@ async def eventually(
             return
         if clock() > began + allowed:
             # Asked only now: the machine may have become busy meanwhile.
-            allowed = max(allowed, allowed if exactly else seconds * patience())
+            if not exactly:
+                allowed = max(allowed, seconds * patience())
             if clock() > began + allowed:
                 raise AssertionError(f"still not so after {allowed:.3g} s")
         await asyncio.sleep(0.02)

@@ -1,10 +1,14 @@
-"""A broker that takes no messages says so to whoever publishes, and here everybody in the process knows it then."""
+"""A broker that takes no messages says so to whoever publishes, and here everybody in the process knows it then.
+
+One that is too busy to tell how many messages a queue has says that there are none, and is asked again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import aio_pika
 import pytest
 import structlog
 from prometheus_client import Counter, Gauge
@@ -12,6 +16,7 @@ from structlog.testing import capture_logs
 
 from consumer_service.settings import ConsumerSettings
 from shared.amqp import publisher_block as publisher_blocks
+from shared.amqp import queue_depths
 from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.publisher import Publisher
 from shared.amqp.publisher_block import BrokerBlocksPublishers, publisher_block
@@ -47,6 +52,7 @@ def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that does not say in time whether it is blocked counts as it did before."""
     monkeypatch.setattr(publisher_blocks, "_CONFIRM_SECONDS", publisher_blocks._CONFIRM_SECONDS * patience())
+    monkeypatch.setattr(queue_depths, "ANSWER_SECONDS", queue_depths.ANSWER_SECONDS * patience())
 
 
 async def test_alarm_is_known_from_the_first_publish_to_its_end(rabbit: OwnBroker, settings: ConsumerSettings) -> None:
@@ -99,6 +105,29 @@ async def test_end_of_an_alarm_is_known_to_those_who_wait_without_another_publis
     await waiting
 
     await eventually(lambda: publisher_block.reason is None)
+    await patient.close()
+
+
+async def test_queue_that_is_too_busy_to_be_counted_is_not_taken_for_an_empty_one(
+    rabbit: OwnBroker, settings: ConsumerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_depths, "_LOOKS_AT_MOST", 1_000)
+    vhost = settings.amqp_url.get_secret_value().rpartition("/")[2]
+    process = (
+        f'{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"{vhost}">>, queue, <<"{REQUESTS_QUEUE}">>)),'
+        " {Name, _} = amqqueue:get_pid(Q)"
+    )
+    patient = Publisher(settings.model_copy(update={"publish_timeout_seconds": 60}), "test publisher")
+    for _ in range(3):
+        await patient.publish(REQUESTS_EXCHANGE, REQUESTS_QUEUE, b"waits")
+    async with await aio_pika.connect(settings.amqp_url.get_secret_value()) as connection:
+        channel = await connection.channel()
+        await rabbit.ctl("eval", f"{process}, sys:suspend(Name).")
+        told = (await channel.declare_queue(REQUESTS_QUEUE, passive=True)).declaration_result.message_count
+        asking = asyncio.create_task(patient.depth(REQUESTS_QUEUE))
+        await rabbit.ctl("eval", f"{process}, sys:resume(Name).")
+
+    assert (told, await asking) == (0, 3)
     await patient.close()
 
 
