@@ -36,6 +36,8 @@ ANSWER_SECONDS: Final = 2.5
 # consumers.
 _UNKNOWN_AFTER_SECONDS: Final = 0.25
 _LOOKS_AT_MOST: Final = 8
+# Of all queues together, whose state is no ground for doing anything, in `ANSWER_SECONDS`.
+_LOOKS_FOR_A_STATE: Final = 2
 
 
 class QueueDepth(NamedTuple):
@@ -55,7 +57,11 @@ class BrokerState(NamedTuple):
 
 async def depth_of(channel: AbstractChannel, queue: str) -> QueueDepth:
     """Asks again where a queue that is told to be empty may have been too busy to say. Raises the library's errors."""
-    for _ in range(_LOOKS_AT_MOST):
+    return await _look(channel, queue, _LOOKS_AT_MOST)
+
+
+async def _look(channel: AbstractChannel, queue: str, at_most: int) -> QueueDepth:
+    for _ in range(at_most):
         asked_at = time.monotonic()
         declared = (await channel.declare_queue(queue, passive=True)).declaration_result
         depth = QueueDepth(declared.message_count or 0, declared.consumer_count or 0)
@@ -108,7 +114,7 @@ async def _asking(settings: SharedSettings) -> AsyncIterator[AbstractConnection]
 async def _read_queues(settings: SharedSettings, connection: AbstractConnection) -> dict[str, QueueDepth]:
     channel = await connection.channel(publisher_confirms=False)
     await declare_topology(channel, settings)
-    return {name: await depth_of(channel, name) for name in QUEUES}
+    return {name: await _look(channel, name, _LOOKS_FOR_A_STATE) for name in QUEUES}
 
 
 def _version(connection: AbstractConnection) -> str | None:

@@ -123,9 +123,11 @@ async def test_queue_that_is_too_busy_to_be_counted_is_not_taken_for_an_empty_on
     async with await aio_pika.connect(settings.amqp_url.get_secret_value()) as connection:
         channel = await connection.channel()
         await rabbit.ctl("eval", f"{process}, sys:suspend(Name).")
-        told = (await channel.declare_queue(REQUESTS_QUEUE, passive=True)).declaration_result.message_count
-        asking = asyncio.create_task(patient.depth(REQUESTS_QUEUE))
-        await rabbit.ctl("eval", f"{process}, sys:resume(Name).")
+        try:
+            told = (await channel.declare_queue(REQUESTS_QUEUE, passive=True)).declaration_result.message_count
+            asking = asyncio.create_task(patient.depth(REQUESTS_QUEUE))
+        finally:
+            await rabbit.ctl("eval", f"{process}, sys:resume(Name).")
 
     assert (told, await asking) == (0, 3)
     await patient.close()
