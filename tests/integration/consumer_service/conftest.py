@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -25,7 +26,7 @@ AddUpload = Callable[..., Awaitable[uuid.UUID]]
 def make_handler(engine: AsyncEngine, database_url: str) -> MakeHandler:
     """The chunk handler of a new consumer."""
 
-    def make(failpoints: str = "", consumer: uuid.UUID | None = None, **own: object) -> ChunkHandler:
+    def make(failpoints: str = "", consumer: uuid.UUID | None = None, **own: Any) -> ChunkHandler:
         settings = consumer_settings(database_url, **own)
         return ChunkHandler(engine, settings, Failpoints(failpoints), consumer or uuid.uuid4())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -33,7 +34,7 @@ async def make_engine(database_url: str) -> AsyncIterator[MakeEngine]:
     """A pool of two, impatient in one way alone: a machine that stands still for a moment meets no other deadline."""
     engines: list[AsyncEngine] = []
 
-    def make(*, statement_timeout_seconds: float = 0, pool_timeout_seconds: float = 30, **own: float) -> AsyncEngine:
+    def make(*, statement_timeout_seconds: float = 0, pool_timeout_seconds: float = 30, **own: Any) -> AsyncEngine:
         engine = create_engine(
             consumer_settings(database_url, **own),
             "rollcall test",
@@ -118,7 +119,7 @@ async def test_connections_that_died_in_the_pool_are_replaced(
     await engine.dispose()
 
 
-async def _run_twice_at_once(engine: AsyncEngine) -> list[asyncpg.Connection]:
+async def _run_twice_at_once(engine: AsyncEngine) -> list[Any]:
     """The driver's connections."""
     async with engine.connect() as one, engine.connect() as other:
         await one.execute(text("SELECT 1"))
