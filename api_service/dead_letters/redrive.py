@@ -110,19 +110,26 @@ class Redrive:
         """Send these rows until all have moved on. Returns how many had not when the job was to end."""
         looks, resend_seconds = Backoff(LOOK_SECONDS), RESEND_SECONDS
         sent_at: float | None = None
-        while rows and await self._lease.is_wanted():
+        while rows:
+            if not await self._lease.is_wanted():
+                # What has moved on since the last look counts, too.
+                return len(await self._standing_among(rows))
             if sent_at is None or time.monotonic() - sent_at >= resend_seconds:
                 resend_seconds *= 1 if sent_at is None else 2
                 await self._send(rows)
                 sent_at = time.monotonic()
                 self._failpoints.hit("api.redrive_batch_sent")
             await asyncio.sleep(looks.next_seconds())
-            async with self._engine.connect() as connection:
-                standing, _ = await outstanding_among(connection, [row.letter for row in rows])
+            standing = await self._standing_among(rows)
             if len(standing) < len(rows):
                 sent_at = time.monotonic()
             rows = standing
-        return len(rows)
+        return 0
+
+    async def _standing_among(self, rows: Sequence[OutstandingRow]) -> Sequence[OutstandingRow]:
+        async with self._engine.connect() as connection:
+            standing, _ = await outstanding_among(connection, [row.letter for row in rows])
+        return standing
 
     async def _send(self, rows: Sequence[OutstandingRow]) -> None:
         by_upload: dict[UUID, list[tuple[int, int]]] = defaultdict(list)
