@@ -40,8 +40,8 @@ class _Server(uvicorn.Server):
 
 def api_settings(database_url: str, amqp_url: str, upload_store_url: str, **own: Any) -> ApiSettings:
     """Settings by field name, whatever the environment says."""
-    # A connection costs a new database more than most tests do.
-    few = {"database_pool_size": 4}
+    # A connection costs a new database more than most tests do. Who waits for one of so few is not answered 503.
+    few = {"database_pool_size": 4, "database_pool_timeout_seconds": 30}
     return ApiSettings.model_validate(
         {**few, "database_url": database_url, "amqp_url": amqp_url, "upload_store_url": upload_store_url, **own}
     )
