@@ -24,6 +24,7 @@ class TcpProxy:
         self._requests_flow = _flowing()
         self._answers_flow = _flowing()
         self._forgotten: list[asyncio.Event] = []
+        self._cuts = 0
 
     @property
     def url(self) -> str:
@@ -36,6 +37,7 @@ class TcpProxy:
 
     def cut(self) -> None:
         """Close every connection and refuse new ones."""
+        self._cuts += 1
         if self._listener is not None:
             self._listener.close()
         for writer in list(self._connections):
@@ -64,6 +66,7 @@ class TcpProxy:
             flow.set()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cuts = self._cuts
         await self._requests_flow.wait()
         try:
             there, back = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
@@ -71,6 +74,10 @@ class TcpProxy:
             writer.transport.abort()
             return
         self._connections |= {writer, back}
+        if self._cuts > cuts or self._listener is None or not self._listener.is_serving():
+            # It was cut before it was among those that are closed.
+            writer.transport.abort()
+            back.transport.abort()
         await asyncio.gather(_pump(reader, back, self._requests_flow), _pump(there, writer, self._answers_flow))
         self._connections -= {writer, back}
 
