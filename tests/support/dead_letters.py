@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from api_service.dead_letters import queue_acquaintance
 from shared.amqp.publisher import Publisher
 from shared.amqp.topology import DEAD_LETTERS_EXCHANGE, DEAD_LETTERS_QUEUE, MALFORMED_KEY, ROW_KEY
 from shared.dead_letters.identity import Letter, MalformedLetter, RowLetter, letter_id
 from shared.messages import DeadLetterMessage, encode
 from shared.service.settings import SharedSettings
 from tests.support.broker import Broker
+from tests.support.waiting import eventually
 
 CELLS = ["Asha Rao", "Initech", "9876543210", "asha at example.com"]
 MESSAGE = "email must look like name@example.com."
@@ -87,6 +89,16 @@ class DeadLetters:
         Their order in the queue means nothing: whoever looks through it turns it, an API at its start for one.
         """
         return sorted(str(message.correlation_id) for message in await self._broker.take(DEAD_LETTERS_QUEUE, count))
+
+
+async def until_acquainted(settings: SharedSettings, database: asyncpg.Connection) -> None:
+    """An API that has just started turns the queue at its first look. From now on it turns it only with a reason.
+
+    While a queue is turned, its letters are with a consumer: they are not ready, and nobody else can take them.
+    """
+    marker = await database.fetchval(queue_acquaintance._MARKER.text)
+    # Where the broker was slow at the first look, the second one comes after a minute.
+    await eventually(lambda: queue_acquaintance.are_acquainted(settings, marker), seconds=90)
 
 
 @asynccontextmanager

@@ -13,12 +13,21 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api_service.settings import ApiSettings
+from tests.support.api import running_api
 from tests.support.broker import Broker
-from tests.support.dead_letters import DeadLetters, open_dead_letters
+from tests.support.dead_letters import DeadLetters, open_dead_letters, until_acquainted
 from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.uploads import insert_upload
 
 ConsumerOf = Callable[[], AbstractAsyncContextManager[object]]
+
+
+@pytest.fixture
+async def api(settings: ApiSettings, database: asyncpg.Connection) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an API that has nothing to do with the queue but what a test orders."""
+    async with running_api(settings) as client:
+        await until_acquainted(settings, database)
+        yield client
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from shared.amqp.topology import BULK_REQUESTS_QUEUE
 from tests.integration.api_service.dead_letters.conftest import listed
 from tests.support.api import running_api
 from tests.support.broker import Broker
-from tests.support.dead_letters import DeadLetters
+from tests.support.dead_letters import DeadLetters, until_acquainted
 from tests.support.jobs import address, delete, order_deletion, redrive, until_ended
 from tests.support.tcp_proxy import tcp_proxy
 
@@ -91,12 +91,13 @@ async def test_deletion_that_is_stopped_leaves_the_rest(
 
 
 async def test_broker_that_is_away_delays_the_letters_and_not_the_rows(
-    settings: ApiSettings, letters: DeadLetters, upload_id: uuid.UUID, amqp_url: str
+    settings: ApiSettings, letters: DeadLetters, database: asyncpg.Connection, upload_id: uuid.UUID, amqp_url: str
 ) -> None:
     await letters.add_rows(upload_id, [1, 2])
     async with tcp_proxy(amqp_url) as proxy:
         away = type(settings.amqp_url)(proxy.url)
         async with running_api(settings.model_copy(update={"amqp_url": away})) as api:
+            await until_acquainted(settings, database)
             proxy.cut()
             job = await order_deletion(api, all=True)
             assert (await api.get("/v1/dead-letters")).json()["depth"] is None
