@@ -20,16 +20,19 @@ from shared.database.schema_check import REQUIRED_REVISION
 from tests.support.api import running_api
 from tests.support.broker import Broker
 from tests.support.database_faults import terminate_sessions
+from tests.support.dead_letters import until_acquainted
 from tests.support.tcp_proxy import tcp_proxy
 from tests.support.uploads import insert_upload
+from tests.support.waiting import eventually
 
 NO_BROKER = SecretStr("amqp://127.0.0.1:1/none")
 NO_RABBITMQ = "cannot connect to the RabbitMQ of ROLLCALL_AMQP_URL: nothing listens at its host and port"
 
 
 async def test_status_shows_queues_uploads_and_versions(
-    api: httpx2.AsyncClient, database: asyncpg.Connection, broker: Broker
+    api: httpx2.AsyncClient, settings: ApiSettings, database: asyncpg.Connection, broker: Broker
 ) -> None:
+    await until_acquainted(settings, database)
     for status in ("running", "running", "failed"):
         await insert_upload(database, status=status)
     await broker.publish(DEAD_LETTERS_QUEUE, b"{}")
@@ -117,7 +120,15 @@ async def test_password_that_was_changed_under_the_api_is_503_and_no_fault_of_th
     try:
         async with running_api(settings.model_copy(update={"database_url": SecretStr(own_url)})) as api:
             await database.execute(f"ALTER ROLE {role} PASSWORD 'new'")
-            await terminate_sessions(database, f"usename = '{role}'")
+
+            async def is_out() -> bool:
+                # A session that was just being made by the old password shows only now.
+                await terminate_sessions(database, f"usename = '{role}'")
+                answers = [await api.get(path) for path in ("/v1/uploads", "/v1/employees")]
+                assert {answer.status_code for answer in answers} <= {200, 503}
+                return {answer.status_code for answer in answers} == {503}
+
+            await eventually(is_out)
             for path in ("/v1/uploads", "/v1/employees"):
                 answer = await api.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")

@@ -13,6 +13,7 @@ from api_service.settings import ApiSettings
 from shared.amqp.topology import REQUESTS_QUEUE
 from tests.integration.api_service.operations.test_routes import NO_BROKER
 from tests.support.uploads import insert_upload
+from tests.support.waiting import eventually
 
 SAMPLE = "INSERT INTO system_samples VALUES (now() - make_interval(secs => $1), $2, $3)"
 
@@ -22,6 +23,8 @@ async def test_processes_take_one_sample_between_them(
 ) -> None:
     assert (await api.get("/v1/status/history")).json() == {"samples": []}
     await insert_upload(database, rows_done=7)
+    # At the end of a half minute the second would be the next half minute's.
+    await eventually(lambda: database.fetchval("SELECT extract(epoch FROM now())::bigint % 30 BETWEEN 0 AND 19"))
     for _ in range(2):
         await take_sample(engine, settings)
     (sample,) = (await api.get("/v1/status/history")).json()["samples"]
@@ -43,14 +46,16 @@ async def test_page_draws_the_hour_without_what_nobody_knows(
     assert "nothing yet" in (await api.get("/system")).text
     depths = json.dumps({REQUESTS_QUEUE: 5000})
     # An upload that was deleted, then a time without an API, then one without a broker.
-    for seconds, rows, known in (
-        (1800, 3000, depths),
-        (1770, 9000, depths),
-        (1740, 100, depths),
-        (600, 700, depths),
-        (570, 1000, None),
-    ):
-        await database.execute(SAMPLE, seconds, rows, known)
+    # All by one clock, or the time between two would count.
+    async with database.transaction():
+        for seconds, rows, known in (
+            (1800, 3000, depths),
+            (1770, 9000, depths),
+            (1740, 100, depths),
+            (600, 700, depths),
+            (570, 1000, None),
+        ):
+            await database.execute(SAMPLE, seconds, rows, known)
     samples = (await api.get("/v1/status/history")).json()["samples"]
     assert [each["rowsPerSecond"] and round(each["rowsPerSecond"]) for each in samples] == [None, 200, 0, None, 10]
     page = (await api.get("/system")).text
