@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx2
 
+from tests.support.patience import patience
+
 
 async def curl(api: httpx2.AsyncClient, *arguments: str) -> tuple[int, Any]:
     """The status, and the body if there is one. The last argument is the address, without the host."""
@@ -16,7 +18,7 @@ async def curl(api: httpx2.AsyncClient, *arguments: str) -> tuple[int, Any]:
     process = await asyncio.create_subprocess_exec(
         *command, f"{str(api.base_url).rstrip('/')}{path}", stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await process.communicate()
+    output, _ = await asyncio.wait_for(process.communicate(), 60 * patience())
     assert process.returncode == 0
     body, _, status = output.decode().rpartition("\n")
     return int(status), json.loads(body) if body else None

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from deploy.program import free_port
 from tests.support.api_process import api_process, start_api
 from tests.support.patience import patience
 from tests.support.uploads import HEADER, UPLOAD
@@ -17,9 +18,9 @@ BLOCK = b"Asha Rao,Initech,+91 98765 43210,asha@example.com\n" * 5000
 
 
 async def test_an_empty_database_is_refused_with_what_to_run(
-    empty_database_url: str, amqp_url: str, upload_store_url: str, unused_tcp_port: int
+    empty_database_url: str, amqp_url: str, upload_store_url: str
 ) -> None:
-    process = await start_api(unused_tcp_port, empty_database_url, amqp_url, upload_store_url)
+    process = await start_api(free_port(), empty_database_url, amqp_url, upload_store_url)
     output, _ = await asyncio.wait_for(process.communicate(), 60 * patience())
     assert process.returncode not in (0, None)
     lines = [json.loads(line) for line in output.splitlines()]
@@ -28,7 +29,7 @@ async def test_an_empty_database_is_refused_with_what_to_run(
 
 
 async def test_a_large_upload_and_its_download_do_not_move_the_memory(
-    database_url: str, amqp_url: str, upload_store_url: str, unused_tcp_port: int
+    database_url: str, amqp_url: str, upload_store_url: str
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="employee_data"; filename="a.csv"\r\n\r\n' + HEADER
@@ -37,7 +38,7 @@ async def test_a_large_upload_and_its_download_do_not_move_the_memory(
         yield b"\r\n--b--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    async with api_process(unused_tcp_port, database_url, amqp_url, upload_store_url) as (process, client):
+    async with api_process(free_port(), database_url, amqp_url, upload_store_url) as (process, client):
         (await client.get("/v1/uploads")).raise_for_status()
         before = _highest_memory(process.pid)
         upload = await client.post(UPLOAD, content=body(), headers=headers)

@@ -12,6 +12,7 @@ import asyncpg
 from api_service.settings import ApiSettings
 from tests.support.api import running_api
 from tests.support.keys import bearer, guarded_api, make_key, until_known
+from tests.support.patience import patience
 from tests.support.queues import assert_problem
 from tests.support.servers import CHECKOUT
 from tests.support.uploads import send
@@ -99,7 +100,7 @@ async def test_what_is_no_good_key_is_told_what_is_wrong(settings: ApiSettings, 
 async def test_a_key_ends_at_its_time(settings: ApiSettings) -> None:
     admin = bearer(await make_key(settings, "admin"))
     async with guarded_api(settings) as api:
-        ends = datetime.now(UTC) + timedelta(seconds=2)
+        ends = datetime.now(UTC) + timedelta(seconds=3 * patience())
         wanted = {"name": "guest", "scopes": ["read"], "expiresAt": ends.isoformat()}
         text = (await api.post("/v1/keys", json=wanted, headers=admin)).json()["key"]
         assert (await api.get("/v1/employees", headers=bearer(text))).status_code == 200
@@ -158,7 +159,7 @@ async def test_command_makes_the_first_key_once(settings: ApiSettings, database_
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        said, complained = await process.communicate()
+        said, complained = await asyncio.wait_for(process.communicate(), 60 * patience())
         assert process.returncode is not None
         return process.returncode, said.decode(), complained.decode()
 
