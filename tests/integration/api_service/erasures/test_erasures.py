@@ -115,7 +115,7 @@ async def test_person_is_erased_from_all_that_uploads_have_left(pipeline: Pipeli
         filename="ada.cole@heron.example.csv",
         key="of:ada.cole@heron.example",
     )
-    await pipeline.api.post(
+    corrected = await pipeline.api.post(
         f"/v1/uploads/{bad['id']}/corrections",
         files={
             "employee_data": (
@@ -124,6 +124,7 @@ async def test_person_is_erased_from_all_that_uploads_have_left(pipeline: Pipeli
             )
         },
     )
+    await eventually(lambda: _has_ended(pipeline.api, corrected.headers["Location"]))
     packed = await pipeline.upload(gzip.compress(HEADER + ADA + BO), filename="people.csv.gz")
     sheets = ("Staff", [["employee_name", "company_name", "mobile_no", "email"], ["Bo", "H", "1", "bo@heron.example"]])
     workbook = await pipeline.upload(
@@ -174,6 +175,10 @@ async def test_person_is_erased_from_all_that_uploads_have_left(pipeline: Pipeli
     held = await pipeline.everything()
     for trace in TRACES:
         assert [line for line in held.splitlines() if trace in line] == []
+
+
+async def _has_ended(api: httpx2.AsyncClient, correction: str) -> bool:
+    return (await api.get(correction)).raise_for_status().json()["finishedAt"] is not None
 
 
 async def _are_out(pipeline: Pipeline, letters: int) -> bool:
