@@ -72,7 +72,9 @@ async def blocks_of_a_step(connection: AsyncConnection, database: asyncpg.Connec
     """A claim, the acknowledgement of one message, whose group goes on, and a send behind the others of a group."""
 
     async def touched() -> int:
+        # Of both: what the other session has filled the queue with would be counted when its second is over.
         await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        await database.execute("SELECT pg_stat_force_next_flush()")
         await database.execute("SELECT pg_stat_clear_snapshot()")
         return int(
             await database.fetchval(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncpg
 import httpx2
 
-from tests.support.queues import acknowledge, assert_problem, counts, receive, send
+from tests.support.queues import acknowledge, assert_problem, counts, pass_time, receive, send
 
 NO_RECEIPT = f"1-{'0' * 32}"
 
@@ -19,9 +20,11 @@ async def extend(api: httpx2.AsyncClient, *entries: tuple[str, int]) -> list[tup
     return [(each["outcome"], each["leaseExpiresAt"] is not None) for each in outcomes]
 
 
-async def test_each_lease_of_many_is_changed_or_says_why_not(api: httpx2.AsyncClient) -> None:
+async def test_each_lease_of_many_is_changed_or_says_why_not(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
     await send(api, "q", *range(4))
-    first, second, third, done = [message["receipt"] for message in await receive(api, "q", 4, lease_seconds=1)]
+    first, second, third, done = [message["receipt"] for message in await receive(api, "q", 4, lease_seconds=60)]
     await acknowledge(api, "q", [done])
     assert await extend(api, (third, 0), (done, 9), ("no", 9), (first, 3600), (NO_RECEIPT, 9), (second, 3600)) == [
         ("extended", True),
@@ -32,9 +35,10 @@ async def test_each_lease_of_many_is_changed_or_says_why_not(api: httpx2.AsyncCl
         ("extended", True),
     ]
     assert await counts(api, "q") == {"visible": 1, "inFlight": 2}
-    # The seconds of the first leases are over, and the longer ones hold.
-    (again,) = await receive(api, "q", 10, wait_seconds=2)
+    (again,) = await receive(api, "q", 10, lease_seconds=3600)
     assert again["receiveCount"] == 2
+    # The time of the first leases is over, and the longer ones hold.
+    await pass_time(database, 61)
     assert await receive(api, "q", 10, wait_seconds=2) == []
 
 

@@ -10,7 +10,18 @@ import httpx2
 
 from api_service.settings import ApiSettings
 from tests.support.api import running_api
-from tests.support.queues import Json, acknowledge, assert_problem, change_lease, counts, payloads, receive, send
+from tests.support.patience import patience
+from tests.support.queues import (
+    Json,
+    acknowledge,
+    assert_problem,
+    change_lease,
+    counts,
+    pass_time,
+    payloads,
+    receive,
+    send,
+)
 
 
 async def send_in_groups(api: httpx2.AsyncClient, *messages: tuple[str | None, Any]) -> list[int]:
@@ -79,11 +90,12 @@ async def test_the_next_one_waits_for_the_end_of_a_last_lease_whenever_that_is(
 ) -> None:
     await api.put("/v1/queues/q", json={"maxReceives": 1})
     await send_in_groups(api, ("a", 1), ("a", 2))
-    (first,) = await receive(api, "q", lease_seconds=1)
+    (first,) = await receive(api, "q", lease_seconds=60)
     await send_in_groups(api, ("a", 3))
     assert await counts(api, "q") == {"inFlight": 1, "blocked": 2}
-    # Longer than it was: nothing comes in the second that it had.
+    # Longer than it was: nothing comes when the time that it had is over.
     await change_lease(api, "q", first["receipt"], 3600)
+    await pass_time(database, 61)
     assert await receive(api, "q", 10, wait_seconds=2) == []
     await end_leases(database)
     (second,) = await receive(api, "q", 10)
@@ -183,7 +195,7 @@ async def test_what_is_acknowledged_while_more_is_sent_leaves_nobody_blocked(set
                 *(work(api) for api in (one, other, one)),
                 *(produce(api, group) for api, group in ((one, "a"), (other, "b"), (one, "c"))),
             ),
-            timeout=120,
+            timeout=120 * patience(),
         )
         assert seen == {group: list(range(60)) for group in "abc"}
         assert await counts(one, "q") == {}

@@ -13,6 +13,7 @@ import httpx2
 from deploy.program import free_port
 from tests.support.api_process import start_api
 from tests.support.failpoint_settings import killing_api
+from tests.support.patience import patience
 from tests.support.push_receiver import Push, Receiver, status
 from tests.support.queues import counts, send
 from tests.support.waiting import eventually
@@ -21,8 +22,10 @@ NO_BROKER = "amqp://nobody:nothing@127.0.0.1:1/none"
 # The lease of a push is a quarter of a minute longer, and a test waits for its end.
 PUSHING = {
     "ROLLCALL_API_PUSH_NETWORKS": "127.0.0.0/8",
-    "ROLLCALL_API_PUSH_TIMEOUT_SECONDS": "0.9",
+    "ROLLCALL_API_PUSH_TIMEOUT_SECONDS": "5",
     "ROLLCALL_API_PUSH_REQUESTS": "3",
+    # Nobody reads it.
+    "ROLLCALL_LOG_LEVEL": "ERROR",
 }
 
 
@@ -54,12 +57,12 @@ async def test_message_comes_again_if_the_api_was_killed_after_the_2xx_and_befor
         await eventually(lambda: answers(api), seconds=60)
         await send(api, "q", *range(20))
         (await api.put("/v1/queues/q/subscription", json=receiver.subscription)).raise_for_status()
-        assert await process.wait() == -9
+        assert await asyncio.wait_for(process.wait(), 60 * patience()) == -9
         killed_after = list(receiver.pushes)
         process = await start_api(port, database_url, NO_BROKER, upload_store_url, **PUSHING)
         await eventually(lambda: is_empty(api), seconds=90)
     process.terminate()
-    await process.wait()
+    await asyncio.wait_for(process.wait(), 60 * patience())
     received = Counter(receiver.payloads())
     assert set(received) == {*range(20)}
     # Two were acknowledged before; the third, and what else was on its way, comes a second time, as the same message.
@@ -99,7 +102,7 @@ async def test_processes_that_are_killed_again_and_again_lose_nothing_and_push_t
         await eventually(lambda: is_empty(two), seconds=120)
     for process in processes:
         process.terminate()
-        await process.wait()
+        await asyncio.wait_for(process.wait(), 60 * patience())
     received = Counter(receiver.payloads())
     assert set(received) == {*range(1500)}
     # A process has one message for the subscription in hand, and three more.

@@ -96,6 +96,7 @@ async def test_what_was_there_before_the_subscription_is_pushed_too(
     assert sorted(receiver.payloads()) == [*range(30)]
 
 
+@pytest.mark.usefixtures("late_repeats")
 async def test_message_that_failed_comes_again_as_the_same(
     api: httpx2.AsyncClient, receiver: Receiver, database: asyncpg.Connection
 ) -> None:
@@ -127,11 +128,7 @@ async def test_message_that_failed_comes_again_by_itself(api: httpx2.AsyncClient
     assert len(receiver.pushes) == 2
 
 
-async def never(_: Push) -> bytes:
-    await asyncio.Event().wait()
-    return b""
-
-
+@pytest.mark.usefixtures("late_repeats")
 @pytest.mark.parametrize(
     ("answer", "last_status", "error"),
     [
@@ -143,12 +140,27 @@ async def never(_: Push) -> bytes:
         (b"220 mail.example ESMTP\r\n", None, "what it answers is no HTTP"),
         (b"HTTP/1.1 101 Now\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", None, "what it answers is no HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000, None, "the head of its answer has no end"),
-        (never, None, "it does not answer in time"),
     ],
-    ids=["redirect", "404", "503", "nothing", "half a line", "no HTTP", "upgrade", "head without end", "silence"],
+    ids=["redirect", "404", "503", "nothing", "half a line", "no HTTP", "upgrade", "head without end"],
 )
 async def test_whatever_is_no_success_is_told_and_loses_nothing(
     answer: Any, last_status: int | None, error: str | None, api: httpx2.AsyncClient, receiver: Receiver
+) -> None:
+    await assert_told(api, receiver, answer, last_status, error)
+
+
+@pytest.mark.usefixtures("late_repeats")
+async def test_silence_is_told_and_loses_nothing(settings: ApiSettings, receiver: Receiver) -> None:
+    async def never(_: Push) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async with running_api(settings.model_copy(update={"push_timeout_seconds": 1})) as api:
+        await assert_told(api, receiver, never, None, "it does not answer in time")
+
+
+async def assert_told(
+    api: httpx2.AsyncClient, receiver: Receiver, answer: Any, last_status: int | None, error: str | None
 ) -> None:
     receiver.answers = [answer]
     await subscribe(api, receiver)
@@ -159,6 +171,7 @@ async def test_whatever_is_no_success_is_told_and_loses_nothing(
     assert await counts(api, "q") == {"inFlight": 1}
 
 
+@pytest.mark.usefixtures("late_repeats")
 async def test_endpoint_that_is_not_there_is_told(api: httpx2.AsyncClient, receiver: Receiver) -> None:
     receiver.url = "http://127.0.0.1:1/"
     await subscribe(api, receiver)
@@ -167,6 +180,7 @@ async def test_endpoint_that_is_not_there_is_told(api: httpx2.AsyncClient, recei
     assert (await subscription(api))["lastError"] == "nothing listens at its host and port"
 
 
+@pytest.mark.usefixtures("late_repeats")
 async def test_redirect_is_not_followed(api: httpx2.AsyncClient, receiver: Receiver) -> None:
     async with push_receiver() as elsewhere:
         receiver.answers = [status(307, location=elsewhere.url)]
@@ -304,6 +318,7 @@ async def test_secret_is_gone_with_its_queue_and_the_next_of_its_name_pushes_not
     assert await counts(api, "q") == {"visible": 1}
 
 
+@pytest.mark.usefixtures("late_repeats")
 async def test_another_endpoint_gets_what_follows(
     api: httpx2.AsyncClient, receiver: Receiver, database: asyncpg.Connection
 ) -> None:
@@ -322,6 +337,7 @@ async def test_another_endpoint_gets_what_follows(
     assert (found["url"], found["failingSince"]) == (other.url, None)
 
 
+@pytest.mark.usefixtures("late_repeats")
 async def test_messages_of_a_group_come_in_order_also_where_one_fails(
     api: httpx2.AsyncClient, receiver: Receiver, database: asyncpg.Connection
 ) -> None:
@@ -337,17 +353,16 @@ async def test_messages_of_a_group_come_in_order_also_where_one_fails(
 
 
 async def test_two_processes_share_the_messages_and_push_each_once(settings: ApiSettings, receiver: Receiver) -> None:
-    async def take_a_moment(_: Push) -> bytes:
-        await asyncio.sleep(0.01)
+    async def wait_for_both(_: Push) -> bytes:
+        # One process has four in hand at most; the other one hears of the subscription with its next sweep.
+        await eventually(lambda: receiver.most_in_hand > 4)
         return status(200)
 
-    receiver.answers = [take_a_moment]
+    receiver.answers = [wait_for_both]
     async with running_api(settings) as one, running_api(settings) as two:
         await subscribe(one, receiver)
-        # The other one hears of it with its next sweep.
-        await asyncio.sleep(6)
         await send(two, "q", *range(300))
-        await eventually(lambda: is_empty(one))
+        await eventually(lambda: is_empty(one), seconds=60)
         assert receiver.most_in_hand > 4
     assert Counter(receiver.payloads()) == Counter(range(300))
     assert {push.message["receiveCount"] for push in receiver.pushes} == {1}

@@ -59,7 +59,7 @@ async def test_a_task_at_a_rate_can_be_cancelled_on_its_way(
     (task,) = (await sqs("list_message_move_tasks", SourceArn=f"{ARN}:dead", MaxResults=10))["Results"]
     assert (task["Status"], task["TaskHandle"]) == ("RUNNING", started["TaskHandle"])
     assert (task["DestinationArn"], task["MaxNumberOfMessagesPerSecond"]) == (f"{ARN}:elsewhere", 1)
-    await eventually(lambda: _has(api, "elsewhere", 1))
+    await eventually(lambda: _has_some(api, "elsewhere"))
     moved = (await sqs("cancel_message_move_task", TaskHandle=started["TaskHandle"]))[
         "ApproximateNumberOfMessagesMoved"
     ]
@@ -96,6 +96,10 @@ async def test_what_cannot_be_moved_says_why(sqs: Sqs, api: httpx2.AsyncClient) 
 
 async def _has(api: httpx2.AsyncClient, queue: str, visible: int) -> bool:
     return (await counts(api, queue)).get("visible", 0) == visible
+
+
+async def _has_some(api: httpx2.AsyncClient, queue: str) -> bool:
+    return (await counts(api, queue)).get("visible", 0) > 0
 
 
 async def _is(sqs: Sqs, status: str) -> bool:

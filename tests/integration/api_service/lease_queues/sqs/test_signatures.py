@@ -13,6 +13,7 @@ import boto3
 from api_service.lease_queues.sqs import aws_keys, signature
 from api_service.settings import ApiSettings
 from tests.support.keys import bearer, guarded_api, make_key, until_known
+from tests.support.patience import patience
 from tests.support.queues import assert_problem
 from tests.support.servers import CHECKOUT
 from tests.support.sqs import Sqs
@@ -80,7 +81,7 @@ async def rollcall(*arguments: str, **environment: str) -> tuple[int | None, str
         stderr=PIPE,
         env={**os.environ, "PYTHONPATH": path, **environment},
     )
-    out, err = await process.communicate()
+    out, err = await asyncio.wait_for(process.communicate(), 60 * patience())
     return process.returncode, out.decode(), err.decode()
 
 
