@@ -9,7 +9,17 @@ import httpx2
 import pytest
 
 from api_service.settings import ApiSettings
+from shared.amqp import queue_depths
+from shared.service import probes
 from tests.support.api import api_settings, running_api
+from tests.support.patience import patience
+
+
+@pytest.fixture(autouse=True)
+def patient_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the API waits longer for an answer before it says that broker, database or store are away."""
+    monkeypatch.setattr(queue_depths, "ANSWER_SECONDS", queue_depths.ANSWER_SECONDS * patience())
+    monkeypatch.setattr(probes, "CHECK_TIMEOUT_SECONDS", probes.CHECK_TIMEOUT_SECONDS * patience())
 
 
 @pytest.fixture
