@@ -188,7 +188,7 @@ async def test_no_acknowledged_send_is_lost_when_postgres_is_killed(
         assert acknowledged <= await stored_payloads(postgres.url)
         # And they can be received, in the order in which each sender sent them.
         received: dict[str, list[int]] = defaultdict(list)
-        while messages := await receive(api, "q", 1000):
+        while messages := await receive(api, "q", 1000, lease_seconds=3600):
             for payload in payloads(messages):
                 sender, _, number = payload.partition("/")
                 received[sender].append(int(number))

@@ -66,7 +66,7 @@ async def test_a_redrive_that_the_database_stops_says_how_far_it_got(
 
 
 async def test_purges_hold_up_nobody_else(settings: ApiSettings, database: asyncpg.Connection) -> None:
-    async with running_api(settings.model_copy(update={"queue_pool_size": 1})) as api:
+    async with running_api(settings.model_copy(update={"queue_pool_size": 1, "lock_timeout_seconds": 120})) as api:
         await send(api, "held", *range(MANY))
         async with database.transaction():
             await database.execute("SELECT 1 FROM queue_messages FOR UPDATE")

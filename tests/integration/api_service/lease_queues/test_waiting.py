@@ -156,6 +156,7 @@ async def test_a_queue_that_does_not_exist_yet_can_be_waited_at(
     assert (await waiting)[0] == [1]
 
 
+@pytest.mark.usefixtures("only_told")
 async def test_those_who_wait_hold_no_connections(settings: ApiSettings, database: asyncpg.Connection) -> None:
     small = settings.model_copy(update={"queue_pool_size": 1, "database_pool_size": 1})
     async with running_api(small) as api:

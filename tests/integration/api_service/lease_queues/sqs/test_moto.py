@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.support.patience import patience
 from tests.support.seeded_random import seeded_random
 from tests.support.sqs import sqs_client
 from tests.support.sqs_differential import EXPLAINED, Comparison
@@ -26,7 +27,8 @@ def moto_address() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx2.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()
+    # It imports what it needs only now.
+    httpx2.post(f"http://{host}:{port}/moto-api/reset", timeout=60 * patience()).raise_for_status()
     yield f"http://{host}:{port}"
     server.stop()
 
