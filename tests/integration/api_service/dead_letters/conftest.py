@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,16 @@ from tests.support.pipeline import consumer_settings, running_consumer
 from tests.support.uploads import insert_upload
 
 ConsumerOf = Callable[[], AbstractAsyncContextManager[object]]
+
+
+@pytest.fixture(autouse=True)
+def no_turn_of_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes at some time after an API's start, and these letters died long ago."""
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("api_service.app.run_retention", never)
 
 
 @pytest.fixture
