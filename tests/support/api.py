@@ -67,7 +67,7 @@ async def served(app: Starlette, *, lifespan: Literal["on", "off"] = "on") -> As
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        await serving
+        await asyncio.wait_for(serving, 60 * patience())
 
 
 @contextlib.asynccontextmanager

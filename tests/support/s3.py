@@ -10,6 +10,8 @@ import httpx2
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.support.patience import patience
+
 BUCKET = "rollcall-tests"
 
 
@@ -19,7 +21,8 @@ def running_s3() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    httpx2.put(f"http://{host}:{port}/{BUCKET}").raise_for_status()
+    # The first request makes the server load what it needs.
+    httpx2.put(f"http://{host}:{port}/{BUCKET}", timeout=60 * patience()).raise_for_status()
     try:
         yield f"http://{host}:{port}"
     finally:
