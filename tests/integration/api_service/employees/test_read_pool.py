@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api_service.employees.read_pool import APPLICATION_NAME, ReadPool
 from api_service.settings import ApiSettings
+from tests.support.patience import patience
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.waiting import eventually
 
@@ -34,7 +35,7 @@ async def pool(
 ) -> AsyncIterator[ReadPool]:
     settings = settings.model_copy(update=own)
     reads = ReadPool(settings, connections=connections, longest_line=longest_line)
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS * patience()):
         yield reads
     await reads.close()
 
@@ -46,8 +47,9 @@ async def fetch(reads: ReadPool, statement: str) -> None:
 
 @contextlib.asynccontextmanager
 async def impatient_pool(settings: ApiSettings, proxy: TcpProxy, connections: int) -> AsyncIterator[ReadPool]:
-    patience = {"database_answer_timeout_seconds": 0.5, "statement_timeout_seconds": 0.5}
-    settings = settings.model_copy(update={"database_url": SecretStr(proxy.url), **patience})
+    # Long enough for what is answered, on a busy machine too.
+    limits = {"database_answer_timeout_seconds": 3, "statement_timeout_seconds": 3}
+    settings = settings.model_copy(update={"database_url": SecretStr(proxy.url), **limits})
     async with pool(settings, connections) as reads:
         yield reads
 
@@ -105,20 +107,21 @@ async def test_database_that_falls_silent_while_a_statement_is_cancelled_is_give
         await reads.fetch("SELECT 3")
 
 
+async def it_runs(database: asyncpg.Connection) -> bool:
+    return await sessions(database, "query LIKE '%pg_sleep%' AND state = 'active'") == 1
+
+
 @pytest.mark.parametrize("times", [1, 5])
 async def test_statement_that_nobody_waits_for_is_ended_and_its_connection_used_again(
     settings: ApiSettings, database: asyncpg.Connection, times: int
 ) -> None:
-    async def it_runs() -> bool:
-        return await sessions(database, "query LIKE '%pg_sleep%' AND state = 'active'") == 1
-
     async def nothing_runs() -> bool:
         return await sessions(database, "state = 'active'") == 0
 
     async with pool(settings, connections=1) as reads:
         for _ in range(times):
             slow = asyncio.create_task(fetch(reads, SLOW))
-            await eventually(it_runs)
+            await eventually(lambda: it_runs(database))
             waiting = asyncio.create_task(fetch(reads, "SELECT 1"))
             await asyncio.sleep(0)
             slow.cancel()
@@ -134,7 +137,8 @@ async def test_whoever_stops_waiting_for_a_connection_takes_none(
 ) -> None:
     async with pool(settings, connections=1, database_pool_timeout_seconds=0.1) as reads:
         slow = asyncio.create_task(fetch(reads, SLOW))
-        await asyncio.sleep(0)
+        # Its connection has been made: one that is given up on its way lives on for a moment.
+        await eventually(lambda: it_runs(database))
         with pytest.raises(PoolTimeout):
             await fetch(reads, "SELECT 1")
         waiting = asyncio.create_task(fetch(reads, "SELECT 1"))
