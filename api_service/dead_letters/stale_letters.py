@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from shared.service.settings import SharedSettings
 
 
-async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings: SharedSettings) -> bool:
-    """False if by their number there are none, or another process is at it. Raises `BrokerUnavailable`."""
+async def drop_stale_letters(engine: AsyncEngine, publisher: Publisher, settings: SharedSettings) -> bool | None:
+    """None if by their number there are none, False if another process is at it. Raises `BrokerUnavailable`."""
     depth = await read_depth(settings, DEAD_LETTERS_QUEUE)
     if depth is None:
         raise BrokerUnavailable("the broker does not say how many dead letters it has")
     # Asked before the lock is taken: with nothing to do it must not stand in anybody's way.
     async with engine.connect() as connection:
         if depth <= await count_published(connection):
-            return False
+            return None
     return await turn_queue(engine, publisher, settings)
 
 

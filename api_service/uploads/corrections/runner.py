@@ -49,7 +49,7 @@ RENEWALS_PER_LEASE: Final = 3
 # People correct one row after the other, and the queue is turned once for many of them.
 LETTERS_PAUSE_SECONDS: Final = 5
 
-DropLetters = Callable[[], Awaitable[object]]
+DropLetters = Callable[[], Awaitable[bool | None]]
 
 
 class _Stopped(Exception):
@@ -65,7 +65,7 @@ class CorrectionRunner:
         failpoints: Failpoints,
         drop_letters: DropLetters,
     ) -> None:
-        """`drop_letters` takes letters whose rows have moved on out of their queue."""
+        """`drop_letters` takes letters whose rows have moved on out of their queue; False if it could not yet."""
         self._engine = engine
         self._publisher = publisher
         self._settings = settings
@@ -139,7 +139,9 @@ class CorrectionRunner:
             await asyncio.sleep(LETTERS_PAUSE_SECONDS)
             self._letters_moved.clear()
             try:
-                await self._drop_letters()
+                # Whoever has the queue in hand may have passed these letters before their rows moved on.
+                if await self._drop_letters() is False:
+                    self._letters_moved.set()
             except (*DATABASE_ERRORS, BrokerUnavailable) as error:
                 log.warning("letters of corrected rows stay for now", **describe_error(error))
                 self._letters_moved.set()

@@ -10,9 +10,11 @@ import asyncpg
 import httpx2
 import pytest
 
+from api_service.dead_letters import stale_letters
 from api_service.settings import ApiSettings
 from api_service.uploads.corrections import row_correction, runner
 from shared.amqp.topology import DEAD_LETTERS_QUEUE
+from shared.database import advisory_locks
 from tests.integration.api_service.uploads.conftest import Process
 from tests.support.api import running_api
 from tests.support.broker import Broker
@@ -26,6 +28,12 @@ FILE = HEADER + (
     b"Cy Fox,Initech,+91 98765 43212,cy at example.com\n"
     b"Di Gray,Initech,+91 98765 43213,asha@example.com,surplus\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome is in the answer on a busy machine too, where a test does not say otherwise."""
+    monkeypatch.setattr(row_correction, "WAIT_SECONDS", 60.0)
 
 
 def address(upload: dict[str, Any], row_number: int) -> str:
@@ -108,6 +116,36 @@ async def test_row_that_fails_again_is_dead_again_once_and_shows_both_its_cells(
     assert answer.json()["outcome"] == "inserted"
     after = (await api.get(f"/v1/uploads/{upload['id']}")).json()
     assert (after["inserted"], after["rejected"], after["status"]) == (2, 2, "partially_succeeded")
+
+
+@pytest.mark.usefixtures("no_turn_of_retention")
+async def test_letters_of_corrected_rows_go_though_somebody_else_has_their_queue_in_hand_meanwhile(
+    process: Process,
+    api: httpx2.AsyncClient,
+    broker: Broker,
+    database: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "LETTERS_PAUSE_SECONDS", 0.1)
+    upload = await process(FILE)
+    await eventually(lambda: broker.has_ready(DEAD_LETTERS_QUEUE, 3))
+    turns: list[bool] = []
+    turn_queue = stale_letters.turn_queue
+
+    async def noted(*given: Any, **more: Any) -> bool:
+        turns.append(await turn_queue(*given, **more))
+        return turns[-1]
+
+    await database.execute("SELECT pg_advisory_lock($1)", advisory_locks.DEAD_LETTERS)
+    monkeypatch.setattr(stale_letters, "turn_queue", noted)
+    answer = await api.patch(address(upload, 3), json={"cells": {"email": "cy@example.com"}})
+    assert answer.json()["outcome"] == "inserted"
+    await eventually(lambda: len(turns) >= 1)
+    assert not any(turns)
+
+    await database.execute("SELECT pg_advisory_unlock($1)", advisory_locks.DEAD_LETTERS)
+
+    await eventually(lambda: broker.has_ready(DEAD_LETTERS_QUEUE, 2))
 
 
 @pytest.mark.fault(44)
