@@ -279,6 +279,19 @@ def converters() -> list[psutil.Process]:
     return found
 
 
+async def held_converter() -> psutil.Process:
+    """Of the one workbook that is being read: it gets no further until it is resumed."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        found[:] = converters()
+        return len(found) == 1
+
+    await eventually(is_there)
+    found[0].suspend()
+    return found[0]
+
+
 @pytest.fixture
 def slow_workbook() -> bytes:
     return slow_xlsx()
@@ -290,11 +303,12 @@ async def test_workbooks_wait_for_their_turn_and_are_told_to_come_back(
     settings = api_settings(database_url, amqp_url, upload_store_url, workbook_wait_seconds=0.1)
     async with running_api(settings) as api:
         first = asyncio.create_task(send(api, slow_workbook))
-        await eventually(lambda: len(converters()) == 1)
+        converter = await held_converter()
         answer = await send(api, xlsx(("A", [HEADER, ASHA])))
         assert (answer.status_code, answer.json()["code"]) == (503, "conversion_busy")
         assert int(answer.headers["Retry-After"]) > 0
         assert (await api.get("/livez")).status_code == 200
+        converter.resume()
         await first
         assert (await send(api, xlsx(("A", [HEADER, ASHA])))).status_code == 202
 
@@ -315,7 +329,7 @@ async def test_client_that_hangs_up_ends_the_process_that_reads_its_workbook(
 ) -> None:
     async with running_api(api_settings(database_url, amqp_url, upload_store_url)) as api:
         sending = asyncio.create_task(send(api, slow_workbook))
-        await eventually(lambda: len(converters()) == 1)
+        await held_converter()
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         await eventually(lambda: converters() == [] and stored_files(upload_store_url) == [])

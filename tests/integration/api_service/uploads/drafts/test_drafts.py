@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api_service.operations.retention import purge
 from api_service.settings import ApiSettings
 from producer_service.uploads import leases
+from shared.amqp import queue_depths
 from shared.amqp.queue_depths import read_depth
 from shared.amqp.topology import UPLOADS_QUEUE
 from shared.rows.csv_format import NEWEST_READER_VERSION
@@ -59,8 +60,13 @@ async def due(engine: AsyncEngine) -> list[str]:
 
 
 async def test_draft_is_known_everywhere_and_nobody_works_on_it(
-    api: httpx2.AsyncClient, engine: AsyncEngine, database: asyncpg.Connection, settings: ApiSettings
+    api: httpx2.AsyncClient,
+    engine: AsyncEngine,
+    database: asyncpg.Connection,
+    settings: ApiSettings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(queue_depths, "ANSWER_SECONDS", 60)
     made = await draft(api, onDuplicate="update", maxRejects="7", mapping='{"email": "email"}')
     assert made["problem"] is None
     assert made["options"] == {"onDuplicate": "update", "maxRejects": 7, "mapping": {"email": "email"}}
@@ -273,6 +279,7 @@ async def test_cancelled_and_deleted_drafts_were_never_read(
     assert [path.name for path in stored_files(upload_store_url)] == [made["id"]]
 
 
+@pytest.mark.usefixtures("no_turn_of_retention")
 async def test_draft_that_nobody_starts_expires_with_its_file(
     api: httpx2.AsyncClient,
     engine: AsyncEngine,

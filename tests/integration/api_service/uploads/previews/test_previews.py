@@ -125,6 +125,7 @@ async def test_draft_with_a_problem_cannot_be_previewed(api: httpx2.AsyncClient)
     assert (stale.status_code, stale.json()["code"]) == (412, "revision_changed")
 
 
+@pytest.mark.usefixtures("no_turn_of_retention")
 async def test_previewed_draft_expires_as_drafts_do(
     api: httpx2.AsyncClient, database: asyncpg.Connection, engine: AsyncEngine, settings: ApiSettings
 ) -> None:
