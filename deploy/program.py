@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
 _LOWEST_PORT: Final = 10_000
 _USUAL_FIRST_OUTGOING_PORT: Final = 32_768
+_given_ports: set[int] = set()
 
 
 class ProgramFailed(Exception):
@@ -141,11 +145,37 @@ def is_free(port: int) -> bool:
 def free_port(wanted: int = 0) -> int:
     """`wanted` if nothing listens there, else one of which the kernel makes no outgoing connection.
 
-    So it is still free when a program binds it later, and when it binds it once more after it was killed.
+    So it is still free when a program binds it later, and when it binds it once more after it was killed. And it is
+    given to nobody else for as long as this process runs: its program may not listen on it yet.
     """
     if wanted and is_free(wanted):
         return wanted
-    return next(port for port in _shuffled(range(_LOWEST_PORT, _first_outgoing_port())) if is_free(port))
+    ports = _shuffled(range(_LOWEST_PORT, _first_outgoing_port()))
+    return next(port for port in ports if is_free(port) and _reserve(port))
+
+
+def _reserve(port: int) -> bool:
+    """False if this process, or another of this user that still runs, was given it before."""
+    if port in _given_ports:
+        return False
+    file = _reservations()
+    try:
+        if file is not None:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    _given_ports.add(port)
+    return True
+
+
+@cache
+def _reservations() -> int | None:
+    """A file without content, in which each port that was given is a byte that is locked; the kernel ends the lock."""
+    name = Path(tempfile.gettempdir()) / f"rollcall-ports-{os.geteuid()}"
+    try:
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:  # two processes are then as likely to find the same port as any two programs
+        return None
 
 
 def _shuffled(ports: range) -> list[int]:

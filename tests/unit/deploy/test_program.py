@@ -106,3 +106,14 @@ def test_a_free_port_is_none_that_an_outgoing_connection_could_take() -> None:
         lowest, highest = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
         assert lowest <= picked_by_the_kernel.getsockname()[1] <= highest
     assert all(10_000 <= free_port() < lowest for _ in range(20))
+
+
+def test_a_free_port_is_given_once_while_whoever_has_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # All look in the same order.
+    monkeypatch.setattr("deploy.program._shuffled", list)
+    ours = {free_port(), free_port()}
+    code = "from deploy import program; program._shuffled = list; print(program.free_port())"
+    theirs = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len({*ours, int(theirs.stdout)}) == 3
