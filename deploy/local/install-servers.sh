@@ -19,5 +19,7 @@ mkdir -p "$(dirname "$no_cluster")"
 echo 'create_main_cluster = false' >"$no_cluster"
 
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update
-apt-get -qq install --yes --no-install-recommends postgresql rabbitmq-server >/dev/null
+# A mirror fails now and then, and another apt may be at work.
+set -- -o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300
+apt-get -qq "$@" update
+apt-get -qq "$@" install --yes --no-install-recommends postgresql rabbitmq-server >/dev/null

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ def run(
     command: Sequence[str], environment: Mapping[str, str], seconds: float, grace_seconds: float = GRACE_SECONDS
 ) -> Ended:
     """Interrupt it, as Ctrl-C does, after so many seconds; kill what has not ended after the grace."""
-    counts = Counts()
+    counted: list[Counts] = []
     process = subprocess.Popen(
         command,
         env=dict(environment),
@@ -47,6 +47,15 @@ def run(
         out_of_time.set()
         _signal(process, signal.SIGINT)
 
+    def pass_on(output: Iterable[str]) -> None:
+        for line in output:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            counted.append(counts_in(line) or Counts())
+
+    # In a thread, for whoever left the command's session may have its output open for ever.
+    passing_on = threading.Thread(target=pass_on, args=(process.stdout,), daemon=True)
+    passing_on.start()
     timers = [
         threading.Timer(seconds, interrupt),
         threading.Timer(seconds + grace_seconds, _signal, (process, signal.SIGKILL)),
@@ -55,10 +64,6 @@ def run(
         timer.daemon = True
         timer.start()
     try:
-        for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            counts += counts_in(line) or Counts()
         status = process.wait()
     except BaseException:  # we are told to end: the command tidies up first, as it would after its time
         _signal(process, signal.SIGINT)
@@ -71,7 +76,8 @@ def run(
         # Nothing of the session may outlive it.
         _signal(process, signal.SIGKILL)
         process.wait()
-    return Ended(status, counts, out_of_time.is_set())
+        passing_on.join(grace_seconds)
+    return Ended(status, sum(counted, Counts()), out_of_time.is_set())
 
 
 def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -55,7 +55,8 @@ def _smoke(mode: str) -> tuple[str, ...]:
 
 
 PARTS = (
-    Part("engine", (("../shared/container-engine/up",),), optional=True),
+    # Minutes at the first time; what takes longer than that does not come.
+    Part("engine", (("../shared/container-engine/up",),), optional=True, limit_minutes=10),
     Part("packages", (_make("venv"),)),
     Part("lint", (_make("lint"),)),
     Part("types", (_make("types"),)),

@@ -53,11 +53,11 @@ def _run(part: Part, environment: Mapping[str, str], clock: Callable[[], float],
         counts += ended.counts
         if ended.status != 0 or ended.out_of_time or counts.failed:
             outcome = Outcome(part.name, "FAILED", clock() - began, counts)
-            if ended.out_of_time:
-                return replace(outcome, remark=f"stopped after its limit of {part.limit_minutes:.0f} min")
+            limit = f"stopped after its limit of {part.limit_minutes:.0f} min"
             if part.optional:
-                return replace(outcome, result="did not run", remark=f"ended with status {ended.status}: not needed")
-            return replace(outcome, remark=f"status {ended.status}")
+                why = limit if ended.out_of_time else f"ended with status {ended.status}"
+                return replace(outcome, result="did not run", remark=f"{why}: not needed")
+            return replace(outcome, remark=limit if ended.out_of_time else f"status {ended.status}")
     return Outcome(part.name, "passed", clock() - began, counts)
 
 

@@ -76,6 +76,21 @@ time.sleep(600)
     await eventually(lambda: not any(map(_is_alive, started)))
 
 
+def test_who_has_left_the_session_of_a_command_and_holds_its_output_is_not_waited_for(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"""
+import pathlib, subprocess
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pathlib.Path({str(pid)!r}).write_text(str(child.pid))
+print("=== 3 passed in 0.10s ===")
+"""
+    ended = run(script, grace_seconds=1)
+    assert (ended.status, ended.counts) == (0, Counts(passed=3))
+    left = int(pid.read_text())
+    assert _is_alive(left)
+    os.kill(left, signal.SIGKILL)
+
+
 def _is_alive(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
