@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -97,12 +98,12 @@ async def test_consumer_whose_session_is_ended_during_commit_learns_from_the_led
 
     async with hanging_commits(system.database):
         consumer.signal(signal.SIGCONT)
-        await terminate_in_commit(system.database, "rollcall consumer")
-        await until_committed(system, upload_id, first_row=501)
+        committed = partial(is_committed, system, upload_id, first_row=501)
+        await terminate_in_commit(system.database, "rollcall consumer", until=committed)
 
     upload = await system.until_finished(upload_id)
     assert await system.differences(upload, mixed.expected, after_crash=True) == []
-    assert DONE_ALREADY in consumer.log.read_text()
+    await eventually(lambda: DONE_ALREADY in consumer.log.read_text())
 
 
 async def test_consumer_that_never_hears_of_its_commit_learns_from_the_ledger_that_it_was_done(
@@ -116,14 +117,14 @@ async def test_consumer_that_never_hears_of_its_commit_learns_from_the_ledger_th
 
         proxy.stall(answers_only=True)
         consumer.signal(signal.SIGCONT)
-        await until_committed(system, upload_id, first_row=501)
+        await eventually(partial(is_committed, system, upload_id, first_row=501), seconds=60)
         proxy.cut()
         proxy.resume()
         await proxy.open()
 
         upload = await system.until_finished(upload_id)
         assert await system.differences(upload, mixed.expected, after_crash=True) == []
-        assert DONE_ALREADY in consumer.log.read_text()
+        await eventually(lambda: DONE_ALREADY in consumer.log.read_text())
 
 
 async def test_producer_whose_session_is_ended_while_it_commits_the_end_finds_it_ended(
@@ -137,11 +138,12 @@ async def test_producer_whose_session_is_ended_while_it_commits_the_end_finds_it
 
     async with hanging_commits(system.database):
         producer.signal(signal.SIGCONT)
-        await terminate_in_commit(system.database, "rollcall producer")
+        await terminate_in_commit(system.database, "rollcall producer", until=partial(has_ended, system, upload_id))
 
     upload = await system.until_finished(upload_id)
     assert await system.differences(upload, mixed.expected) == []
-    assert "not finished yet" in producer.log.read_text()
+    # The commit that ended it is the one whose answer the producer has not had.
+    await eventually(lambda: "not finished yet" in producer.log.read_text())
 
 
 async def test_upload_whose_commit_is_never_answered_is_found_again_by_its_key(
@@ -152,7 +154,7 @@ async def test_upload_whose_commit_is_never_answered_is_found_again_by_its_key(
 
     async with hanging_commits(system.database):
         sending = asyncio.create_task(send(system.client, content, key="k", onDuplicate=mixed.mode))
-        await terminate_in_commit(system.database, "api_service")
+        await terminate_in_commit(system.database, "api_service", until=partial(is_taken, system))
         assert (await sending).status_code == 503
     again = await send(system.client, content, key="k", onDuplicate=mixed.mode)
 
@@ -165,7 +167,7 @@ async def test_upload_whose_commit_is_never_answered_is_found_again_by_its_key(
 async def test_upload_survives_that_all_sessions_are_ended_again_and_again(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    await services.start_slow(chunk_seconds=0.1)
+    await services.start_slow(chunk_seconds=0.3)
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     for rows in range(400, 4_400, 400):
@@ -184,7 +186,7 @@ async def test_restarts_at_random_moments_leave_no_trace(
     seed = int(os.environ.get("ROLLCALL_TEST_SEED", random.randrange(2**32)))
     print(f"ROLLCALL_TEST_SEED={seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)
-    await services.start_slow(chunk_seconds=0.1)
+    await services.start_slow(chunk_seconds=0.3)
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     for rows in (500, 2_000, 3_500):
@@ -206,8 +208,13 @@ async def ledger(system: System, upload_id: str) -> set[int]:
     return {row["first_row"] for row in rows}
 
 
-async def until_committed(system: System, upload_id: str, *, first_row: int) -> None:
-    async def committed() -> bool:
-        return first_row in await ledger(system, upload_id)
+async def is_committed(system: System, upload_id: str, *, first_row: int) -> bool:
+    return first_row in await ledger(system, upload_id)
 
-    await eventually(committed)
+
+async def has_ended(system: System, upload_id: str) -> bool:
+    return bool(await system.database.fetchval("SELECT finished_at IS NOT NULL FROM uploads WHERE id = $1", upload_id))
+
+
+async def is_taken(system: System) -> bool:
+    return bool(await system.database.fetchval("SELECT count(*) FROM uploads"))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from shared.amqp.connection import close_quietly
 from shared.amqp.queue_depths import depth_of
@@ -54,6 +54,15 @@ class Broker:
         channel = await self._channel()
         await declare_topology(channel)
         await channel.close()
+
+    async def has_exchange(self, name: str) -> bool:
+        channel = await self._channel()
+        try:
+            await channel.declare_exchange(name, aio_pika.ExchangeType.FANOUT, passive=True)
+        except ChannelNotFoundEntity:
+            return False
+        await channel.close()
+        return True
 
     async def has_ready(self, queue: str, count: int) -> bool:
         return (await self.state(queue)).ready == count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 from playwright.async_api import Browser, ConsoleMessage, Page, Request
@@ -13,6 +13,9 @@ from tests.support.patience import patience
 from tests.support.uploads import send
 from tests.support.waiting import eventually
 
+# For each thing that a page is to show or do.
+PAGE_MILLISECONDS: Final = 60_000 * patience()
+
 
 @contextlib.asynccontextmanager
 async def open_page(
@@ -20,7 +23,7 @@ async def open_page(
 ) -> AsyncIterator[Page]:
     """Nothing is to be asked for at other addresses than these. `options` are those of a browser's context."""
     context = await browser.new_context(base_url=address, locale="en-US", **options)
-    context.set_default_timeout(30_000 * patience())
+    context.set_default_timeout(PAGE_MILLISECONDS)
     page = await context.new_page()
     complaints: list[str] = []
 

@@ -62,7 +62,9 @@ class Cluster:
     def compose(self, *words: str) -> str:
         """The output of `docker compose`. Raises RuntimeError with all of its output when it fails."""
         command = ["docker", "compose", *words]
-        done = subprocess.run(command, cwd=CHECKOUT, env=self._environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=CHECKOUT, env=self._environment, capture_output=True, text=True, timeout=2 * WAIT_SECONDS
+        )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 
@@ -31,17 +31,21 @@ async def hanging_commits(database: asyncpg.Connection) -> AsyncIterator[None]:
         await _set(database, "synchronous_standby_names = ''")
 
 
-async def terminate_in_commit(database: asyncpg.Connection, application: str) -> None:
-    """Wait for a COMMIT of this service that hangs, and terminate its session.
+async def terminate_in_commit(
+    database: asyncpg.Connection, application: str, *, until: Callable[[], Awaitable[bool]]
+) -> None:
+    """Terminate each session of this service whose COMMIT hangs, until what one of them has committed is to be seen.
 
-    A statement in autocommit, with which the service keeps house, is none.
+    It may have others, as that which renews a lease. A statement in autocommit, with which the service keeps house, is
+    none.
     """
     hangs = f"application_name = '{application}' AND wait_event = 'SyncRep' AND query ILIKE 'commit%'"
 
-    async def terminated() -> bool:
-        return await terminate_sessions(database, hangs) > 0
+    async def is_there() -> bool:
+        await terminate_sessions(database, hangs)
+        return await until()
 
-    await eventually(terminated)
+    await eventually(is_there, seconds=60)
 
 
 async def _set(database: asyncpg.Connection, setting: str) -> None:

@@ -50,7 +50,9 @@ async def sample(service: Service, name: str) -> float:
 
 def logged(service: Service, event: str) -> list[Json]:
     """The lines of a service's log with this event."""
-    lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
+    # The last line may be half written.
+    whole = service.log.read_text().rpartition("\n")[0]
+    lines = [line for line in whole.splitlines() if line.startswith("{")]
     return [line for line in map(json.loads, lines) if line["event"] == event]
 
 

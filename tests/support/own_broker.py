@@ -193,7 +193,10 @@ def own_broker(kind: str, folder: Path) -> Iterator[OwnBroker]:
 
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=True)
+    seconds = START_SECONDS * patience()
+    done = subprocess.run(
+        command, env=environment, cwd="/", capture_output=True, text=True, check=True, timeout=seconds
+    )
     return done.stdout.strip()
 
 

@@ -60,7 +60,8 @@ class OwnPostgres(ABC):
 
     async def migrate(self) -> None:
         command = [sys.executable, "-m", "tests.support.template", f"{self._server_url}/postgres", DATABASE]
-        await asyncio.to_thread(subprocess.run, command, cwd=CHECKOUT, check=True, capture_output=True)
+        seconds = 5 * START_SECONDS * patience()
+        await asyncio.to_thread(subprocess.run, command, cwd=CHECKOUT, check=True, capture_output=True, timeout=seconds)
 
     async def _takes_connections(self) -> bool:
         try:
@@ -162,4 +163,5 @@ def _flags(settings: Mapping[str, str]) -> list[str]:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=2 * START_SECONDS * patience())
+    return done.stdout.strip()

@@ -27,6 +27,7 @@ import httpx2
 from deploy.program import last_lines
 from tests.support.patience import patience
 from tests.support.plain_http import plain_client
+from tests.support.waiting import eventually
 from tools.ci.shared_servers import RUN_VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -88,7 +89,9 @@ def migrated_template(servers: Servers) -> str:
         if not done.exists():
             # A process of its own, because the calling test may have an event loop that runs.
             migrate = [sys.executable, "-m", "tests.support.template", servers.postgres_url, name]
-            outcome = subprocess.run(migrate, cwd=CHECKOUT, capture_output=True, text=True)
+            outcome = subprocess.run(
+                migrate, cwd=CHECKOUT, capture_output=True, text=True, timeout=START_SECONDS * patience()
+            )
             if outcome.returncode != 0:
                 raise RuntimeError(f"the migrations failed:\n{outcome.stdout}{outcome.stderr}")
             done.touch()
@@ -106,7 +109,16 @@ async def create_database(servers: Servers, template: str | None = None) -> str:
 
 async def drop_database(servers: Servers, url: str) -> None:
     """Drop it, whoever is still connected."""
-    await execute(servers.postgres_url, f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+    drop = f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)'
+
+    async def is_dropped() -> bool:
+        try:
+            await execute(servers.postgres_url, drop)
+        except asyncpg.ObjectInUseError:  # Postgres gives a session that it has ended five seconds to be gone
+            return False
+        return True
+
+    await eventually(is_dropped, seconds=60)
 
 
 async def execute(url: str, statement: str) -> None:

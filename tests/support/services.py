@@ -38,6 +38,8 @@ QUICK: Final = {
 }
 START_SECONDS: Final = 60
 GRACE_SECONDS: Final = 20
+# The grace of its requests comes first, then it closes what it has open.
+END_SECONDS: Final = 60
 KILLED: Final = -signal.SIGKILL
 
 
@@ -161,7 +163,7 @@ class Service:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
-    async def ended(self, *, seconds: float = GRACE_SECONDS) -> int:
+    async def ended(self, *, seconds: float = END_SECONDS) -> int:
         """Wait for its end; its exit status."""
         running = self._running
         assert running is not None
@@ -266,9 +268,10 @@ class Services:
 
     async def end(self) -> None:
         """SIGTERM to all that live, and make sure that they drained; none comes back."""
+        for service in self.all:
+            service.restarts_when_dead = False
         living = [service for service in self.all if service.is_alive]
         for service in living:
-            service.restarts_when_dead = False
             service.signal(signal.SIGCONT)
         await asyncio.gather(*(service.until_live() for service in living))
         await asyncio.gather(*(service.terminate() for service in living))

@@ -17,6 +17,7 @@ import asyncpg
 import httpx2
 from aio_pika.abc import AbstractIncomingMessage
 
+from api_service.dead_letters import queue_acquaintance
 from shared.amqp.topology import (
     BULK_REQUESTS_QUEUE,
     DEAD_CHUNKS_QUEUE,
@@ -101,10 +102,10 @@ class System:
 
     async def until_finished(self, upload_id: str, *, seconds: float = 90) -> Json:
         """The finished upload. An API that is being started again meanwhile is waited for."""
-        allowed = seconds * patience()
-        deadline = asyncio.get_running_loop().time() + allowed
+        began, allowed = asyncio.get_running_loop().time(), seconds
         upload: Json = {}
-        while asyncio.get_running_loop().time() < deadline:
+        # Asked anew each time: the machine may become busy meanwhile.
+        while asyncio.get_running_loop().time() < began + (allowed := max(allowed, seconds * patience())):
             try:
                 upload = await self.state(upload_id)
             except (httpx2.TransportError, httpx2.HTTPStatusError):
@@ -195,13 +196,18 @@ class System:
     async def until_letters_are_out(self) -> None:
         """A chunk's letters follow its commit, so the last may come after the upload's end.
 
-        An entry that came back as the database was killed is published again by the sweep, when it is old enough.
+        An entry that came back as the database was killed is published again by the sweep, when it is old enough. An
+        API that looks at the queue for the first time turns it, and has some of its letters in hand meanwhile.
         """
 
         async def all_out() -> bool:
-            return await effects.count_unpublished(self.database) == 0
+            marker = await self.database.fetchval(queue_acquaintance._MARKER.text)
+            return await self.broker.has_exchange(marker) and await effects.count_unpublished(self.database) == 0
 
         await eventually(all_out, seconds=180)
+
+    async def _has_letters(self, at_least: int) -> bool:
+        return (await self.broker.state(DEAD_LETTERS_QUEUE)).ready >= at_least
 
     async def letters(self, upload_id: str, *, keep: bool = False) -> list[Json]:
         """All of an upload's that the queue held, now or when it was last emptied, which it is unless they are kept."""
@@ -214,7 +220,10 @@ class System:
         async with await aio_pika.connect(self._amqp_url) as connection:
             queue = await (await connection.channel()).get_queue(DEAD_LETTERS_QUEUE, ensure=False)
             await queue.consume(take, no_ack=not keep)
-            await eventually(lambda: len(taken) >= count)
+            await eventually(lambda: len(taken) >= count, seconds=60)
+        if keep:
+            # The broker has them back some time after the connection is closed.
+            await eventually(lambda: self._has_letters(count), seconds=60)
         letters = self._letters if not keep else deepcopy(self._letters)
         for message in taken:
             letter = json.loads(message.body)
