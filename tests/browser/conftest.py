@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.support.browsing import open_page
+from tests.support.browsing import PAGE_MILLISECONDS, open_page
 from tests.support.services import Backends, Services
 from tools.ci import axe
 
@@ -30,7 +30,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def axe_script() -> str:
     """The checker of accessibility, which only npm has."""
-    script = axe.installed() or axe.install()
+    script = axe.install()
     if script is None:
         pytest.skip("needs axe-core, which npm fetches: `python -m tools.ci.axe` says what is missing")
     return script.read_text()
@@ -38,8 +38,12 @@ def axe_script() -> str:
 
 @pytest.fixture
 async def browser(chromium: str) -> AsyncIterator[Browser]:
+    # What is expected has a time of its own, five seconds, whatever the pages are given.
+    expect.set_options(timeout=PAGE_MILLISECONDS)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=PAGE_MILLISECONDS
+        )
         yield browser
         await browser.close()
 

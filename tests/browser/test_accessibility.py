@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import httpx2
 import pytest
 from playwright.async_api import Browser
 
 from tests.support.browsing import accessibility_findings, finished_upload, open_page
+from tests.support.plain_http import plain_client
 from tests.support.services import Services
 from tests.support.uploads import HEADER, send
 from tests.support.waiting import eventually
@@ -42,7 +42,7 @@ async def test_axe_finds_nothing(
     services: Services, browser: Browser, axe_script: str, theme: Literal["light", "dark"]
 ) -> None:
     await services.start_all(consumers=1)
-    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+    async with plain_client(services.api_url) as api:
         upload = await finished_upload(api, CSV)
         draft = (await send(api, CSV, start="draft")).headers["Location"].removeprefix("/v1")
         await api.post("/v1/queues/default/messages", json={"payload": {"to": "ada"}})

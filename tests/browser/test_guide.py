@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import httpx2
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, expect
@@ -13,6 +12,7 @@ from playwright.async_api import Browser, expect
 from shared.service.guide import add_guide
 from tests.support.api import served
 from tests.support.browsing import open_page
+from tests.support.plain_http import plain_client
 from tools import guide
 
 
@@ -45,7 +45,8 @@ async def test_the_search_finds_a_page(browser: Browser, built: Path) -> None:
     async with served(app) as address, open_page(browser, address) as page:
         await page.goto("/guide/")
         await page.get_by_role("button", name="Search").first.click()
-        await page.keyboard.type("announcement")
+        # It comes by a script, after the click.
+        await page.get_by_role("combobox").press_sequentially("announcement")
         await expect(page.get_by_text("results")).to_be_visible()
         await page.get_by_role("heading", name="Glossary").click()
         await expect(page.locator("#glossary")).to_be_visible()
@@ -54,7 +55,7 @@ async def test_the_search_finds_a_page(browser: Browser, built: Path) -> None:
 async def test_each_page_lies_beside_its_markdown_and_the_list_names_all(built: Path) -> None:
     app = FastAPI()
     add_guide(app, built)
-    async with served(app) as address, httpx2.AsyncClient(base_url=address) as http:
+    async with served(app) as address, plain_client(address) as http:
         contents = (await http.get("/guide/llms.txt")).text
         for path in guide.named_pages():
             assert f"]({path})" in contents

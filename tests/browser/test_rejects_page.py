@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import asyncpg
-import httpx2
 from playwright.async_api import Page, expect
 
 from tests.support.browsing import drop_file, finished_upload
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.services import Services
 from tests.support.uploads import HEADER
 
@@ -22,7 +22,7 @@ async def test_rejects_are_corrected_by_key_paste_and_replacement(
     services: Services, page: Page, database_url: str
 ) -> None:
     await services.start_all(consumers=1)
-    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+    async with plain_client(services.api_url) as api:
         rows = b"".join((*TWO_NUMBERS[:12], NO_EMAILS, *TWO_NUMBERS[12:]))
         upload = await finished_upload(api, HEADER + rows)
     await page.goto(f"{upload}/rejects")
@@ -59,9 +59,11 @@ async def test_rejects_are_corrected_by_key_paste_and_replacement(
         await page.locator("[data-bulk-apply]").click()
         await expect(send).to_have_text(f"Send {left} corrected rows")
         await send.click()
-        await page.get_by_role("link", name="Show what is left").click(timeout=2 * SECONDS)
+        # Its script runs when all is there, and not before.
+        async with page.expect_event("load", timeout=3 * SECONDS):
+            await page.get_by_role("link", name="Show what is left").click(timeout=2 * SECONDS)
     # The rest in a spreadsheet: the report is mended, and dropped back.
-    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+    async with plain_client(services.api_url) as api:
         report = (await api.get(f"/v1{upload}/rejects.csv")).raise_for_status().content
     await drop_file(page, "mended.csv", report.replace(b"555 0103 / 555 0104", b"+47 22 55 01 03"))
     await expect(page.get_by_role("heading", name="Corrections are in")).to_be_visible(timeout=SECONDS)
@@ -76,7 +78,7 @@ async def test_rejects_are_corrected_by_key_paste_and_replacement(
 
 async def test_a_corrected_report_is_dropped_back(services: Services, page: Page) -> None:
     await services.start_all(consumers=1)
-    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+    async with plain_client(services.api_url) as api:
         upload = await finished_upload(api, HEADER + NO_EMAILS)
         report = (await api.get(f"/v1{upload}/rejects.csv")).text
     await page.goto(f"{upload}/rejects")

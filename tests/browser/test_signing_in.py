@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.support.api import api_settings
-from tests.support.browsing import accessibility_findings, finished_upload, open_page
+from tests.support.browsing import PAGE_MILLISECONDS, accessibility_findings, finished_upload, open_page
 from tests.support.keys import bearer, make_key
 from tests.support.plain_http import plain_client
 from tests.support.services import Backends, Services
@@ -141,6 +141,7 @@ async def test_a_page_of_another_site_achieves_nothing(
     await finished_upload(api, HEADER + b"Asha Rao,Initech,+91 98765 43210,asha@example.com\n")
     await api.post("/v1/queues/default/messages", json={"payload": 1})
     context = await browser.new_context(base_url=services.api_url)
+    context.set_default_timeout(PAGE_MILLISECONDS)
     page = await context.new_page()
     await page.goto("/sign-in")
     await sign_in(page, admin)

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browsing import drop_file, open_page
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.services import Services
 from tests.support.uploads import HEADER, send
 from tests.support.waiting import eventually
@@ -46,8 +46,8 @@ async def hold_events_until(page: Page, services: Services, status: str) -> None
         async def is_there() -> bool:
             return bool((await api.get(upload)).json()["status"] == status)
 
-        async with httpx2.AsyncClient(base_url=services.api_url) as api:
-            await eventually(is_there, seconds=30)
+        async with plain_client(services.api_url) as api:
+            await eventually(is_there, seconds=60)
         await route.continue_()
 
     await page.route("**/events", hold, times=1)
@@ -63,6 +63,8 @@ async def test_a_file_in_an_unclear_encoding_is_mended_by_the_chooser(
     await expect(page.get_by_role("heading", name="lidé <b>.csv")).to_be_visible(timeout=SECONDS)
     await expect(page.get_by_role("button", name="Import")).to_be_disabled()
 
+    # Its script runs when all is there, and not before.
+    await page.wait_for_load_state()
     await page.get_by_role("radio", name=re.compile("cp1250.*Šťastný")).check()
     for title, field in (("Pracovník", "employee_name"), ("Zaměstnavatel", "company_name"), ("Spojení", "mobile_no")):
         chooser = page.get_by_label(re.compile(f"Field of column .*{title}"))
@@ -86,6 +88,8 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
     await services.start_all(consumers=1)
     await page.goto("/")
     await drop_file(page, "staff.csv", numbered_rows(250) + b"Bob Ek,Fjord AS,no number,bob@fjord.example\n")
+    await expect(page.get_by_label("have left")).to_be_visible()
+    await page.wait_for_load_state()
     await page.get_by_label("have left").check()
     await page.get_by_label("if they are of the company").fill("all")
     await page.get_by_label("if they are of the company").press("Enter")
@@ -103,7 +107,7 @@ async def test_what_was_previewed_is_imported_and_nothing_else(services: Service
 
 async def test_the_history_and_the_system_move_by_themselves(services: Services, page: Page, database_url: str) -> None:
     await services.start("api_service")
-    async with httpx2.AsyncClient(base_url=services.api_url) as api:
+    async with plain_client(services.api_url) as api:
         await send(api, numbered_rows(3))
     await page.goto("/")
     await expect(page.locator(".state")).to_contain_text("queued")
@@ -126,8 +130,8 @@ async def test_an_upload_is_watched_live_through_a_reload_and_a_restart_of_the_a
     if rows > 3_000:
         await services.start_all(consumers=2)
     else:
-        await services.start_slow(chunk_seconds=0.4)
-    async with httpx2.AsyncClient(base_url=services.api_url, timeout=60) as api:
+        await services.start_slow(chunk_seconds=0.8)
+    async with plain_client(services.api_url) as api:
         upload = (await send(api, numbered_rows(rows))).json()
     # Where the stream is refused, as when too many look, the page goes on without it, and tries again.
     await page.route("**/events", lambda route: route.fulfill(status=503), times=1)
