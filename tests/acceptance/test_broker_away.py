@@ -69,7 +69,8 @@ async def services(database_url: str, amqp_url: str, upload_store_url: str, tmp_
 async def test_broker_that_was_away_is_followed_by_everything_within_30_seconds_of_its_return(
     away_seconds: float, rabbit: OwnBroker, services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    await services.start_slow(chunk_seconds=0.1)
+    # So slow that it is under way for longer than the broker takes to end.
+    await services.start_slow(chunk_seconds=0.3)
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 1_000)
     processes = [service.pid for service in services.all]
@@ -190,9 +191,11 @@ async def test_broker_that_blocks_publishers_delays_what_has_to_be_published_and
             await eventually(partial(_has_chunks, system, first, 10))
             await eventually(partial(_is_unacknowledged, api, amqp_url.rpartition("/")[2], 1), seconds=40)
         assert (await system.broker.state(REQUESTS_QUEUE)).ready == 0
-        assert any("dead letters wait for the broker" in consumer.log.read_text() for consumer in consumers)
+        await eventually(
+            lambda: any("dead letters wait for the broker" in consumer.log.read_text() for consumer in consumers)
+        )
         assert (await system.broker.state(DEAD_LETTERS_QUEUE)).ready == 0
-        assert (await system.state(second))["status"] == "running"
+        await eventually(partial(_is_running, system, second))
     finally:
         await rabbit.ctl(*end)
 
@@ -213,6 +216,10 @@ async def _open_the_publishers_connection(producer: Service) -> None:
 async def _has_read(system: System, upload_id: str, rows: int) -> bool:
     read = await system.database.fetchval("SELECT rows_read FROM uploads WHERE id = $1", upload_id)
     return bool(read >= rows)
+
+
+async def _is_running(system: System, upload_id: str) -> bool:
+    return bool((await system.state(upload_id))["status"] == "running")
 
 
 async def _has_chunks(system: System, upload_id: str, count: int) -> bool:

@@ -64,7 +64,7 @@ async def test_upload_survives_that_all_connections_are_closed_again_and_again(
     services: Services, system: System, servers: Servers, amqp_url: str, mixed: MixedUpload
 ) -> None:
     vhost = amqp_url.rpartition("/")[2]
-    consumers = [services.launch("consumer_service", slow_consumer(0.2)) for _ in range(2)]
+    consumers = [services.launch("consumer_service", slow_consumer(0.5)) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
@@ -72,10 +72,11 @@ async def test_upload_survives_that_all_connections_are_closed_again_and_again(
     async with management(servers) as api:
         for times in range(1, CLOSINGS + 1):
             await system.until_rows_done(upload_id, times * 300)
+            await system.until_consumed_by(2)
             (await api.delete(f"/api/connections/username/{USER}_{vhost}")).raise_for_status()
             await eventually(partial(_have_lost_it, consumers, times))
-            await system.until_consumed_by(2)
         upload = await system.until_finished(upload_id)
+        await system.until_consumed_by(2)
         await eventually(partial(_both_have_prefetch_1, api, vhost))
 
     assert await system.differences(upload, mixed.expected, after_crash=True) == []
@@ -85,13 +86,14 @@ async def test_upload_survives_that_all_connections_are_closed_again_and_again(
 async def test_request_queue_that_is_deleted_is_consumed_again_and_what_was_in_it_is_sent_again_at_once(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    consumers = [services.launch("consumer_service", slow_consumer(0.1)) for _ in range(2)]
+    consumers = [services.launch("consumer_service", slow_consumer(0.3)) for _ in range(2)]
     services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
 
     for rows in (500, 2_000):
         await system.until_rows_done(upload_id, rows)
+        await system.until_consumed_by(2)
         await system.broker.delete_queue(REQUESTS_QUEUE)
 
     # The broker cancelled the consumers; without that, waiting chunks would be sent again only after a minute.
@@ -115,6 +117,7 @@ async def test_messages_that_are_no_requests_are_dead_lettered_with_a_reason_and
     upload = await system.until_finished(await system.upload(file))
 
     assert upload["status"] == "succeeded"
+    await system.until_letters_are_out()
     letters = await system.broker.take(DEAD_LETTERS_QUEUE, len(NO_REQUESTS))
     # In any order: an API that looks at the queue for the first time turns it, and these may come meanwhile.
     assert sorted(letter.body for letter in letters) == sorted(NO_REQUESTS)

@@ -85,14 +85,14 @@ def rows(out: str) -> list[list[str]]:
 async def test_somebody_at_a_terminal_watches_it_resizes_it_and_leaves(
     services: Services, system: System, environment: dict[str, str], file: Path
 ) -> None:
-    # 20 chunks of 100 rows: long enough to be left.
-    services.launch("consumer_service", slow_consumer(0.5))
+    # 20 chunks of 100 rows: long enough to be left, and for two commands that start.
+    services.launch("consumer_service", slow_consumer(1.5))
     services.launch("producer_service")
     await services.start("api_service")
 
     def before_the_terminal() -> tuple[str, str, str, int]:
         with Terminal([*ROLLCALL, "upload", str(file)], environment) as terminal:
-            terminal.until(r"running: \d+00 rows")
+            terminal.until(r"running: [\d,]+00 rows")
             wide = terminal.drawn
             terminal.resize(60)
             terminal.until(r"running: .*rows")
@@ -123,7 +123,8 @@ async def test_somebody_at_a_terminal_watches_it_resizes_it_and_leaves(
     upload_id = advice.split()[-1]
     assert (await system.state(upload_id))["status"] == "running"
     stopping = await asyncio.create_subprocess_exec(*ROLLCALL, *advice.split()[1:], env=environment)
-    assert await stopping.wait() == 0
+    async with asyncio.timeout(120 * patience()):
+        assert await stopping.wait() == 0
     assert (await system.until_finished(upload_id))["status"] == "cancelled"
 
 

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx2
 import pytest
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
 from tests.support.own_postgres import OwnPostgres, own_postgres
+from tests.support.plain_http import plain_client
 from tests.support.servers import Servers
 from tests.support.services import Backends, Service, Services
 from tests.support.system import System
@@ -101,10 +101,11 @@ async def test_upload_waits_for_a_database_that_is_away_for_minutes(
 async def _upload_through(
     outage: Outage, seconds: float, services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    await services.start_slow(chunk_seconds=0.05)
+    # So slow that the consumers have chunks in hand when the database is away, however long its end takes.
+    await services.start_slow(chunk_seconds=0.4)
     upload_id = await system.upload(mixed.file, mixed.mode)
-    await system.until_rows_done(upload_id, 1_000)
     assert await _statuses_of_lists(system) == {200}
+    await system.until_rows_done(upload_id, 1_000)
 
     await outage.begin()
     back_at = asyncio.get_running_loop().time() + seconds
@@ -132,6 +133,6 @@ async def _statuses_of_lists(system: System) -> set[int]:
 
 
 async def _says_that_the_database_is_away(service: Service) -> bool:
-    async with httpx2.AsyncClient(timeout=10) as client:
+    async with plain_client() as client:
         answer = await client.get(f"{service.url}/readyz")
     return answer.status_code == 503 and answer.json()["checks"]["database"] == "failed"

@@ -16,7 +16,7 @@ from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.services import Services
 
-SECONDS = 60
+SECONDS = 180
 DOCUMENTS = [
     path.relative_to(CHECKOUT)
     for path in (CHECKOUT / "docs" / "tutorial.md", *sorted((CHECKOUT / "docs" / "how-to").glob("*.md")))

@@ -24,7 +24,7 @@ async def test_small_upload_does_not_wait_behind_a_large_one(
 ) -> None:
     small = tmp_path / "small.csv"
     write_mixed_file(small, 50, bad_share=0, duplicate_share=0)
-    services.launch("consumer_service", slow_consumer(0.2))
+    services.launch("consumer_service", slow_consumer(0.4))
     services.launch("producer_service")
     await services.start("api_service")
     large_id = await system.upload(mixed.file, mixed.mode)
@@ -69,7 +69,7 @@ async def test_small_upload_does_not_wait_behind_a_redrive(services: Services, s
     bad, small = tmp_path / "bad.csv", tmp_path / "small.csv"
     bad.write_bytes(HEADER + b"Asha Rao,Initech,9876543210,nobody\n" * 1_500)
     write_mixed_file(small, 10, bad_share=0, duplicate_share=0)
-    services.launch("consumer_service", slow_consumer(0.3))
+    services.launch("consumer_service", slow_consumer(0.6))
     services.launch("producer_service")
     await services.start("api_service")
     rejected = await system.until_finished(await system.upload(bad))

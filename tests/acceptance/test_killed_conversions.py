@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 
 import psutil
 
@@ -18,24 +20,34 @@ from tests.support.waiting import eventually
 from tests.support.workbooks import slow_xlsx
 
 
-def converters() -> list[int]:
-    """By their command, for the dead API has no children any more."""
-    return [process.pid for process in psutil.process_iter(["cmdline"]) if CONVERTER in (process.info["cmdline"] or ())]
+def converters(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """By their command."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
+            found |= {process} if CONVERTER in process.cmdline() else set()
+    return found
 
 
 async def test_killed_api_leaves_no_upload_and_no_process(
     services: Services, system: System, database_url: str, amqp_url: str, upload_store_url: str
 ) -> None:
     api = await services.start("api_service")
-    others = set(converters())
     sending = asyncio.create_task(send(system.client, slow_xlsx(), filename="staff.xlsx"))
-    await eventually(lambda: set(converters()) - others != set())
-    mine = set(converters()) - others
+    mine: set[psutil.Process] = set()
+
+    def is_converting() -> bool:
+        # Its own, for other tests convert beside this one.
+        mine.update(converters(psutil.Process(api.pid).children(recursive=True)))
+        return bool(mine)
+
+    await eventually(is_converting, seconds=60)
 
     api.kill()
     await asyncio.gather(sending, return_exceptions=True)
 
-    await eventually(lambda: mine.isdisjoint(converters()))
+    # A dead API has no children any more, whatever lives.
+    await eventually(lambda: not converters(mine))
     assert await system.database.fetchval("SELECT count(*) FROM uploads") == 0
     settings = api_settings(database_url, amqp_url, upload_store_url).model_copy(update={"orphan_retention_hours": 0})
     engine = create_engine(settings, "test", pool_size=2, pool_timeout_seconds=5)

@@ -21,6 +21,7 @@ from tests.acceptance.conftest import SMALL_CHUNKS
 from tests.support.erasures import KEY, Json, order_erasure, until_erased
 from tests.support.failpoint_settings import API, CONSUMER, killing_api, slow_consumer
 from tests.support.jobs import order_redrive, until_ended
+from tests.support.patience import patience
 from tests.support.pipeline import consumer_settings, wide_engine
 from tests.support.servers import CHECKOUT
 from tests.support.services import KILLED, Backends, Services
@@ -78,7 +79,8 @@ async def check(certificate: Json, backends: Backends, folder: Path, *paths: Pat
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
+    async with asyncio.timeout(120 * patience()):
+        said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()
 

@@ -22,6 +22,7 @@ import pytest
 from deploy import container_engine
 from deploy.checkout import CHECKOUT
 from deploy.program import free_port
+from tests.support.patience import patience
 from tests.support.uploads import HEADER, UPLOAD
 from tools.sbom import IMAGES, read_lock
 
@@ -112,7 +113,7 @@ def uploaded(installation: Installation) -> dict[str, Any]:
 
 
 def finished(client: httpx2.Client, upload_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 120 * patience()
     while time.monotonic() < deadline:
         upload: dict[str, Any] = client.get(f"/v1/uploads/{upload_id}").raise_for_status().json()
         if upload["finishedAt"] is not None:

@@ -116,7 +116,7 @@ async def test_preview_waits_for_a_broker_and_a_database_that_are_away(
 async def test_chunks_of_a_preview_that_is_over_join_neither_another_nor_an_upload(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    await services.start_slow(chunk_seconds=0.1)
+    await services.start_slow(chunk_seconds=0.3)
     cancelled = await draft(system, mixed)
     assert await post(system, cancelled, "preview") == 202
     await until_noted(system, 300)

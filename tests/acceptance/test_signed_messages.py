@@ -28,7 +28,7 @@ async def replace(service: Service, environment: dict[str, str]) -> None:
 async def test_signatures_are_turned_on_and_the_key_is_changed_while_uploads_run(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    consumers = [services.launch("consumer_service", slow_consumer(0.05)) for _ in range(2)]
+    consumers = [services.launch("consumer_service", slow_consumer(0.15)) for _ in range(2)]
     producer = services.launch("producer_service")
     await services.start("api_service")
     rejected = len(mixed.expected.rejects)

@@ -19,6 +19,8 @@ from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 # The broker gives a consumer up after two or three of these.
 HEARTBEAT = {"ROLLCALL_AMQP_HEARTBEAT_SECONDS": "1"}
+# Whoever has it keeps it, however long they sleep or wait for the processor.
+LONG_LEASE = {"ROLLCALL_PRODUCER_LEASE_SECONDS": "600"}
 DONE_ALREADY = "chunk was done already"
 REPEATS = 3
 
@@ -120,7 +122,7 @@ async def test_consumer_that_slept_after_its_commit_does_no_harm_with_its_late_r
 async def test_replies_that_come_again_are_not_counted_again(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    services.launch("consumer_service", slow_consumer(0.05) | {ROW_TIMEOUT: "3600"})
+    services.launch("consumer_service", slow_consumer(0.1) | {ROW_TIMEOUT: "3600"})
     producer = services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
@@ -151,14 +153,14 @@ async def test_replies_that_come_again_are_not_counted_again(
 async def test_producer_that_slept_past_its_lease_in_the_midst_of_a_file_stops_when_it_wakes(
     services: Services, system: System, mixed: MixedUpload
 ) -> None:
-    services.launch("consumer_service", slow_consumer(0.15))
+    services.launch("consumer_service", slow_consumer(0.25))
     sleeper = services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
     await system.until_rows_done(upload_id, 500)
 
     sleeper.signal(signal.SIGSTOP)
-    services.launch("producer_service")
+    services.launch("producer_service", LONG_LEASE)
     await _until_fence(system, upload_id, 2)
     sleeper.signal(signal.SIGCONT)
 
@@ -177,8 +179,7 @@ async def test_producer_that_wakes_to_finish_an_upload_that_is_anothers_by_now_c
     await services.start("api_service")
     upload_id = await system.upload(mixed.file, mixed.mode)
     await eventually(lambda: sleeper.is_asleep, seconds=60)
-    long_lease = {"ROLLCALL_PRODUCER_LEASE_SECONDS": "600"}
-    holder = services.launch("producer_service", stopping_producer("producer.before_finish") | long_lease)
+    holder = services.launch("producer_service", stopping_producer("producer.before_finish") | LONG_LEASE)
     await eventually(lambda: holder.is_asleep, seconds=60)
     before = await _rows_of(system.database, upload_id)
 

@@ -76,7 +76,7 @@ async def test_file_damaged_while_it_is_read_ends_its_upload_as_failed(
     system: System,
     large_file: Path,
 ) -> None:
-    services.launch("consumer_service", slow_consumer(0.01))
+    services.launch("consumer_service", slow_consumer(0.04))
     services.launch("producer_service")
     await services.start("api_service")
     upload_id = await system.upload(large_file)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,6 +47,11 @@ def supervisor(tmp_path: Path) -> Iterator[psutil.Popen]:
             private_servers.remove(tmp_path / "servers" / server)
 
 
+def _has_replaced(supervisor: psutil.Popen, child: psutil.Process) -> bool:
+    children = supervisor.children()
+    return child not in children and len(children) == 6
+
+
 def _is_well(folder: Path) -> bool:
     file = folder / "endpoints.json"
     return file.exists() and Endpoints(**json.loads(file.read_text())).all_ready()
@@ -59,10 +65,10 @@ def test_each_process_comes_back_after_kill_9_and_sigterm_ends_all_of_them(
     assert len(first) == 6  # Postgres, epmd, RabbitMQ, and the three services
     for child in first:
         child.kill()
-        _wait_until(lambda: len(supervisor.children()) == 6, "it was started again")
+        _wait_until(partial(_has_replaced, supervisor, child), "it was started again")
         _wait_until(lambda: _is_well(tmp_path), "all are ready again")
     last = supervisor.children(recursive=True)
     assert not set(first) & set(last)
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(timeout=120) == 0
-    assert psutil.wait_procs(last, timeout=10)[1] == []
+    assert supervisor.wait(timeout=120 * patience()) == 0
+    assert psutil.wait_procs(last, timeout=10 * patience())[1] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -108,13 +109,16 @@ async def test_undo_waits_for_a_broker_and_a_database_that_are_away(
 async def test_two_undos_at_once_of_people_whom_a_later_upload_is_changing_keep_only_what_it_changed(
     services: Services, system: System, tmp_path: Path
 ) -> None:
-    await services.start_slow(chunk_seconds=0.02)
+    await services.start_slow(chunk_seconds=0.2)
     old = await _send(system, tmp_path, "Old", range(PEOPLE))
     await system.until_finished(old)
     newer = await _send(system, tmp_path, "Newer", range(PEOPLE // 2, PEOPLE * 2))
     await system.until_rows_done(newer, 300)
 
+    # Its first step is a new revision, so the producer takes none before all four are answered.
+    services.producer.signal(signal.SIGSTOP)
     answers = await asyncio.gather(*(system.client.post(f"/v1/uploads/{old}/undo") for _ in range(4)))
+    services.producer.signal(signal.SIGCONT)
 
     assert {answer.status_code for answer in answers} == {202}
     assert {answer.json()["revision"] for answer in answers} == {answers[0].json()["revision"]}

@@ -35,6 +35,7 @@ async def test_message_with_unreadable_properties_is_dead_lettered_and_work_goes
             body = BODY.replace(b"hi", str(place).encode())
             await channel.default_exchange.publish(RawMessage(body, properties), queue)
 
+    await system.until_letters_are_out()
     letters = await system.broker.take(DEAD_LETTERS_QUEUE, len(UNREADABLE_PROPERTIES))
     assert {letter.routing_key for letter in letters} == {"malformed"}
     listed = (await system.client.get("/v1/dead-letters?limit=100")).json()["data"]

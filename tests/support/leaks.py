@@ -146,10 +146,11 @@ async def left_in_store(database: asyncpg.Connection, upload_store_url: str) -> 
 
 async def lasting(look: Callable[[], Awaitable[list[str]]], *, seconds: float = 15) -> list[str]:
     """The findings that are left after that time. Returns none as soon as there are none."""
-    deadline = asyncio.get_running_loop().time() + seconds * patience()
+    began = asyncio.get_running_loop().time()
     while True:
         findings = await look()
-        if not findings or asyncio.get_running_loop().time() > deadline:
+        # Asked anew each time: the machine may become busy meanwhile.
+        if not findings or asyncio.get_running_loop().time() > began + seconds * patience():
             return findings
         await asyncio.sleep(0.1)
 
