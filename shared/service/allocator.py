@@ -9,7 +9,9 @@ from typing import Final
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-_LARGE_BYTES: Final = 64 * 1024
+# Above the blocks of a file and of most chunks, which come and go all the time: to have each mapped anew took a fifth
+# of the producer's time, and as much of the API's while an upload comes in.
+_LARGE_BYTES: Final = 1024 * 1024
 
 
 def give_large_blocks_back() -> None:
