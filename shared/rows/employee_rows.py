@@ -83,11 +83,7 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[Emp
     """The values of each row, and the indices, in order, of the uncertain ones, whose values mean nothing."""
     values = _values(rows, layout)
     lines = list(map(_BETWEEN.join, values))
-    text = _END.join(lines) + _END
-    odd = [pair for pair in (_ODD_PAIRS_JOINED if layout.joins_cells else _ODD_PAIRS) if pair in text]
-    if odd or text.count(_END) != len(lines) or max(map(len, lines)) > _LINE_LIMIT:
-        lines = ["" if _is_odd(line, odd) else line for line in lines]
-        text = _END.join(lines) + _END
+    text = _without_odd_ones(lines, _ODD_PAIRS_JOINED if layout.joins_cells else _ODD_PAIRS)
     verdicts = _verdicts(layout.optional).findall(text)
     uncertain = []
     if "" in verdicts:
@@ -103,8 +99,17 @@ def _clean_ones(rows: Sequence[Sequence[str]], layout: Layout) -> tuple[list[Emp
     return list(zip(*columns, strict=True)), uncertain
 
 
-def _is_odd(line: str, odd_pairs: Sequence[str]) -> bool:
-    return _END in line or len(line) > _LINE_LIMIT or any(pair in line for pair in odd_pairs)
+def _without_odd_ones(lines: list[str], odd_pairs: Sequence[str]) -> str:
+    """The lines as one text, with nothing in the place of those that the pattern must not see."""
+    text = _END.join(lines) + _END
+    if text.count(_END) != len(lines):
+        lines = ["" if _END in line else line for line in lines]
+    if max(map(len, lines)) > _LINE_LIMIT:
+        lines = ["" if len(line) > _LINE_LIMIT else line for line in lines]
+    for pair in odd_pairs:
+        if pair in text:
+            lines = ["" if pair in line else line for line in lines]
+    return _END.join(lines) + _END
 
 
 def _values(rows: Sequence[Sequence[str]], layout: Layout) -> Sequence[Sequence[str]]:

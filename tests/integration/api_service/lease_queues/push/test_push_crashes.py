@@ -1,4 +1,4 @@
-"""Processes that are killed while they push: what they had in hand comes again, and nothing is lost."""
+"""Processes that die while they push, or lose the database: what was in hand comes again, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import httpx2
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+from api_service.settings import ApiSettings
 from deploy.program import free_port
+from tests.support.api import running_api
 from tests.support.api_process import start_api
 from tests.support.failpoint_settings import killing_api
 from tests.support.patience import patience
 from tests.support.push_receiver import Push, Receiver, status
 from tests.support.queues import counts, send
+from tests.support.tcp_proxy import tcp_proxy
 from tests.support.waiting import eventually
 
 NO_BROKER = "amqp://nobody:nothing@127.0.0.1:1/none"
@@ -73,6 +79,34 @@ async def test_message_comes_again_if_the_api_was_killed_after_the_2xx_and_befor
     ids = {(push.payload, push.id) for push in receiver.pushes}
     assert len(ids) == 20
     assert {push.message["receiveCount"] for push in receiver.pushes if push.payload in again} == {1, 2}
+
+
+async def test_message_comes_again_if_the_database_was_away_between_the_2xx_and_the_acknowledgement(
+    settings: ApiSettings, database: asyncpg.Connection, database_url: str, receiver: Receiver
+) -> None:
+    async with tcp_proxy(database_url) as proxy:
+        elsewhere = settings.model_copy(update={"database_url": SecretStr(proxy.url)})
+
+        async def lose_the_database(_: Push) -> bytes:
+            proxy.cut()
+            return status(200)
+
+        receiver.answers = [lose_the_database, status(200)]
+        async with running_api(elsewhere) as api:
+            with capture_logs() as lines:
+                await send(api, "q", "x")
+                (await api.put("/v1/queues/q/subscription", json=receiver.subscription)).raise_for_status()
+                unsettled = "what became of a push was not noted"
+                await eventually(lambda: any(line["event"] == unsettled for line in lines), seconds=60)
+            assert await database.fetchval("SELECT count(*) FROM queue_messages") == 1
+            assert receiver.payloads() == ["x"]
+            # Instead of a test that waits for the end of the lease.
+            await database.execute("UPDATE queue_messages SET visible_at = now(), lease_expires_at = now()")
+            await proxy.open()
+            await eventually(lambda: is_empty(api), seconds=90)
+    first, second = receiver.pushes
+    assert (first.id, first.payload) == (second.id, second.payload)
+    assert (first.message["receiveCount"], second.message["receiveCount"]) == (1, 2)
 
 
 async def test_processes_that_are_killed_again_and_again_lose_nothing_and_push_twice_only_what_they_had_in_hand(
