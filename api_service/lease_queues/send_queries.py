@@ -47,11 +47,17 @@ SEND_WITH_OPTIONS = text("""
     RETURNING id
 """)
 
-# Only the primary key finds both; an index by time would have to be read whole.
+# Only the primary key finds both; an index by time would have to be read whole. `message_queries` says why it is joined
+# in this way.
 SENT_BEFORE = text("""
-    SELECT deduplication_id, message_id FROM queue_deduplications
-    WHERE queue_id = :queue_id AND deduplication_id = ANY(CAST(:deduplication_ids AS text[]))
-      AND expires_at > clock_timestamp()
+    WITH given AS MATERIALIZED (
+        SELECT CAST(:queue_id AS int) AS queue_id, given.id
+        FROM unnest(CAST(:deduplication_ids AS text[])) AS given (id)
+    )
+    SELECT known.deduplication_id, known.message_id
+    FROM given JOIN queue_deduplications AS known
+      ON known.queue_id = ANY(ARRAY[given.queue_id]) AND known.deduplication_id BETWEEN given.id AND given.id
+    WHERE known.expires_at > clock_timestamp()
 """)
 
 REMEMBER = text("""

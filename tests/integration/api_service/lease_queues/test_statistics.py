@@ -26,6 +26,7 @@ from api_service.lease_queues.sqs import move_queries as sqs_move_queries
 FULL = 20_000
 # Of a table that was full, and was emptied and vacuumed before they were taken.
 DRAINED = -1
+TABLES = "queue_messages, queue_deduplications"
 STATISTICS_TAKEN_AT = (0, 2, 30, DRAINED, FULL)
 
 # Messages in all states, side by side, some of groups and some of a priority.
@@ -35,6 +36,13 @@ FILL = """
            CASE number % 5 WHEN 1 THEN now() - interval '1 hour' WHEN 2 THEN now() + interval '1 hour'
                            WHEN 3 THEN 'infinity' WHEN 4 THEN now() + interval '2 hours' END,
            CASE number % 5 WHEN 2 THEN now() + interval '1 hour' WHEN 3 THEN now() - interval '1 hour' END
+    FROM queues, generate_series(1, $1) AS number
+"""
+
+FILL_DEDUPLICATIONS = """
+    INSERT INTO queue_deduplications (queue_id, deduplication_id, message_id, expires_at)
+    SELECT id, gen_random_uuid(), number,
+           now() + CASE WHEN number % 5 = 0 THEN -interval '1 hour' ELSE interval '1 hour' END
     FROM queues, generate_series(1, $1) AS number
 """
 
@@ -115,7 +123,11 @@ def statements() -> list[Statement]:
     for module in MODULES:
         for name, value in vars(module).items():
             found += [Statement(f"{name} {index}", each) for index, each in enumerate(_texts(value))]
-    return [each for each in found if "queue_messages" in each.text.text and each.name != "_QUEUES_WITH_COUNTS 0"]
+    return [each for each in found if _is_of_many(each.text.text) and each.name != "_QUEUES_WITH_COUNTS 0"]
+
+
+def _is_of_many(statement: str) -> bool:
+    return "queue_messages" in statement or "queue_deduplications" in statement
 
 
 def _texts(value: object) -> list[TextClause]:
@@ -130,19 +142,25 @@ async def blocks_read(database_url: str, taken_at: int) -> dict[str, int]:
     """By each statement, planned with statistics of so many messages and run on many."""
     connection = await asyncpg.connect(database_url, server_settings=PLANNER_SETTINGS, statement_cache_size=0)
     try:
-        await connection.execute("TRUNCATE queues, queue_subscriptions, queue_messages RESTART IDENTITY")
+        await connection.execute(f"TRUNCATE {TABLES}, queues, queue_subscriptions RESTART IDENTITY")
         await connection.execute("INSERT INTO queues (name) VALUES ('q')")
-        await connection.execute(FILL.replace("$1", str(FULL if taken_at == DRAINED else taken_at)))
+        await _fill(connection, FULL if taken_at == DRAINED else taken_at)
         if taken_at == DRAINED:
             await connection.execute("DELETE FROM queue_messages")
-            await connection.execute("VACUUM queue_messages")
-        await connection.execute("ANALYZE queue_messages")
+            await connection.execute("DELETE FROM queue_deduplications")
+            await connection.execute(f"VACUUM {TABLES}")
+        await connection.execute(f"ANALYZE {TABLES}")
         executions = {each.name: await _prepare(connection, each, number) for number, each in enumerate(statements())}
         if taken_at != FULL:
-            await connection.execute(FILL.replace("$1", str(FULL)))
+            await _fill(connection, FULL)
         return {name: await _blocks(connection, execution) for name, execution in executions.items()}
     finally:
         await connection.close()
+
+
+async def _fill(connection: asyncpg.Connection, count: int) -> None:
+    for fill in (FILL, FILL_DEDUPLICATIONS):
+        await connection.execute(fill.replace("$1", str(count)))
 
 
 async def _prepare(connection: asyncpg.Connection, statement: Statement, number: int) -> str:
@@ -171,7 +189,8 @@ async def _blocks(connection: asyncpg.Connection, execution: str) -> int:
 
 async def test_no_statement_depends_on_the_statistics(database_url: str, database: asyncpg.Connection) -> None:
     # Else the plans would be made anew in the middle of it.
-    await database.execute("ALTER TABLE queue_messages SET (autovacuum_enabled = off)")
+    for table in TABLES.split(", "):
+        await database.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     read = {taken_at: await blocks_read(database_url, taken_at) for taken_at in STATISTICS_TAKEN_AT}
     dependent = {
         name: costs
