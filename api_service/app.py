@@ -66,7 +66,7 @@ from shared.access.route_needs import RouteNeeds
 from shared.amqp.publisher import Publisher
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_schema
-from shared.service.allocator import give_large_blocks_back
+from shared.service.allocator import BLOCKS, give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.end_tasks import end_tasks
 from shared.service.failpoints import Failpoints
@@ -94,7 +94,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """For uvicorn's `--factory`. Settings come from the environment unless given; nothing connects yet."""
     settings = settings or ApiSettings.from_environment()
     configure_logging(SERVICE, settings.log_level)
-    give_large_blocks_back()
+    give_large_blocks_back(BLOCKS)
     needs = RouteNeeds(declared_needs(settings.metrics_access))
     guard = Guard(settings, needs, database_url=settings.database_url.get_secret_value(), service=SERVICE)
     app = FastAPI(

@@ -25,7 +25,7 @@ from shared.amqp.queue_depths import require_open_publishing
 from shared.amqp.signatures import warn_if_unsigned_are_taken
 from shared.database.engine import create_engine
 from shared.database.schema_check import require_database, require_schema
-from shared.service.allocator import give_large_blocks_back
+from shared.service.allocator import CHUNKS, give_large_blocks_back
 from shared.service.api_docs import add_docs_pages
 from shared.service.end_tasks import end_tasks
 from shared.service.failpoints import Failpoints
@@ -58,7 +58,7 @@ DRAIN_SECONDS = 10
 def create_app() -> FastAPI:
     settings = ProducerSettings()
     configure_logging("producer_service", settings.log_level)
-    give_large_blocks_back()
+    give_large_blocks_back(CHUNKS)
     metrics = Need("metrics" if settings.metrics_access == "key" else "nothing")
     needs = RouteNeeds({**NEEDS, "GET /metrics": metrics})
     guard = Guard(settings, needs, database_url=settings.database_url.get_secret_value(), service="rollcall producer")

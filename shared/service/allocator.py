@@ -9,16 +9,21 @@ from typing import Final
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-# Above the blocks of a file and of most chunks, which come and go all the time: to have each mapped anew took a fifth
-# of the producer's time, and as much of the API's while an upload comes in.
-_LARGE_BYTES: Final = 1024 * 1024
+# Above the blocks of a file and of most chunks, which come and go all the time in a producer: to have each mapped anew
+# took a fifth of its time.
+CHUNKS: Final = 1024 * 1024
+# Below them: what many clients send at once is gone at once, and little of it lasts between.
+BLOCKS: Final = 64 * 1024
 
 
-def give_large_blocks_back() -> None:
-    """For a process that answers requests. Left alone, glibc takes large blocks from its heap once one was freed, and
-    what is small and lasts between them keeps the heap as large as it ever was."""
+def give_large_blocks_back(large_bytes: int) -> None:
+    """For a process that answers requests: what is larger comes from the system by itself, and goes back to it.
+
+    Left alone, glibc takes large blocks from its heap once one was freed, and what is small and lasts between them
+    keeps the heap as large as it ever was.
+    """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        library.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
+        library.mallopt(_M_MMAP_THRESHOLD, large_bytes)
+        library.mallopt(_M_TRIM_THRESHOLD, 2 * large_bytes)
         library.mallopt(_M_ARENA_MAX, 2)
