@@ -90,6 +90,7 @@ ARGUMENTS: dict[str, Any] = {
 OTHER_ARGUMENTS: dict[str, dict[str, str]] = {
     "counts of queues": {"after": "''"},
     "RECEIVE_AGAIN 0": {"seconds": "5"},
+    "REMEMBER 0": {"ids": "'{1}'"},
 }
 
 
