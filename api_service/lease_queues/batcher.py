@@ -74,7 +74,7 @@ class Batcher(Generic[Key, Item, Answer]):
 
     async def _run_calls(self, key: Key, calls: Sequence[_Call[Item, Answer]]) -> None:
         try:
-            answers = iter(await self._run(key, [item for call in calls for item in call.items]))
+            answers = iter(await self._answers(key, [item for call in calls for item in call.items]))
         except Exception as error:  # whatever it is, it is the answer to those who wait here
             if len(calls) > 1 and self._is_one_callers(error):
                 for call in calls:
@@ -88,3 +88,10 @@ class Batcher(Generic[Key, Item, Answer]):
                 own = [next(answers) for _ in call.items]
                 if not call.answered.done():
                     call.answered.set_result(own)
+
+    async def _answers(self, key: Key, items: Sequence[Item]) -> Sequence[Answer]:
+        answers = await self._run(key, items)
+        if len(answers) != len(items):
+            # Who waited for what is missing would wait for ever.
+            raise RuntimeError(f"{len(answers)} answers for {len(items)} items")
+        return answers

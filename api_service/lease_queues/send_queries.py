@@ -112,7 +112,8 @@ async def send_or_open(connection: AsyncConnection, queue: str, messages: Sequen
     """As `send` if that is enough, else as `send_with_options`; opens the queue if need be."""
     statement = send if all(message.is_plain for message in messages) else send_with_options
     ids = await statement(connection, queue, messages)
-    if not ids:
+    # It may be deleted as soon as it is there, more than once.
+    while messages and not ids:
         await open_queue(connection, queue)
         ids = await statement(connection, queue, messages)
     return ids

@@ -8,8 +8,9 @@ import contextlib
 import asyncpg
 import httpx2
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api_service.lease_queues import deletion
+from api_service.lease_queues import deletion, send_queries
 from api_service.settings import ApiSettings
 from deploy.program import free_port
 from tests.support.api import running_api
@@ -88,6 +89,25 @@ async def test_no_message_whose_send_was_answered_is_lost_to_a_deletion_of_an_em
             all_sent.set()
             await receiving
         assert received == sent
+
+
+async def test_a_send_whose_queue_is_deleted_as_soon_as_it_is_opened_opens_it_again(
+    api: httpx2.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_queue = send_queries.open_queue
+    opened = 0
+
+    async def open_and_lose(connection: AsyncConnection, queue: str) -> None:
+        nonlocal opened
+        opened += 1
+        await open_queue(connection, queue)
+        if opened < 3:
+            await database.execute("DELETE FROM queues WHERE name = $1", queue)
+
+    monkeypatch.setattr(send_queries, "open_queue", open_and_lose)
+    (message_id,) = await send(api, "q", 1)
+    assert [message["id"] for message in await receive(api, "q", 10)] == [message_id]
+    assert opened == 3
 
 
 async def test_a_deletion_waits_for_nobody_for_long(

@@ -129,3 +129,14 @@ async def test_close_waits_for_what_runs_and_what_follows(batcher: Batcher[str, 
     recorder.may_run.set()
     await closing
     assert [task.done() for task in tasks] == [True, True]
+
+
+async def test_fewer_answers_than_items_are_an_error_of_everybody_and_nobody_waits_for_ever() -> None:
+    async def forget_one(_: str, items: Sequence[int]) -> Sequence[int]:
+        return items[1:]
+
+    batcher = Batcher(forget_one, max_weight=10, is_one_callers=lambda _: False)
+    calls = [batcher.submit("q", items, weight=len(items)) for items in ([1], [2, 3])]
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30)
+    assert [type(outcome) for outcome in outcomes] == [RuntimeError, RuntimeError]
+    await batcher.close()
