@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -13,6 +14,16 @@ from shared.amqp import queue_depths
 from shared.service import probes
 from tests.support.api import api_settings, running_api
 from tests.support.patience import patience
+
+
+@pytest.fixture
+def no_turn_of_retention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API's own, which comes at some time after its start. To be named before the API, as `usefixtures` does."""
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("api_service.app.run_retention", never)
 
 
 @pytest.fixture(autouse=True)

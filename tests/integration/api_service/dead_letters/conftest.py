@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -24,13 +23,8 @@ ConsumerOf = Callable[[], AbstractAsyncContextManager[object]]
 
 
 @pytest.fixture(autouse=True)
-def no_turn_of_retention(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes at some time after an API's start, and these letters died long ago."""
-
-    async def never(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("api_service.app.run_retention", never)
+def letters_are_kept(no_turn_of_retention: None) -> None:
+    """Though they died long ago."""
 
 
 @pytest.fixture

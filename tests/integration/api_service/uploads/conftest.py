@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,16 +15,6 @@ from tests.support.uploads import send
 from tests.support.waiting import eventually
 
 Process = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-def no_turn_of_retention(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The API's own, which comes at some time after its start. To be named before the API, as `usefixtures` does."""
-
-    async def never(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("api_service.app.run_retention", never)
 
 
 @pytest.fixture
