@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
-from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM
+from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM_IN_LINE
 from api_service.lease_queues.send_queries import SEND
 from benchmarks import queue_servers
 from benchmarks.queue_load import MOST_RECEIVED_PER_SECOND, PAYLOAD_TEXT, Case
@@ -42,7 +42,7 @@ _CLAIMED = """
            coalesce(max(edges.hidden_from), '-infinity') AS hidden_from
     FROM edges LEFT JOIN leased ON true
 """
-_RECEIVE_SCRIPT = f"{CLAIM.text.rpartition('SELECT edges.head_id')[0]}{_CLAIMED}\n\\gset\n{ACKNOWLEDGE.text};"
+_RECEIVE_SCRIPT = f"{CLAIM_IN_LINE.text.rpartition('SELECT edges.head_id')[0]}{_CLAIMED}\n\\gset\n{ACKNOWLEDGE.text};"
 
 
 def _send_variables(queue: str, batch: int) -> dict[str, object]:

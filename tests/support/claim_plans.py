@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from api_service.lease_queues import message_queries, send_queries
@@ -32,7 +32,9 @@ async def queue_connection(database_url: str) -> AsyncIterator[AsyncConnection]:
     await engine.dispose()
 
 
-async def explain_claim(connection: AsyncConnection, start: ClaimStart) -> dict[str, Any]:
+async def explain_claim(
+    connection: AsyncConnection, start: ClaimStart, statement: TextClause = CLAIM
+) -> dict[str, Any]:
     parameters = {
         "queue": "q",
         "head_id": start.head_id,
@@ -43,7 +45,7 @@ async def explain_claim(connection: AsyncConnection, start: ClaimStart) -> dict[
         "limits": [10],
         "last_places": [10],
     }
-    found = await connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM.text}"), parameters)
+    found = await connection.execute(text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}"), parameters)
     (plan,) = found.scalar_one()
     whole: dict[str, Any] = plan["Plan"]
     return whole

@@ -99,6 +99,14 @@ async def test_a_crowd_that_is_due_holds_no_priority_up(api: httpx2.AsyncClient,
     assert payloads(await receive(api, "q", 2)) == ["urgent", 0]
 
 
+async def test_within_a_priority_what_is_due_comes_in_the_order_sent_not_in_that_of_its_time(
+    api: httpx2.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await send_each(api, *({"payload": number, "priority": 5} for number in range(6)))
+    await database.execute("UPDATE queue_messages SET visible_at = now() - id * interval '1 second'")
+    assert payloads(await receive(api, "q", 3)) == [0, 1, 2]
+
+
 async def test_headers_come_back_as_they_were_sent(api: httpx2.AsyncClient) -> None:
     headers = {"trace-id": "1", "b": "ü \u0000 \U0001f600", "a": "", "": "no name"}
     await send_each(api, {"payload": 1, "headers": headers}, {"payload": 2, "headers": {}}, {"payload": 3})

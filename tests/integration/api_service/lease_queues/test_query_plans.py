@@ -7,11 +7,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.lease_queues import message_queries, send_queries
-from api_service.lease_queues.message_queries import ClaimStart
+from api_service.lease_queues.message_queries import CLAIM, CLAIM_IN_LINE, ClaimStart
 from api_service.lease_queues.messages import NewMessage, ReceiveOrder
 from tests.support.claim_plans import (
     FEW_BLOCKS,
@@ -23,6 +23,7 @@ from tests.support.claim_plans import (
 )
 
 WAITING = 100_000
+both_claims = pytest.mark.parametrize("statement", [CLAIM, CLAIM_IN_LINE], ids=["anywhere", "in line"])
 
 
 @pytest.fixture
@@ -66,8 +67,9 @@ async def pass_through(connection: AsyncConnection, batches: int) -> ClaimStart:
     return start
 
 
-async def test_a_claim_does_not_read_what_waits_behind(connection: AsyncConnection) -> None:
-    plan = await explain_claim(connection, ClaimStart())
+@both_claims
+async def test_a_claim_does_not_read_what_waits_behind(connection: AsyncConnection, statement: TextClause) -> None:
+    plan = await explain_claim(connection, ClaimStart(), statement)
     assert blocks(plan) < FEW_BLOCKS
     reached = scans(plan)
     assert {kind for kind, _ in reached} <= {"Index Scan", "Index Only Scan", "ModifyTable"}
@@ -79,12 +81,50 @@ async def test_a_claim_does_not_read_what_waits_behind(connection: AsyncConnecti
     }
 
 
+@both_claims
 async def test_the_plan_does_not_change_with_the_statistics(
+    connection: AsyncConnection, database: asyncpg.Connection, statement: TextClause
+) -> None:
+    before = scans(await explain_claim(connection, ClaimStart(), statement))
+    await database.execute("ANALYZE queue_messages")
+    assert scans(await explain_claim(connection, ClaimStart(), statement)) == before
+
+
+async def test_a_second_statement_runs_only_where_not_everything_stands_in_line(
     connection: AsyncConnection, database: asyncpg.Connection
 ) -> None:
-    before = scans(await explain_claim(connection, ClaimStart()))
-    await database.execute("ANALYZE queue_messages")
-    assert scans(await explain_claim(connection, ClaimStart())) == before
+    statements = []
+
+    @event.listens_for(connection.sync_connection, "before_cursor_execute")
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append("due_window" in statement)
+
+    async def ways(start: ClaimStart) -> tuple[list[bool], ClaimStart]:
+        """For each statement of a claim of one, whether it looked anywhere; and where the next should start."""
+        statements.clear()
+        claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 1, 30)], start)
+        assert claim.total == 1
+        return list(statements), claim.next_start
+
+    in_line, anywhere = [False], [True]
+    seen, start = await ways(ClaimStart())
+    assert seen == in_line
+    (first,) = await send_queries.send_with_options(connection, "q", [NewMessage(b"1", 1, priority=1)])
+    seen, start = await ways(start)
+    assert seen == in_line + anywhere
+    # Looked for before it was leased, the prioritised one counts once more; then nothing is left of it.
+    assert (await ways(start))[0] == anywhere
+    await database.execute("DELETE FROM queue_messages WHERE id = $1", first)
+    _, start = await ways(start)
+    assert (await ways(start))[0] == in_line
+    await database.execute("""
+        UPDATE queue_messages SET visible_at = now()
+        WHERE id = (SELECT min(id) FROM queue_messages WHERE visible_at IS NULL)
+    """)
+    seen, start = await ways(start)
+    assert seen == in_line + anywhere
+    _, start = await ways(start)
+    assert (await ways(start))[0] == in_line
 
 
 async def test_a_claim_costs_the_same_however_much_is_due(
@@ -114,26 +154,28 @@ async def test_a_claim_finds_what_is_due_behind_a_crowd_that_others_have_locked(
     assert [message.id for message in claim.messages[0]] == list(range(1501, 1511))
 
 
+@both_claims
 async def test_a_claim_does_not_read_what_is_leased_or_delayed(
-    connection: AsyncConnection, database: asyncpg.Connection
+    connection: AsyncConnection, database: asyncpg.Connection, statement: TextClause
 ) -> None:
     await database.execute("""
         UPDATE queue_messages SET visible_at = now() + interval '1 hour', lease_expires_at = now() + interval '1 hour'
         WHERE id % 10 > 0
     """)
     await database.execute("VACUUM queue_messages")
-    assert blocks(await explain_claim(connection, ClaimStart())) < FEW_BLOCKS
+    assert blocks(await explain_claim(connection, ClaimStart(), statement)) < FEW_BLOCKS
 
 
+@both_claims
 async def test_a_claim_does_not_wade_through_what_has_passed_though_nothing_could_be_vacuumed(
-    connection: AsyncConnection, database: asyncpg.Connection
+    connection: AsyncConnection, database: asyncpg.Connection, statement: TextClause
 ) -> None:
     # An old snapshot keeps every dead tuple, as a long backup does.
     async with database.transaction(isolation="repeatable_read"):
         await database.fetchval("SELECT count(*) FROM queues")
         start = await pass_through(connection, 30)
-        from_the_start = await explain_claim(connection, ClaimStart())
-        from_the_head = await explain_claim(connection, start)
+        from_the_start = await explain_claim(connection, ClaimStart(), statement)
+        from_the_head = await explain_claim(connection, start, statement)
     assert dead_rows_met(from_the_start) >= 30_000
     # Those of the last claim, which had not passed when it looked where the line begins.
     assert dead_rows_met(from_the_head) < 3_000
