@@ -100,7 +100,7 @@ _LEASE = f"""
 
 # Most claims of most queues: nothing has a priority and nothing hidden is due, so whatever there is stands in line. One
 # look (`hidden`) tells that and what `edges` needs. Where it is not so, nothing is leased (`elsewhere`), and it is for
-# `CLAIM`, which costs half as much again.
+# `CLAIM`.
 CLAIM_IN_LINE = text(f"""{_QUEUE_AND_HEAD}
     ), hidden AS MATERIALIZED (
         SELECT visible_at FROM queue_messages
@@ -138,9 +138,10 @@ CLAIM_IN_LINE = text(f"""{_QUEUE_AND_HEAD}
 # and at what comes behind them (`due_behind`) where others have locked so many of these that it has not what it wants.
 # Of a queue that is paused nothing is seen, and nothing learned of its ends.
 # Rows that another claim has locked are passed over. `head` sees them nevertheless, in case that claim fails.
-# `preferred` are messages of a priority. They have an index of their own, which is looked into only where there are any
-# (`prioritised`): by priority, those that are due, found as in `due_first`, and those in line. If they are enough, nothing else is looked for (`rest`); if not, they are all that there are, so the others are
-# taken from what has none.
+# `preferred` are messages of a priority. They have an index of their own, which is looked into only where there are
+# any (`prioritised`): by priority, those that are due, found as in `due_first`, and those in line. If they are
+# enough, nothing else is looked for (`rest`); if not, they are all that there are, so the others are taken from what
+# has none.
 CLAIM = text(f"""{_QUEUE_AND_HEAD}
     ), prioritised AS MATERIALIZED ({_PRIORITISED}
     ), preferred AS MATERIALIZED (
