@@ -98,9 +98,8 @@ _LEASE = f"""
                   CAST(moved_from AS text) AS moved_from, first_received_at
 """  # noqa: S608 - constants of this module
 
-# Most claims of most queues: nothing has a priority and nothing hidden is due, so whatever there is stands in line. One
-# look (`hidden`) tells that and what `edges` needs. Where it is not so, nothing is leased (`elsewhere`), and it is for
-# `CLAIM`.
+# Most claims of most queues: nothing has a priority and nothing hidden is due, so whatever there is stands in line. A
+# look at the first of each tells that. Where it is not so, nothing is leased (`elsewhere`), and it is for `CLAIM`.
 CLAIM_IN_LINE = text(f"""{_QUEUE_AND_HEAD}
     ), hidden AS MATERIALIZED (
         SELECT visible_at FROM queue_messages
@@ -132,38 +131,55 @@ CLAIM_IN_LINE = text(f"""{_QUEUE_AND_HEAD}
     FROM edges LEFT JOIN leased ON true ORDER BY leased.id
 """)  # noqa: S608 - constants of this module
 
+
+def _due(order: str, condition: str, wanted: str) -> str:
+    """So many of the hidden messages whose delay or lease is over and that meet the condition, by an index's order.
+
+    To find the smallest ids among all that are due would mean to read them all, so those are looked at alone that have
+    been due for longest (`due_window`), and what comes behind them (`due_behind`) where others have locked so many of
+    these that they are not enough.
+    """
+    due = f"FROM queue_messages WHERE queue_id = (SELECT id FROM queue) AND {condition} AND visible_at <= now()"  # noqa: S608 - constants of this module
+    return f"""
+            WITH due_window AS MATERIALIZED (
+                SELECT visible_at, id {due} ORDER BY {order} LIMIT {wanted} + {_DUE_WINDOW}
+            ), window_end AS MATERIALIZED (
+                SELECT visible_at, id FROM due_window OFFSET {wanted} + {_DUE_WINDOW - 1}
+            ), due_first AS MATERIALIZED (
+                SELECT message.id, message.payload_bytes, message.priority
+                FROM (SELECT id FROM due_window ORDER BY id) AS seen
+                JOIN queue_messages AS message
+                  ON message.queue_id = (SELECT id FROM queue) AND message.id = seen.id AND message.visible_at <= now()
+                ORDER BY seen.id LIMIT {wanted} FOR UPDATE OF message SKIP LOCKED
+            ), due_behind AS MATERIALIZED (
+                SELECT id, payload_bytes, priority {due}
+                  AND (visible_at, id) > ((SELECT visible_at FROM window_end), (SELECT id FROM window_end))
+                ORDER BY {order} LIMIT {wanted} - (SELECT count(*) FROM due_first) FOR UPDATE SKIP LOCKED
+            )
+            SELECT * FROM due_first UNION ALL SELECT * FROM due_behind
+"""  # noqa: S608 - constants of this module
+
+
 # `due` are hidden messages whose delay or lease is over, `in_line` those that were never hidden; together they are
-# handed out by id, which puts a message whose lease ran out back where it was. To find the smallest id among all that
-# are due would mean to read them all, so a claim looks at those alone that have been due for longest (`due_window`),
-# and at what comes behind them (`due_behind`) where others have locked so many of these that it has not what it wants.
+# handed out by id, which puts a message whose lease ran out back where it was.
 # Of a queue that is paused nothing is seen, and nothing learned of its ends.
 # Rows that another claim has locked are passed over. `head` sees them nevertheless, in case that claim fails.
-# `preferred` are messages of a priority. They have an index of their own, which is looked into only where there are
-# any (`prioritised`): by priority, those that are due, found as in `due_first`, and those in line. If they are
-# enough, nothing else is looked for (`rest`); if not, they are all that there are, so the others are taken from what
-# has none.
+# `preferred` are messages of a priority: by priority, those that are due and those in line. If they are enough, nothing
+# else is looked for (`rest`); if not, they are all that can be had, so the others are taken from what has none.
 CLAIM = text(f"""{_QUEUE_AND_HEAD}
     ), prioritised AS MATERIALIZED ({_PRIORITISED}
     ), preferred AS MATERIALIZED (
-        SELECT found.id, found.payload_bytes, level.priority
-        FROM prioritised, generate_series(9, 1, -1) AS level (priority), LATERAL (
-            SELECT * FROM (
-                SELECT message.id, message.payload_bytes
-                FROM (
-                    SELECT id FROM (
-                        SELECT id FROM queue_messages
-                        WHERE queue_id = (SELECT id FROM queue) AND priority > 0 AND priority = level.priority
-                          AND visible_at <= now()
-                        ORDER BY queue_id, priority, visible_at, id LIMIT CAST(:wanted AS bigint) + {_DUE_WINDOW}
-                    ) AS preferred_window ORDER BY id
-                ) AS seen
-                JOIN queue_messages AS message
-                  ON message.queue_id = (SELECT id FROM queue) AND message.id = seen.id AND message.visible_at <= now()
-                ORDER BY seen.id LIMIT CAST(:wanted AS bigint) FOR UPDATE OF message SKIP LOCKED
-            ) AS preferred_due
+        SELECT found.* FROM prioritised, generate_series(9, 1, -1) AS level (priority), LATERAL (
+            SELECT * FROM ({
+    _due(
+        "queue_id, priority, visible_at, id",
+        "priority > 0 AND priority = level.priority",
+        "CAST(:wanted AS bigint)",
+    )
+}           ) AS preferred_due
             UNION ALL
             SELECT * FROM (
-                SELECT id, payload_bytes FROM queue_messages
+                SELECT id, payload_bytes, priority FROM queue_messages
                 WHERE queue_id = (SELECT id FROM queue) AND priority > 0 AND priority = level.priority
                   AND visible_at IS NULL
                 ORDER BY queue_id, priority, visible_at, id LIMIT CAST(:wanted AS bigint) FOR UPDATE SKIP LOCKED
@@ -173,28 +189,13 @@ CLAIM = text(f"""{_QUEUE_AND_HEAD}
     ), rest AS MATERIALIZED (
         SELECT CASE WHEN (SELECT count(*) FROM preferred) < CAST(:wanted AS bigint) THEN CAST(:wanted AS bigint)
                     ELSE 0 END AS wanted
-    ), due_window AS MATERIALIZED (
-        SELECT visible_at, id FROM queue_messages
-        WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
-          AND visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')
-        ORDER BY queue_id, visible_at, id LIMIT CAST(:wanted AS bigint) + {_DUE_WINDOW}
-    ), window_end AS MATERIALIZED (
-        SELECT visible_at, id FROM due_window OFFSET CAST(:wanted AS bigint) + {_DUE_WINDOW - 1}
-    ), due_first AS MATERIALIZED (
-        SELECT message.id, message.payload_bytes, message.priority
-        FROM (SELECT id FROM due_window ORDER BY id) AS seen
-        JOIN queue_messages AS message
-          ON message.queue_id = (SELECT id FROM queue) AND message.id = seen.id AND message.visible_at <= now()
-        ORDER BY seen.id LIMIT (SELECT wanted FROM rest) FOR UPDATE OF message SKIP LOCKED
-    ), due_behind AS MATERIALIZED (
-        SELECT id, payload_bytes, priority FROM queue_messages
-        WHERE queue_id = (SELECT id FROM queue) AND visible_at <= now()
-          AND (visible_at, id) > ((SELECT visible_at FROM window_end), (SELECT id FROM window_end))
-        ORDER BY queue_id, visible_at, id
-        LIMIT (SELECT wanted FROM rest) - (SELECT count(*) FROM due_first) FOR UPDATE SKIP LOCKED
-    ), due AS MATERIALIZED (
-        SELECT * FROM due_first UNION ALL SELECT * FROM due_behind
-    ), in_line AS MATERIALIZED (
+    ), due AS MATERIALIZED ({
+    _due(
+        "queue_id, visible_at, id",
+        "visible_at >= coalesce(CAST(:hidden_from AS timestamptz), '-infinity')",
+        "(SELECT wanted FROM rest)",
+    )
+}    ), in_line AS MATERIALIZED (
         SELECT id, payload_bytes, priority FROM queue_messages
         WHERE queue_id = (SELECT id FROM queue) AND visible_at IS NULL AND id >= (SELECT id FROM head)
         ORDER BY queue_id, id

@@ -143,11 +143,12 @@ async def test_a_claim_costs_the_same_however_much_is_due(
     assert max(read) < min(2 * min(read), FEW_BLOCKS)
 
 
+@pytest.mark.parametrize("priority", [0, 5])
 async def test_a_claim_finds_what_is_due_behind_a_crowd_that_others_have_locked(
-    connection: AsyncConnection, database: asyncpg.Connection
+    connection: AsyncConnection, database: asyncpg.Connection, priority: int
 ) -> None:
-    await database.execute("UPDATE queue_messages SET visible_at = now() WHERE id <= 2000")
-    await database.execute("DELETE FROM queue_messages WHERE visible_at IS NULL")
+    await database.execute("UPDATE queue_messages SET visible_at = now(), priority = $1 WHERE id <= 2000", priority)
+    await database.execute("DELETE FROM queue_messages WHERE id > 3000")
     async with database.transaction():
         await database.execute("SELECT 1 FROM queue_messages WHERE id <= 1500 FOR UPDATE")
         claim = await message_queries.claim(connection, "q", [ReceiveOrder("c", 10, 30)], ClaimStart())
