@@ -8,8 +8,11 @@ from itertools import compress
 from operator import ne
 from typing import Final, NamedTuple
 
-# Of a line that goes on and on no more is held at once.
+# Of a line that goes on and on no more is held at once. Files stream past a vote on UTF-8, many at a time; a vote on
+# another encoding is taken of a stored file, and finds a place to cut only where a line has a space or a comma.
+_UTF8_PIECE_BYTES: Final = 32 * 1024
 _PIECE_BYTES: Final = 1024 * 1024
+_UTF8_CHARACTER_BYTES: Final = 4
 # Odd lines are kept from the whole file: all of the first, then every second, every fourth and so on.
 _MOST_KEPT: Final = 256
 _KEPT_BYTES: Final = 512
@@ -45,6 +48,10 @@ class LineVote:
     _bytes_passed: int = 0
 
     @property
+    def _is_utf8(self) -> bool:
+        return self.codec.startswith("utf-8")
+
+    @property
     def is_lost(self) -> bool:
         return self.odd > self.read
 
@@ -56,7 +63,7 @@ class LineVote:
         self._pending = text[end:]
         if end:
             self._judge(text[:end])
-        if len(self._pending) > _PIECE_BYTES:
+        if len(self._pending) > (_UTF8_PIECE_BYTES if self._is_utf8 else _PIECE_BYTES):
             self._judge_piece()
 
     def finish(self) -> None:
@@ -84,11 +91,19 @@ class LineVote:
 
     def _judge_piece(self) -> None:
         """Judge the beginning of an endless line, and forget it."""
-        end = max(self._pending.rfind(b" "), self._pending.rfind(b",")) + 1 or len(self._pending)
+        end = self._piece_end()
         piece, self._pending = self._pending[:end], self._pending[end:]
         self._pending_is_foreign |= not piece.isascii()
         self._pending_is_odd |= bool(self._odd_ones(piece))
         self._bytes_passed += len(piece)
+
+    def _piece_end(self) -> int:
+        length = len(self._pending)
+        if self._is_utf8:
+            # The last character may go on in the next block.
+            last = range(length - 1, length - 1 - _UTF8_CHARACTER_BYTES, -1)
+            return next((at for at in last if self._pending[at] & 0xC0 != 0x80), length)
+        return max(self._pending.rfind(b" "), self._pending.rfind(b",")) + 1 or length
 
     def _pass(self, text: bytes, line_count: int | None = None) -> None:
         if self.first_odd is None:
@@ -107,7 +122,7 @@ class LineVote:
 
     def _lines_that_differ(self, lines: bytes) -> Iterator[bytes]:
         apart = lines.replace(b"\r", b"\n").split(b"\n")
-        if self.codec.startswith("utf-8"):
+        if self._is_utf8:
             read = lines.decode("utf-8", "ignore").encode().replace(b"\r", b"\n").split(b"\n")
             return compress(apart, map(ne, apart, read))
         text = lines.decode(self.codec, "replace").replace("\r", "\n").split("\n")
