@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aio_pika
 import pytest
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from shared.amqp.topology import DEAD_CHUNKS_QUEUE, DEAD_LETTERS_QUEUE, REQUESTS_QUEUE
 from tests.support.mixed_file import write_mixed_file
@@ -29,17 +30,25 @@ async def test_message_with_unreadable_properties_is_dead_lettered_and_work_goes
     await services.start("api_service")
     await services.start("producer_service")
     await services.start("consumer_service")
+    sent = 0
     async with await aio_pika.connect(amqp_url) as connection:
-        channel = await connection.channel()
         for place, properties in enumerate(UNREADABLE_PROPERTIES.values()):
+            channel = await connection.channel()
             body = BODY.replace(b"hi", str(place).encode())
-            await channel.default_exchange.publish(RawMessage(body, properties), queue)
+            try:
+                await channel.default_exchange.publish(RawMessage(body, properties), queue)
+            except ChannelPreconditionFailed:
+                # RabbitMQ 3 refuses it itself, which closes the channel.
+                assert "delivery mode" in list(UNREADABLE_PROPERTIES)[place]
+            else:
+                sent += 1
+    assert sent >= len(UNREADABLE_PROPERTIES) - 1
 
     await system.until_letters_are_out()
-    letters = await system.broker.take(DEAD_LETTERS_QUEUE, len(UNREADABLE_PROPERTIES))
+    letters = await system.broker.take(DEAD_LETTERS_QUEUE, sent)
     assert {letter.routing_key for letter in letters} == {"malformed"}
     listed = (await system.client.get("/v1/dead-letters?limit=100")).json()["data"]
-    assert ["properties cannot be read" in each["message"] for each in listed] == [True] * len(UNREADABLE_PROPERTIES)
+    assert ["properties cannot be read" in each["message"] for each in listed] == [True] * sent
     await eventually(lambda: system.broker.has_ready(REQUESTS_QUEUE, 0))
     await eventually(lambda: system.broker.has_ready(DEAD_CHUNKS_QUEUE, 0))
 

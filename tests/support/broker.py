@@ -117,6 +117,8 @@ class Broker:
             reply_to=reply_to,
             headers={**headers} if headers else None,
         )
+        # As the services publish: aio-pika would say 0, which from RabbitMQ 4.3 on lets what says nothing come first.
+        message.priority = None
         await channel.default_exchange.publish(message, queue)
         await channel.close()
 
