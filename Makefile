@@ -8,6 +8,8 @@ WORKERS ?= 2
 FAULT_WORKERS ?= 4
 MINUTES ?= 10
 VENV := .venv/bin/python
+# Tests and services are many processes: none should compile anew what another has compiled, as this would have them do.
+unexport PYTHONDONTWRITEBYTECODE
 # The way of a row: taken, read and sent, given its effect, finished.
 QUICK := tests/unit tests/integration/api_service/uploads/test_intake.py \
 	tests/integration/producer_service/uploads/test_runner.py tests/integration/producer_service/uploads/test_upload_state.py \

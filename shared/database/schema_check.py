@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # Revision ids are sequential (0001, 0002, …), so that older and newer can be told apart.
-REQUIRED_REVISION = "0038"
+REQUIRED_REVISION = "0039"
 DATABASE_WAIT_SECONDS = 30
 _UNDEFINED_TABLE = "42P01"
 

@@ -25,6 +25,8 @@ def main(names: Sequence[str]) -> int:
     # One pair of servers for all parts; each would spend half a minute on one of its own.
     run_name = str(os.getpid())
     environment = {**os.environ, "CI": "true", "PYTHONUNBUFFERED": "1", RUN_VARIABLE: run_name}
+    # Else each of the many processes compiles anew what it imports.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     outcomes: list[Outcome] = []
     try:
