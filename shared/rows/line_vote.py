@@ -41,7 +41,8 @@ class LineVote:
     odd_lines: list[bytes] = field(default_factory=list)
     _keep_every: int = 1
     _pending: bytes = b""
-    # What the line that `_pending` goes on with had in the pieces that are judged already.
+    # The start of the line that `_pending` goes on with, where pieces of it are judged already, and what they had.
+    _pending_start: bytes | None = None
     _pending_is_foreign: bool = False
     _pending_is_odd: bool = False
     _lines_passed: int = 0
@@ -74,15 +75,18 @@ class LineVote:
     def _judge(self, text: bytes) -> None:
         """Count whole lines."""
         if text.isascii() and not self._pending_is_foreign:
+            self._pending_start = None
             self._pass(text)
             return
         odd = self._odd_ones(text)
         lines = text.splitlines()
         foreign = len(lines) - sum(map(bytes.isascii, lines))
-        if self._pending_is_foreign:
-            foreign += lines[0].isascii()
-            if self._pending_is_odd and lines[0] not in odd[:1]:
-                odd.insert(0, lines[0])
+        if self._pending_start is not None:
+            foreign += self._pending_is_foreign and lines[0].isascii()
+            end_is_odd = odd[:1] == lines[:1]
+            if end_is_odd or self._pending_is_odd:
+                odd[:end_is_odd] = [self._pending_start]
+        self._pending_start = None
         self._pending_is_foreign = self._pending_is_odd = False
         self._keep(odd)
         self.odd += len(odd)
@@ -93,6 +97,8 @@ class LineVote:
         """Judge the beginning of an endless line, and forget it."""
         end = self._piece_end()
         piece, self._pending = self._pending[:end], self._pending[end:]
+        if self._pending_start is None:
+            self._pending_start = piece[:_KEPT_BYTES]
         self._pending_is_foreign |= not piece.isascii()
         self._pending_is_odd |= bool(self._odd_ones(piece))
         self._bytes_passed += len(piece)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.rows import line_vote
 from shared.rows.line_vote import LineVote, OddByte
 
 _sizes = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(tuple)
@@ -26,6 +27,16 @@ def vote(content: bytes, codec: str = "utf-8", sizes: tuple[int, ...] = (65536,)
         step += 1
     counted.finish()
     return counted
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_pieces, max_size=30).map(b"".join), _sizes)
+def test_a_line_that_is_judged_in_pieces_votes_as_a_whole_one(content: bytes, sizes: tuple[int, ...]) -> None:
+    whole = vote(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_vote, "_UTF8_PIECE_BYTES", 4)
+        pieces = vote(content, sizes=sizes)
+    assert (pieces.read, pieces.odd, pieces.first_odd) == (whole.read, whole.odd, whole.first_odd)
 
 
 def decodes(line: bytes, codec: str) -> bool:
@@ -89,3 +100,14 @@ def test_no_character_of_an_endless_line_is_cut(size: int) -> None:
     assert (counted.read, counted.odd) == (1, 0)
     counted = vote(content + b"\xff" + content, sizes=(size,))
     assert (counted.read, counted.odd, counted.first_odd) == (0, 1, OddByte(1, len(content)))
+
+
+@pytest.mark.parametrize("end", [b"x" * 200_000, b"\xe9" * 200_000])
+@pytest.mark.parametrize("start", [b"Zo\xeb,", b"Zoe,"])
+def test_of_a_long_odd_line_its_start_is_kept(start: bytes, end: bytes) -> None:
+    content = b"one\nZo\xeb\n" + start + end + b"\ntwo\n"
+    foreign = not (start + end).isascii()
+    for size in (4097, 300_000):
+        counted = vote(content, sizes=(size,))
+        assert counted.odd == 1 + foreign
+        assert [line[: len(start)] for line in counted.odd_lines] == [b"Zo\xeb"] + [start] * foreign
