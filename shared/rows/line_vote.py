@@ -68,7 +68,7 @@ class LineVote:
             self._judge_piece()
 
     def finish(self) -> None:
-        if self._pending:
+        if self._pending or self._pending_start is not None:
             self._judge(self._pending + b"\n")
             self._pending = b""
 

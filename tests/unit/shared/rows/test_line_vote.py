@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.rows import line_vote
@@ -31,6 +31,8 @@ def vote(content: bytes, codec: str = "utf-8", sizes: tuple[int, ...] = (65536,)
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(_pieces, max_size=30).map(b"".join), _sizes)
+# It ends where a piece does.
+@example(b"\xef\xbf\xbd\x81\x81", (1,))
 def test_a_line_that_is_judged_in_pieces_votes_as_a_whole_one(content: bytes, sizes: tuple[int, ...]) -> None:
     whole = vote(content)
     with pytest.MonkeyPatch.context() as patch:
