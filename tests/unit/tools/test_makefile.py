@@ -1,4 +1,4 @@
-"""The Makefile names tests that are there: pytest would find it out only for whoever runs the target."""
+"""What the Makefile names is there, and so is what it hands on: else only whoever runs a target would find out."""
 
 from __future__ import annotations
 

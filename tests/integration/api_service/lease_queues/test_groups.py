@@ -234,3 +234,12 @@ async def test_a_process_of_a_release_without_groups_keeps_them(
     for left in ("1", "3"):
         await database.execute(finish_all)
         assert await claimed(later) == [left]
+
+
+async def test_a_message_without_a_group_is_asked_for_nothing_else(database: asyncpg.Connection) -> None:
+    """Whatever a trigger's condition says is read in each statement, whether the messages have groups or not."""
+    triggers = await database.fetch(
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'queue_messages'::regclass AND NOT tgisinternal"
+    )
+    conditions = [definition.partition(" WHEN (")[2].partition(") EXECUTE")[0] for (definition,) in triggers]
+    assert sorted(conditions) == ["(new.group_id IS NOT NULL)"] * 2 + ["(old.group_id IS NOT NULL)"]

@@ -29,18 +29,6 @@ def vote(content: bytes, codec: str = "utf-8", sizes: tuple[int, ...] = (65536,)
     return counted
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.lists(_pieces, max_size=30).map(b"".join), _sizes)
-# It ends where a piece does.
-@example(b"\xef\xbf\xbd\x81\x81", (1,))
-def test_a_line_that_is_judged_in_pieces_votes_as_a_whole_one(content: bytes, sizes: tuple[int, ...]) -> None:
-    whole = vote(content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_vote, "_UTF8_PIECE_BYTES", 4)
-        pieces = vote(content, sizes=sizes)
-    assert (pieces.read, pieces.odd, pieces.first_odd) == (whole.read, whole.odd, whole.first_odd)
-
-
 def decodes(line: bytes, codec: str) -> bool:
     try:
         line.decode(codec)
@@ -62,6 +50,18 @@ def test_every_line_with_a_foreign_byte_votes_by_itself(content: bytes, sizes: t
     assert counted.odd_lines == odd
     broken = [number for number, line in enumerate(lines, 1) if not decodes(line, codec)]
     assert (counted.first_odd.line_number if counted.first_odd else None) == (broken[0] if broken else None)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_pieces, max_size=30).map(b"".join), _sizes)
+# It ends where a piece does.
+@example(b"\xef\xbf\xbd\x81\x81", (1,))
+def test_a_line_that_is_judged_in_pieces_votes_as_a_whole_one(content: bytes, sizes: tuple[int, ...]) -> None:
+    whole = vote(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_vote, "_UTF8_PIECE_BYTES", 4)
+        pieces = vote(content, sizes=sizes)
+    assert (pieces.read, pieces.odd, pieces.first_odd) == (whole.read, whole.odd, whole.first_odd)
 
 
 def test_the_first_odd_byte_is_named_by_its_line_and_offset() -> None:
