@@ -2,6 +2,7 @@
 
 `make bench ARGS=lease-queues`, or a part of it, as `make bench ARGS="lease-queues --only http --waiting 0"`. Writes
 `.local/benchmarks/lease_queues.json` and prints a table. The clients share the machine with what they measure.
+`--beside ../before` measures another checkout in turns with this one instead, and writes nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from itertools import product
+from pathlib import Path
 
 import uvloop
 
-from benchmarks import queue_load, queue_servers
+from benchmarks import queue_load, queue_servers, queue_turns
 from benchmarks.queue_claims import measure_claims
 from benchmarks.queue_load import PAYLOAD_TEXT, Case
 from benchmarks.queue_pgbench import measure_pgbench
@@ -29,7 +31,11 @@ PARTS = ("http", "claims", "pgbench", "sqs")
 
 
 def main(arguments: Sequence[str]) -> None:
-    results = uvloop.run(_measure(_options(arguments)))
+    options = _options(arguments)
+    if options.beside is not None:
+        uvloop.run(_measure_beside(options))
+        return
+    results = uvloop.run(_measure(options))
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1))
     print_table(results)
@@ -53,7 +59,27 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=3, help="that each case is measured (3)")
     parser.add_argument("--processes", type=int, default=2, help="API processes (2)")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--beside", type=Path, help="another checkout, over HTTP in turns with this one; queues are empty"
+    )
+    parser.add_argument("--rounds", type=int, default=20, help="turns with the other checkout (20)")
+    options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error("--rounds is at least 2: one turn does not say how far to trust it")
+    return options
+
+
+async def _measure_beside(options: argparse.Namespace) -> None:
+    cases = [
+        Case(batch, clients, 0, options.seconds, kind)
+        for kind, batch, clients in product(options.messages, options.batches, options.clients)
+    ]
+    with queue_servers.postgres(options.postgres_url) as url:
+        print(queue_turns.HEADER)
+        async for turns in queue_turns.measure(
+            url, options.beside.resolve(), cases, processes=options.processes, rounds=options.rounds
+        ):
+            print(turns.line(), flush=True)
 
 
 async def _measure(options: argparse.Namespace) -> list[Result]:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -40,15 +41,31 @@ def postgres(url: str | None) -> Iterator[str]:
             private_servers.remove(Path(folder) / "postgres")
 
 
-def _migrate(url: str) -> None:
+@asynccontextmanager
+async def other_database(url: str, checkout: Path) -> AsyncIterator[str]:
+    """One on the same server for as long, with the migrations of that checkout."""
+    name = "rollcall_other_checkout"
+    await _execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await _execute(url, f"CREATE DATABASE {name} TEMPLATE template0")
+    try:
+        other_url = urlsplit(url)._replace(path=f"/{name}").geturl()
+        _migrate(other_url, checkout)
+        yield other_url
+    finally:
+        await _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _migrate(url: str, checkout: Path = CHECKOUT) -> None:
     environment = {**os.environ, "ROLLCALL_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=CHECKOUT, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=checkout, env=environment, check=True)
 
 
 @contextmanager
-def api_processes(url: str, count: int, *, authentication: str = "off") -> Iterator[list[int]]:
-    """Their ports. They run as in the image, but log no requests."""
-    store = CHECKOUT / ".local" / "benchmarks" / "uploads"
+def api_processes(
+    url: str, count: int, *, authentication: str = "off", checkout: Path = CHECKOUT
+) -> Iterator[list[int]]:
+    """Their ports. They run as in the image, but log no requests; with this environment's packages, whose they are."""
+    store = checkout / ".local" / "benchmarks" / "uploads"
     store.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -62,7 +79,7 @@ def api_processes(url: str, count: int, *, authentication: str = "off") -> Itera
     command = [sys.executable, "-m", "uvicorn", "api_service.app:create_app", "--factory", "--no-access-log"]
     with (store.parent / "api.log").open("ab") as log:
         processes = [
-            subprocess.Popen([*command, "--port", str(port)], cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+            subprocess.Popen([*command, "--port", str(port)], cwd=checkout, env=environment, stdout=log, stderr=log)
             for port in ports
         ]
     try:
@@ -77,8 +94,12 @@ def api_processes(url: str, count: int, *, authentication: str = "off") -> Itera
 
 
 async def empty(url: str) -> None:
+    await _execute(url, "TRUNCATE queue_messages")
+
+
+async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("TRUNCATE queue_messages")
+    await connection.execute(statement)
     await connection.close()
 
 
