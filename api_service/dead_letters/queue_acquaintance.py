@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BROKER_ANSWER_SECONDS: Final = 10
 
 # `pg_restore` makes the table anew, a restored copy of the files begins another timeline.
-_MARKER = text("""
+MARKER = text("""
     SELECT concat_ws('.', 'dead-letters.of', system_identifier, timeline_id,
                      (SELECT oid FROM pg_database WHERE datname = current_database()),
                      CAST(CAST('rejected_rows' AS regclass) AS oid))
@@ -37,7 +37,7 @@ _MARKER = text("""
 
 
 async def marker_of(connection: AsyncConnection) -> str:
-    marker: str = (await connection.execute(_MARKER)).scalar_one()
+    marker: str = (await connection.execute(MARKER)).scalar_one()
     return marker
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api_service.lease_queues.queue_queries import STATES
+from api_service.lease_queues.upkeep_queries import BACK_TO_ITS_PLACE
 from shared.database.advisory_locks import LEASE_QUEUE_SENDS
 from shared.database.tables import queue_redrives, queues
 
@@ -24,10 +25,6 @@ _LOCK = text("""
     SELECT id, name, pg_advisory_xact_lock(:send_lock, id)
     FROM (SELECT id, name FROM queues WHERE name = ANY(CAST(:names AS text[])) ORDER BY id OFFSET 0) AS queue
 """)
-_BACK_TO_ITS_PLACE: Final = """
-    UPDATE queue_messages
-    SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL, receive_count = 0
-"""
 # The dead by their death. `died_before` keeps out what dies again on the way.
 _DEAD: Final = """
     SELECT queue_id AS dead_queue_id, id AS dead_id FROM queue_messages
@@ -50,7 +47,7 @@ _IS_THAT_DEAD: Final = "queue_id = ANY(ARRAY[dead_queue_id]) AND id BETWEEN dead
 def _redrive(which: str) -> str:
     return f"""
         WITH dead AS MATERIALIZED ({which})
-        {_BACK_TO_ITS_PLACE} FROM dead WHERE {_IS_THAT_DEAD} RETURNING id
+        {BACK_TO_ITS_PLACE} FROM dead WHERE {_IS_THAT_DEAD} RETURNING id
     """
 
 

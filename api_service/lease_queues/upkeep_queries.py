@@ -60,10 +60,10 @@ _BY_TIME: Final = (
     "visible_at DESC, id DESC",
 )
 _PURGE: Final = "DELETE FROM queue_messages USING chosen"
-_REDRIVE: Final = """
+# It keeps its id, and by that its place.
+BACK_TO_ITS_PLACE: Final = """
     UPDATE queue_messages
     SET visible_at = now(), lease_expires_at = NULL, receipt = NULL, consumer_id = NULL, receive_count = 0
-    FROM chosen
 """
 
 
@@ -111,7 +111,7 @@ _PURGES: Final[dict[MessageState | None, Sequence[TextClause]]] = {
     "dead": [_step(_PURGE, "visible_at >= 'infinity'", STATES["dead"], _BY_TIME)],
 }
 PURGES: Final = {state: tuple(statements) for state, statements in _PURGES.items()}
-REDRIVES: Final = (_step(_REDRIVE, "visible_at >= 'infinity'", STATES["dead"], _BY_TIME),)
+REDRIVES: Final = (_step(f"{BACK_TO_ITS_PLACE} FROM chosen", "visible_at >= 'infinity'", STATES["dead"], _BY_TIME),)
 
 # Ids follow the clock, so a step that finds nothing old is the last.
 _IS_OLD: Final = (

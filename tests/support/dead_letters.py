@@ -96,7 +96,7 @@ async def until_acquainted(settings: SharedSettings, database: asyncpg.Connectio
 
     While a queue is turned, its letters are with a consumer: they are not ready, and nobody else can take them.
     """
-    marker = await database.fetchval(queue_acquaintance._MARKER.text)
+    marker = await database.fetchval(queue_acquaintance.MARKER.text)
     # Where the broker was slow at the first look, the second one comes after a minute.
     await eventually(lambda: queue_acquaintance.are_acquainted(settings, marker), seconds=90)
 

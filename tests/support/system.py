@@ -201,7 +201,7 @@ class System:
         """
 
         async def all_out() -> bool:
-            marker = await self.database.fetchval(queue_acquaintance._MARKER.text)
+            marker = await self.database.fetchval(queue_acquaintance.MARKER.text)
             return await self.broker.has_exchange(marker) and await effects.count_unpublished(self.database) == 0
 
         await eventually(all_out, seconds=180)
