@@ -14,6 +14,7 @@ from deploy import container_engine
 from tests.acceptance.conftest import MixedUpload
 from tests.support.broker import open_broker
 from tests.support.cluster import NODES, Cluster, running_cluster
+from tests.support.patience import patience
 from tests.support.services import Backends, Services
 from tests.support.system import System
 from tests.support.waiting import eventually
@@ -35,8 +36,8 @@ QUEUES = [
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    # 120 chunks, two at a time: the upload outlasts six outages.
-    with running_cluster(tmp_path, consumers=2, chunk_seconds=3.5, chunk_rows=50) as cluster:
+    # 120 chunks, two at a time: the upload outlasts six outages, which are longer ones on a busy machine.
+    with running_cluster(tmp_path, consumers=2, chunk_seconds=3.5 * min(patience(), 2), chunk_rows=50) as cluster:
         yield cluster
 
 

@@ -20,6 +20,9 @@ FAILING = "Failing & Sons"
 FAILING_EVERY = 100
 # Row by row they take so long that two that begin together, from either end, must meet.
 ONE_CHUNK = 500
+# A deadlock is ended by Postgres within a second or two. That somebody waits for a whole chunk of the other, on a busy
+# machine for longer than services usually do, is none.
+PATIENT = {"ROLLCALL_LOCK_TIMEOUT_SECONDS": "50"}
 
 
 class Pair(NamedTuple):
@@ -55,7 +58,7 @@ async def test_two_uploads_of_the_same_people_in_opposite_order_end_without_a_de
 ) -> None:
     pair = write_pair(tmp_path, 6_000, mode)
     for _ in range(4):
-        services.launch("consumer_service")
+        services.launch("consumer_service", PATIENT)
 
     uploads = await _upload_both(services, system, pair, mode)
 
@@ -70,7 +73,7 @@ async def test_two_uploads_that_are_taken_row_by_row_from_opposite_ends_end_with
 ) -> None:
     pair = write_pair(tmp_path, ONE_CHUNK, "update", failing_every=FAILING_EVERY)
     for _ in range(2):
-        await services.start("consumer_service", row_that_raises(FAILING))
+        await services.start("consumer_service", {**PATIENT, **row_that_raises(FAILING)})
 
     uploads = await _upload_both(services, system, pair, "update", chunk_rows=ONE_CHUNK)
 
