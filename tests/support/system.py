@@ -91,12 +91,12 @@ class System:
     async def until_rows_done(self, upload_id: str, rows: int, *, seconds: float = 60) -> None:
         """Wait until an upload is so far, and make sure that it is not finished yet."""
 
-        async def so_far() -> bool:
+        async def so_far_or_finished() -> bool:
             # Not through the API, which may be away.
-            query = "SELECT rows_done FROM uploads WHERE id = $1"
-            return bool(await self.database.fetchval(query, upload_id) >= rows)
+            query = "SELECT rows_done >= $2 OR finished_at IS NOT NULL FROM uploads WHERE id = $1"
+            return bool(await self.database.fetchval(query, upload_id, rows))
 
-        await eventually(so_far, seconds=seconds)
+        await eventually(so_far_or_finished, seconds=seconds)
         finished = "SELECT finished_at IS NOT NULL FROM uploads WHERE id = $1"
         assert not await self.database.fetchval(finished, upload_id), "finished before the test could disturb it"
 
