@@ -106,9 +106,9 @@ class UndoRunner:
             async with self._engine.begin() as connection:
                 await undo_state.require_undoing(connection, upload_id)
                 if time.monotonic() - self._renewed_at >= seconds / RENEWALS_PER_LEASE:
-                    await leases.renew(connection, self._lease, seconds=seconds)
                     self._renewed_at = time.monotonic()
                     await undo_state.write_progress(connection, self._lease)
+                    await leases.renew(connection, self._lease, seconds=seconds)
                 return await undo_state.done_among(connection, upload_id, first_rows)
         except (SQLAlchemyError, OSError) as error:
             self._log.warning("the database does not answer", **describe_error(error))

@@ -2,6 +2,9 @@
 
 Each new holder gets a larger fencing number. Before a holder changes the upload's state it proves its number. So one
 that slept past its lease finds that there is a newer one.
+
+Whoever locks an upload and its lease locks the upload first, producers as well as whoever cancels a draft. Otherwise
+they would run into deadlocks.
 """
 
 from __future__ import annotations

@@ -330,19 +330,22 @@ class UploadRunner:
     async def _check_on_upload(self) -> None:
         settings = self._settings
         refused = frozenset(self._refused)
+        now = time.monotonic()
+        renews = now - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE
+        progress = self._pending.progress(self._rows_read, self._blank_rows)
         async with self._engine.begin() as connection:
-            if time.monotonic() - self._renewed_at >= settings.lease_seconds / RENEWALS_PER_LEASE:
-                await leases.renew(connection, self._lease, seconds=settings.lease_seconds)
-                self._renewed_at = time.monotonic()
-            progress = self._pending.progress(self._rows_read, self._blank_rows)
             if progress != self._progress_written:
                 await self._state.write_progress(connection, self._lease, progress)
-                self._progress_written = progress
+            if renews:
+                await leases.renew(connection, self._lease, seconds=settings.lease_seconds)
             status = await upload_state.current_status(connection, self._upload.id)
             waiting = self._pending.first_rows()
             done: list[LedgerEntry] = []
             if waiting and self._should_ask_the_ledger():
                 done = await self._ledger.entries_among(connection, waiting)
+        self._progress_written = progress
+        if renews:
+            self._renewed_at = now
         metrics.CHUNKS_FOUND_DONE.inc(self._pending.settle_all(done))
         if status == "cancelling":
             self._cancel()

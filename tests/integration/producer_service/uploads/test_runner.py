@@ -102,6 +102,35 @@ async def test_closed_answer_settles_no_chunk_that_the_ledger_lacks_and_begins_t
         await runs.end_as(upload_id, "succeeded")
 
 
+async def test_upload_is_locked_before_its_lease(runs: UploadRuns, database_url: str) -> None:
+    """In the order of whoever ends it: the other way round, a lease's renewal and a cancel would deadlock."""
+    # So many chunks that their progress is written long before the last is done.
+    upload_id = await runs.store(file_of(1000))
+    await runs.broker.publish(UPLOADS_QUEUE, encode(UploadAnnounced(upload_id=upload_id)))
+    consumer = runs.consumer(writes=False, answers=False)
+    # Due for renewal at each look at the upload; when it runs out meanwhile, nobody looks for it.
+    producer = runs.producer(lease_seconds=0.001, sweep_seconds=600, republish_seconds=0.3)
+    other = await asyncpg.connect(database_url)
+    async with runs.answered_by(consumer), producer:
+        await eventually(lambda: len(consumer.chunks) >= 3)
+        async with other.transaction():
+            # Not in the way of the ledger's references.
+            await other.execute("SELECT FROM uploads WHERE id = $1 FOR NO KEY UPDATE", upload_id)
+            consumer.writes = consumer.answers = True
+            await eventually(lambda: _progress_waits(runs.database))
+            await other.execute("SELECT FROM upload_leases WHERE upload_id = $1 FOR UPDATE NOWAIT", upload_id)
+        await runs.end_as(upload_id, "succeeded")
+    await other.close()
+
+
+async def _progress_waits(database: asyncpg.Connection) -> bool:
+    query = r"""
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ '^\s*UPDATE uploads'
+    """
+    return bool(await database.fetchval(query))
+
+
 async def test_chunk_without_an_answer_is_sent_again(runs: UploadRuns) -> None:
     upload_id = await runs.store(file_of(5))
     consumer = runs.consumer(writes=False, answers=False)
