@@ -136,7 +136,11 @@ class Intake:
                 self._store.writing(key) as writer,
             ):
                 received = await self._receive(self._paced(stream, room), reader, writer)
-                return received, packing_of(received.check.start)
+                packing = packing_of(received.check.start)
+                if room.is_pressed:
+                    # Its room is others' from now on, and many may wait like this one to be judged.
+                    received.check.let_head_go()
+                return received, packing
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
                 await _linger(stream)

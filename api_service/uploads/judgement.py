@@ -15,7 +15,6 @@ from api_service.http.patient_budget import UploadRoom
 from api_service.uploads.encoding_process import rank_encodings_apart
 from shared.database.upload_layout import stored_columns, stored_sources
 from shared.errors import FileCode, FileProblem
-from shared.rows.byte_check import LEAST_HEAD_BYTES
 from shared.rows.csv_format import NEWEST_READER_VERSION, CsvFormat
 from shared.rows.employee_row import storable
 from shared.rows.format_judge import (
@@ -103,8 +102,8 @@ class FormatJudge:
 
 
 def hold_head(check: ByteCheck, store: UploadStore, key: str) -> None:
-    """Of a text that was seen: read what is long of its head again. It blocks."""
-    if check.head_bytes > LEAST_HEAD_BYTES:
+    """Of a text that was seen: read its head again, where it is long or was let go. It blocks."""
+    if not check.holds_head:
         with store.open_blocking(key) as file:
             check.hold_head(file)
 

@@ -58,8 +58,12 @@ class ByteCheck:
         return bytes(self._head)
 
     @property
+    def holds_head(self) -> bool:
+        return len(self._head) >= self.head_bytes
+
+    @property
     def start(self) -> bytes:
-        """What is there of the head at any time: `LEAST_HEAD_BYTES` of it, or all."""
+        """What is held of the head from the beginning: `LEAST_HEAD_BYTES` of it, or all."""
         return bytes(self._head[:LEAST_HEAD_BYTES])
 
     @property
@@ -71,8 +75,8 @@ class ByteCheck:
         self._head = bytearray(file.read(self.head_bytes))
 
     def let_head_go(self) -> None:
-        # A copy, because a bytearray does not give back what it had.
-        self._head = self._head[:LEAST_HEAD_BYTES]
+        """When all was seen: of the head nothing but a mark is held, until it is held again to judge by it."""
+        self._head = self._head[: len(codecs.BOM_UTF8)]
 
     @property
     def decodes(self) -> bool:

@@ -112,15 +112,25 @@ def test_no_more_than_the_least_is_held_of_a_head_but_while_it_is_judged(line: b
     seen = (check.head_is_whole, check.head_bytes)
     assert seen[0] == (size == seen[1])
 
+    assert check.start == content[:LEAST_HEAD_BYTES]
+    assert check.holds_head == (seen[1] <= LEAST_HEAD_BYTES)
     for _ in range(2):
-        assert check.start == content[:LEAST_HEAD_BYTES]
-        if seen[1] > LEAST_HEAD_BYTES:
-            with pytest.raises(RuntimeError):
-                assert check.head
         check.hold_head(io.BytesIO(content))
+        assert check.holds_head
         assert check.head == content[: seen[1]]
         check.let_head_go()
+        assert not check.holds_head
+        with pytest.raises(RuntimeError):
+            assert check.head
     assert (check.head_is_whole, check.head_bytes) == seen
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_mark_is_known_of_a_head_that_was_let_go(mark: bytes) -> None:
+    check = check_bytes(mark + b"a,b\n")
+    check.let_head_go()
+    assert check.has_utf8_mark == bool(mark)
+    assert len(check._head) <= 3
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
