@@ -64,7 +64,7 @@ def _migrate(url: str, checkout: Path = CHECKOUT) -> None:
 def api_processes(
     url: str, count: int, *, authentication: str = "off", checkout: Path = CHECKOUT
 ) -> Iterator[list[int]]:
-    """Their ports. They run as in the image, but log no requests; with this environment's packages, whose they are."""
+    """Their ports. They run as in the image, but log no requests; another checkout's with the packages of this one."""
     store = checkout / ".local" / "benchmarks" / "uploads"
     store.mkdir(parents=True, exist_ok=True)
     environment = {
