@@ -95,8 +95,12 @@ class FormatJudge:
                 with self._store.open_blocking(key) as file:
                     decode_check(blocks_of(file), csv_format.encoding)
         except FileProblem as problem:
+            # What the head was made into hangs on where the problem was found and what it came of. The problem stays
+            # for as long as the store takes to delete the file, say, and has no room.
+            problem.__cause__ = problem.__context__ = None
+            problem.with_traceback(None)
             if not is_draft or problem.code not in MENDABLE:
-                raise
+                raise problem from None
             return Judged(None, known_encoding(check, options, problem, rank), problem)
         return Judged(csv_format)
 
