@@ -33,7 +33,10 @@ async def eventually(
         await asyncio.sleep(0.02)
 
 
-async def somebody_waits_for_a_lock(database: asyncpg.Connection) -> bool:
-    """True when a session of this database waits for another's transaction to end."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(await database.fetchval(query))
+async def somebody_waits_for_a_lock(database: asyncpg.Connection, statement: str = "") -> bool:
+    """True when a session of this database waits for another's transaction to end, in a statement with these words."""
+    query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND position($1::text IN query) > 0
+    """
+    return bool(await database.fetchval(query, statement))

@@ -18,7 +18,7 @@ from shared.rows.fields import FIELD_NAMES
 from shared.rows.layout import Layout, layout_of_names
 from tests.integration.producer_service.conftest import UploadRuns, file_of, stored_file
 from tests.support.uploads import HEADER
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, somebody_waits_for_a_lock
 
 UNCLOSED = b'Bo,"Initech,1,b@example.com\nCy,Initech,1,c@example.com\n'
 
@@ -117,18 +117,10 @@ async def test_upload_is_locked_before_its_lease(runs: UploadRuns, database_url:
             # Not in the way of the ledger's references.
             await other.execute("SELECT FROM uploads WHERE id = $1 FOR NO KEY UPDATE", upload_id)
             consumer.writes = consumer.answers = True
-            await eventually(lambda: _progress_waits(runs.database))
+            await eventually(lambda: somebody_waits_for_a_lock(runs.database, "UPDATE uploads"))
             await other.execute("SELECT FROM upload_leases WHERE upload_id = $1 FOR UPDATE NOWAIT", upload_id)
         await runs.end_as(upload_id, "succeeded")
     await other.close()
-
-
-async def _progress_waits(database: asyncpg.Connection) -> bool:
-    query = r"""
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ '^\s*UPDATE uploads'
-    """
-    return bool(await database.fetchval(query))
 
 
 async def test_chunk_without_an_answer_is_sent_again(runs: UploadRuns) -> None:
