@@ -91,6 +91,10 @@ class Requester:
             reply_to=self.replies.queue_name,
         )
 
+    async def count_consumers(self) -> int:
+        """Of the request queue. Raises `BrokerUnavailable`."""
+        return (await self._publisher.depth(REQUESTS_QUEUE)).consumers
+
     async def close(self) -> None:
         await self._publisher.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import traceback
 import uuid
 from collections.abc import AsyncIterator, Collection
 from typing import Any, NamedTuple
@@ -143,6 +144,9 @@ class Intake:
                 return received, packing
         except (Problem, StoreFull, StoreUnavailable, *DATABASE_ERRORS) as refusal:
             if not (isinstance(refusal, Problem) and refusal.code is ProblemCode.BODY_TIMEOUT):
+                # Its room is others' by now: what was on its way to the store goes, too.
+                reader.file_bytes.clear()
+                traceback.clear_frames(refusal.__traceback__)
                 await _linger(stream)
             raise
 

@@ -16,12 +16,13 @@ from producer_service.previews.ended_previews import forget_ended_previews
 from producer_service.undos.undo_dispatcher import UndoDispatcher
 from producer_service.uploads import leases, upload_state
 from producer_service.uploads.chunk_room import ChunkRoom
-from producer_service.uploads.lanes import open_lanes
+from producer_service.uploads.lanes import SMALL_BYTES, open_lanes, places_for
 from producer_service.uploads.leased_work import work_under
 from producer_service.uploads.runner import UploadRunner
 from producer_service.uploads.trials import ReadingTurns, Trial
 from producer_service.uploads.work_state import work_state
 from shared.amqp.acknowledgement import acknowledge
+from shared.amqp.connection import BrokerUnavailable
 from shared.amqp.signatures import Purpose, Signatures
 from shared.amqp.subscription import Subscription, existing_queue
 from shared.amqp.topology import UPLOADS_QUEUE
@@ -93,6 +94,7 @@ class Dispatcher:
                 log.warning("sweep put off: the database does not answer", **describe_error(error))
             except (StoreUnavailable, StoreFull) as error:
                 log.error("no upload is taken", reason=str(error))
+            await self._fit_windows()
             await asyncio.sleep(self._settings.sweep_seconds)
 
     async def stop(self) -> None:
@@ -129,6 +131,19 @@ class Dispatcher:
                 await self.store_identity.require()
             for upload_id in due:
                 await self._start_in(lane, upload_id)
+
+    async def _fit_windows(self) -> None:
+        """To the consumers that there are."""
+        larger = [lane for lane in self._lanes if lane.over_bytes >= SMALL_BYTES]
+        if not any(lane.running for lane in larger):
+            return
+        try:
+            consumers = await self._requester.count_consumers()
+        except BrokerUnavailable:
+            # Whoever sends says so. What was last known is as good as anything.
+            return
+        for lane in larger:
+            lane.send_window.resize(places_for(consumers, at_most=self._settings.window_chunks))
 
     async def _start(self, upload_id: uuid.UUID) -> None:
         async with self._engine.connect() as connection:

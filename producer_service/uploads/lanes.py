@@ -1,7 +1,8 @@
 """Lanes keep smaller uploads from waiting for larger ones: a producer has places of its own for each size (P6).
 
 The smallest have a send window of their own, too. So whatever else is in progress, a small upload is taken at once, and
-what stands in the queue in front of its chunks is bounded by the windows.
+what stands in the queue in front of its chunks is bounded by the windows. That of the others has no more places than
+keep the consumers busy.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 SMALL_BYTES: Final = 1 << 20
 MEDIUM_BYTES: Final = 32 << 20
 _ANY_BYTES: Final = 2**63 - 1
+# One chunk in hand, and the next.
+_PLACES_A_CONSUMER: Final = 2
+# Chunks of few rows are done sooner than the next ones are read and confirmed.
+_LEAST_PLACES: Final = 4
 
 
 class Lane(NamedTuple):
@@ -36,6 +41,13 @@ class Lane(NamedTuple):
 
     def is_for(self, byte_count: int) -> bool:
         return self.over_bytes < byte_count <= self.up_to_bytes
+
+
+def places_for(consumers: int, *, at_most: int) -> int:
+    """Of the window of larger uploads. Consumers that are still to come find as much as there may be."""
+    if consumers == 0:
+        return at_most
+    return min(at_most, max(_LEAST_PLACES, _PLACES_A_CONSUMER * consumers))
 
 
 def open_lanes(settings: ProducerSettings) -> tuple[Lane, ...]:

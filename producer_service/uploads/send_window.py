@@ -27,6 +27,12 @@ class SendWindow:
     def places_a_share(self) -> int:
         return max(1, self._places // max(1, len(self._shares)))
 
+    def resize(self, places: int) -> None:
+        """A place too many is taken away when it is given back."""
+        self._free += places - self._places
+        self._places = places
+        self._hand_out()
+
     def line_up(self, share: WindowShare) -> None:
         if share not in self._line:
             self._line.append(share)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractConnection
     from aiormq.channel import Channel
 
+    from shared.amqp.queue_depths import QueueDepth
     from shared.service.settings import SharedSettings
 
 log = structlog.get_logger(__name__)
@@ -126,13 +127,13 @@ class Publisher:
             raise
         publisher_block.confirmed(published_at)
 
-    async def depth(self, queue: str) -> int:
-        """The ready messages of a queue of the topology. Raises `BrokerUnavailable`."""
+    async def depth(self, queue: str) -> QueueDepth:
+        """Of a queue of the topology. Raises `BrokerUnavailable`."""
         channel = await self._open_channel()
         try:
             with broker_errors(f"no answer about {queue}"):
                 async with asyncio.timeout(self.settings.publish_timeout_seconds):
-                    return (await depth_of(channel, queue)).messages
+                    return await depth_of(channel, queue)
         except (BrokerUnavailable, asyncio.CancelledError):
             self._discard(channel)
             raise

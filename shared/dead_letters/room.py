@@ -29,7 +29,7 @@ async def publish_if_room(
 
     `count` is that of the letters, which are made one by one as they go out.
     """
-    depth = await publisher.depth(DEAD_LETTERS_QUEUE)
+    depth = (await publisher.depth(DEAD_LETTERS_QUEUE)).messages
     # Into an empty queue any batch goes, or one that is larger than the limit would never leave.
     if depth > 0 and depth + count > publisher.settings.dead_letters_limit:
         return False

@@ -132,7 +132,8 @@ class HeaderSearch:
         try:
             find_columns(best.names, self._mapping, needed=self._needed, line_number=record.line_number)
         except FileProblem as problem:
-            return problem
+            # Its traceback would hold the record, and itself, until the collector comes by.
+            return problem.with_traceback(None)
         # All columns are there, and an email among them: somebody's data that looks like a header.
         return no_header(record.line_number)
 

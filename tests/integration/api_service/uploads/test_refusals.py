@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -264,6 +265,42 @@ async def test_a_client_that_hangs_up_leaves_nothing(api: httpx2.AsyncClient, se
     writer.close()
     await writer.wait_closed()
     assert (await api.get("/v1/uploads")).status_code == 200
+
+
+async def test_form_that_is_refused_in_the_middle_holds_only_what_came_last_while_its_client_goes_on(
+    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its room is others' by then."""
+    refused = 0
+    linger = intake._linger
+
+    async def counted(stream: AsyncIterator[bytes]) -> None:
+        nonlocal refused
+        refused += 1
+        await linger(stream)
+
+    monkeypatch.setattr(intake, "_linger", counted)
+    nearly_a_block = b"x" * (intake.BLOCK_BYTES - 4096)
+    unknown_field = b'\r\n--b\r\nContent-Disposition: form-data; name="other"\r\n\r\n'
+    request = request_head("Content-Length: 1000000") + FILE_HEAD + nearly_a_block + unknown_field
+
+    async def refuse_another() -> asyncio.StreamWriter:
+        expected = refused + 1
+        _, writer = await connect(api)
+        writer.write(request)
+        await writer.drain()
+        await eventually(lambda: refused == expected)
+        return writer
+
+    clients = [await refuse_another()]
+    tracemalloc.start()
+    clients += [await refuse_another() for _ in range(10)]
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    for client in clients:
+        client.close()
+    # As it came, and what the server holds of a connection.
+    assert held < 10 * 1.5 * len(nearly_a_block)
 
 
 async def connect(api: httpx2.AsyncClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

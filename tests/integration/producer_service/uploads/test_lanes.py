@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
 
 from producer_service.uploads.lanes import MEDIUM_BYTES, SMALL_BYTES
 from shared.amqp.topology import REQUESTS_QUEUE
-from shared.messages import ChunkRequest, decode_request
+from shared.messages import ChunkReply, ChunkRequest, decode_request
 from tests.integration.producer_service.conftest import UploadRuns, file_of
 from tests.support.waiting import eventually
 
@@ -53,6 +54,30 @@ async def test_medium_upload_ends_while_large_ones_take_every_place(runs: Upload
     # They have 30 chunks each.
     sent = [chunk.upload_id for chunk in consumer.chunks]
     assert sent.index(medium) < 45
+
+
+@pytest.mark.fault(28)
+async def test_no_more_of_a_large_upload_is_sent_than_keeps_the_consumers_busy(runs: UploadRuns) -> None:
+    large = await store_larger_than(runs, MEDIUM_BYTES)
+    answered: list[ChunkRequest] = []
+    may_answer = asyncio.Semaphore(0)
+
+    async def answer_when_told(chunk: ChunkRequest) -> ChunkReply | None:
+        await may_answer.acquire()
+        answered.append(chunk)
+        return await consumer(chunk)
+
+    consumer = runs.consumer()
+    async with runs.answered_by(answer_when_told, prefetch=1), runs.producer(window_chunks=8):
+        await eventually(lambda: all_running(runs, [large]))
+        # One is in the consumer's hands.
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 7))
+        for _ in range(8):
+            may_answer.release()
+        await eventually(lambda: len(answered) == 8)
+        await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 3))
+        await asyncio.sleep(1)
+        assert await runs.broker.has_ready(REQUESTS_QUEUE, 3)
 
 
 async def all_running(runs: UploadRuns, upload_ids: list[uuid.UUID]) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from producer_service.uploads.lanes import places_for
 from producer_service.uploads.send_window import SendWindow, WindowShare
 from tests.support.waiting import eventually
 
@@ -101,6 +102,43 @@ async def test_those_that_wait_go_on_when_another_upload_leaves() -> None:
     leaving.leave()
 
     await asyncio.wait_for(asyncio.gather(*waiting), 5)
+
+
+async def test_window_that_shrinks_takes_places_away_as_they_are_given_back() -> None:
+    send_window = SendWindow(8)
+    large, other = send_window.share(), send_window.share()
+    assert (await _take(large, 9), await _take(other, 9)) == (4, 4)
+
+    send_window.resize(4)
+
+    for _ in range(2):
+        large.release()
+        other.release()
+    assert (await _take(large, 9), await _take(other, 9)) == (0, 0)
+    large.release()
+    assert await _take(large, 9) == 1
+
+
+async def test_window_that_grows_gives_its_places_to_those_that_wait() -> None:
+    send_window = SendWindow(2)
+    share = send_window.share()
+    assert await _take(share, 2) == 2
+    waiting = [asyncio.create_task(share.acquire()) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in waiting)
+
+    send_window.resize(8)
+
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert await _take(share, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("consumers", "at_most", "places"),
+    [(1, 8, 4), (2, 8, 4), (3, 8, 6), (4, 8, 8), (9, 8, 8), (9, 32, 18), (2, 2, 2), (0, 8, 8), (0, 2, 2)],
+)
+def test_larger_uploads_have_two_places_for_each_consumer(consumers: int, at_most: int, places: int) -> None:
+    assert places_for(consumers, at_most=at_most) == places
 
 
 async def test_share_of_at_most_one_sends_one_chunk_at_a_time_however_wide_the_window() -> None:
