@@ -7,8 +7,6 @@ Lists and searches have a pool each, so that no list waits behind searches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -37,6 +35,19 @@ _GONE: Final = (
 )
 
 
+class _Turn:
+    """As a class, because a generator costs a plain list three times the calls."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> None:
+        await self._pool._wait_for_a_turn()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool._turns.release()
+
+
 class ReadPool:
     """At most so many `connections`, made when they are needed, and as many turns at them: `turn` comes before `fetch`.
 
@@ -59,14 +70,9 @@ class ReadPool:
         self._longest_line = longest_line
         self._in_line = 0
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    def turn(self) -> _Turn:
         """For one statement after the other. Raises `PoolTimeout` when none comes in time, or the line is full."""
-        await self._wait_for_a_turn()
-        try:
-            yield
-        finally:
-            self._turns.release()
+        return _Turn(self)
 
     async def fetch(
         self, statement: str, *arguments: Any, timeout_seconds: float | None = None
@@ -103,18 +109,20 @@ class ReadPool:
     async def _fetch_on(
         self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None
     ) -> list[asyncpg.Record]:
-        answering = asyncio.timeout(self._answer_timeout_seconds)
+        own_time = self._answer_timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            # Around asyncpg's own time-out, which does not cover its wait for an earlier statement's cancellation.
-            async with answering:
-                return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
-        finally:
-            if answering.expired():
+            return await connection.fetch(statement, *arguments, timeout=own_time)
+        except TimeoutError:
+            # A statement that has less time than the server to answer may have been at work.
+            if timeout_seconds is None or connection.is_closed():
                 connection.terminate()
                 # Where one died without a word the others did too.
                 self._drop_idle()
-            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
-            elif not connection.is_closed():
+            raise
+        finally:
+            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through, and
+            # closes it when that takes longer than the next statement's time.
+            if not connection.is_closed():
                 self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:

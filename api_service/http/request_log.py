@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
 
 from shared.access.callers import SCOPE_KEY
 
@@ -37,8 +37,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _request_id.fullmatch(given) else uuid.uuid4().hex
+        request_id = _given_id(scope) or uuid.uuid4().hex
         # Never unbound: the server runs each request in a context of its own, and logs a crash after we are gone.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 500
@@ -48,7 +47,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -57,13 +56,28 @@ class RequestLog:
             _record(scope, status, time.perf_counter() - begin)
 
 
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            return text if _request_id.fullmatch(text) else None
+    return None
+
+
 def _record(scope: Scope, status: int, seconds: float) -> None:
     route = _route_template(scope)
     method = scope["method"] if scope["method"] in _methods else "other"
-    REQUESTS.labels(method, route, status).inc()
-    DURATION.labels(method, route).observe(seconds)
+    answered, duration = _metrics_of(method, route, status)
+    answered.inc()
+    duration.observe(seconds)
     if route not in _QUIET:
         log.info("request", method=method, route=route, status=status, seconds=round(seconds, 4), **_ids(scope))
+
+
+# As many as there are: each is in memory anyway, and looking it up costs more than to count.
+@cache
+def _metrics_of(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), DURATION.labels(method, route)
 
 
 def _route_template(scope: Scope) -> str:

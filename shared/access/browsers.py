@@ -13,7 +13,7 @@ has no rights that are not its own.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -59,12 +59,9 @@ def lacks_json(headers: Mapping[bytes, bytes]) -> bool:
     return has_body and not is_json
 
 
-def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def header_map(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """The first of each name; of what may come once, several are refused where it matters."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        found.setdefault(name, value)
-    return found
+    return dict(reversed(headers))
 
 
 # Nearly all requests have one of a few.

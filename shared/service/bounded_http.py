@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from shared.service.problem_document import MEDIA_TYPE, address_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterable, MutableMapping
 
 HEAD_BYTES: Final = 64 * 1024
 HEAD_FIELDS: Final = 100
@@ -133,12 +133,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_parser and self._awaits_head and self._head_timer is None and not self.has_request_in_hand:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_late_head)
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
+    def _pieces(self, data: bytes) -> Iterable[bytes]:
         if len(data) <= _PIECE_BYTES or not (self._awaits_head or self._is_chunked):
-            yield data
-            return
-        for start in range(0, len(data), _PIECE_BYTES):
-            yield data[start : start + _PIECE_BYTES]
+            return (data,)
+        return (data[start : start + _PIECE_BYTES] for start in range(0, len(data), _PIECE_BYTES))
 
     def on_message_begin(self) -> None:
         if self.has_request_in_hand and not self._has_all_of_its_answer():

@@ -116,7 +116,8 @@ class BodyLimits:
         self._max_bytes = max_bytes
         self._timeout_seconds = timeout_seconds
         self._own_limits = own_limits
-        self._own_paths = own_paths
+        # One look, at each request.
+        self._own_path = re.compile("|".join(f"(?:{path.pattern})" for path in own_paths) or "(?!)")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._has_own_limits(scope["path"]):
@@ -124,7 +125,7 @@ class BodyLimits:
         await self._app(scope, receive, send)
 
     def _has_own_limits(self, path: str) -> bool:
-        return path.startswith(self._own_limits) or any(own.fullmatch(path) for own in self._own_paths)
+        return path.startswith(self._own_limits) or self._own_path.fullmatch(path) is not None
 
     def _limited(self, receive: Receive) -> Receive:
         size = 0
