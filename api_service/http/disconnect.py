@@ -12,24 +12,34 @@ from starlette.requests import ClientDisconnect
 Result = TypeVar("Result")
 
 
-async def cancel_on_disconnect(request: Request, work: Awaitable[Result]) -> Result:
+async def cancel_on_disconnect(request: Request, work: Awaitable[Result], *, after_seconds: float = 0.0) -> Result:
     """Return what the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
+
+    Work that mostly ends within `after_seconds` is spared the look at its client, and a client that goes is seen then.
 
     For work that leaves nothing behind when it is cancelled, and only after the body has been read. The work runs in
     the caller's task, so that it is told even when its result was just about to be handed over.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - coroutines run in tasks here
-    watching = asyncio.create_task(_cancel_when_gone(request, task))
+    watching: asyncio.Task[None] | None = None
+
+    def watch() -> None:
+        nonlocal watching
+        watching = asyncio.create_task(_cancel_when_gone(request, task))
+
+    waiting = asyncio.get_running_loop().call_later(after_seconds, watch)
     try:
         return await work
     except asyncio.CancelledError:
         # Done, it has asked for this; somebody else may have as well, who then must see it.
-        if watching.done() and task.uncancel() == 0:
+        if watching is not None and watching.done() and task.uncancel() == 0:
             raise ClientDisconnect from None
         raise
     finally:
-        watching.cancel()
+        waiting.cancel()
+        if watching is not None:
+            watching.cancel()
 
 
 async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:
