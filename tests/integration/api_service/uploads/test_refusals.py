@@ -15,6 +15,7 @@ import pytest
 
 from api_service.settings import ApiSettings
 from api_service.uploads import intake
+from api_service.uploads.judgement import BLOCK_BYTES
 from shared.errors import FileCode
 from tests.support.api import running_api
 from tests.support.patience import patience
@@ -280,7 +281,7 @@ async def test_form_that_is_refused_in_the_middle_holds_only_what_came_last_whil
         await linger(stream)
 
     monkeypatch.setattr(intake, "_linger", counted)
-    nearly_a_block = b"x" * (intake.BLOCK_BYTES - 4096)
+    nearly_a_block = b"x" * (BLOCK_BYTES - 4096)
     unknown_field = b'\r\n--b\r\nContent-Disposition: form-data; name="other"\r\n\r\n'
     request = request_head("Content-Length: 1000000") + FILE_HEAD + nearly_a_block + unknown_field
 

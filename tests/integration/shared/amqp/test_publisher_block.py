@@ -129,7 +129,7 @@ async def test_queue_that_is_too_busy_to_be_counted_is_not_taken_for_an_empty_on
         finally:
             await rabbit.ctl("eval", f"{process}, sys:resume(Name).")
 
-    assert (told, await asking) == (0, 3)
+    assert (told, (await asking).messages) == (0, 3)
     await patient.close()
 
 
