@@ -36,7 +36,7 @@ _GONE: Final = (
 
 
 class _Turn:
-    """As a class, because a generator costs a plain list three times the calls."""
+    """A class and no generator, whose own calls each plain list would pay for."""
 
     def __init__(self, pool: ReadPool) -> None:
         self._pool = pool
