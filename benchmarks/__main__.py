@@ -11,17 +11,15 @@ import asyncio
 import sys
 import time
 
-from benchmarks import attacks, document, lease_queues, results_file
+from benchmarks import attacks, document, lease_queues, listing_turns, results_file
 from benchmarks.parts import PARTS
 from benchmarks.report import print_outcome
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["lease-queues"]:
-        lease_queues.main(sys.argv[2:])
-        return
-    if sys.argv[1:2] == ["attacks"]:
-        attacks.main(sys.argv[2:])
+    own_commands = {"lease-queues": lease_queues.main, "listing-turns": listing_turns.main, "attacks": attacks.main}
+    if sys.argv[1:2] and sys.argv[1] in own_commands:
+        own_commands[sys.argv[1]](sys.argv[2:])
         return
     options = _options()
     if options.part == "document":
@@ -54,6 +52,7 @@ def _options(arguments: list[str] | None = None) -> argparse.Namespace:
         )
         part.add_options(own)
     parsers.add_parser("lease-queues", help="The lease queues beside the bare statements and another queue server")
+    parsers.add_parser("listing-turns", help="The listing beside another checkout's, in turns; prints the ratios")
     parsers.add_parser("attacks", help="The peak memory of each service under each attack, for docs/reliability.md")
     parsers.add_parser("document", help="Measure nothing: write the document and the plot from the last figures")
     return parser.parse_args(arguments)

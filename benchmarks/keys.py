@@ -14,10 +14,10 @@ import asyncpg
 from pydantic import SecretStr
 
 from api_service.access.create_key import CommandSettings, create_key
+from benchmarks.api_servers import api_processes
 from benchmarks.closed_loop import Load, load
 from benchmarks.figures import Outcome, at_least, in_turns, ratio
 from benchmarks.keep_alive_client import KeepAliveClient, request_bytes
-from benchmarks.queue_servers import api_processes
 from benchmarks.rig import rig
 from tests.support.employees import Person, insert_employees
 

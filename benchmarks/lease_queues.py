@@ -16,11 +16,11 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import queue_load, queue_servers, queue_turns
+from benchmarks import api_servers, queue_contents, queue_load, queue_turns, turns
+from benchmarks.api_servers import CHECKOUT
 from benchmarks.queue_claims import measure_claims
 from benchmarks.queue_load import PAYLOAD_TEXT, Case
 from benchmarks.queue_pgbench import measure_pgbench
-from benchmarks.queue_servers import CHECKOUT
 from benchmarks.queue_sqs import measure_sqs, moto_server
 from benchmarks.queue_targets import checks
 from benchmarks.report import print_checks
@@ -62,11 +62,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--beside", type=Path, help="another checkout, over HTTP in turns with this one; queues are empty"
     )
-    parser.add_argument("--rounds", type=int, default=20, help="turns with the other checkout (20)")
-    options = parser.parse_args(arguments)
-    if options.rounds < 2:
-        parser.error("--rounds is at least 2: one turn does not say how far to trust it")
-    return options
+    parser.add_argument("--rounds", type=turns.rounds_of_turns, default=20, help="turns with the other checkout (20)")
+    return parser.parse_args(arguments)
 
 
 async def _measure_beside(options: argparse.Namespace) -> None:
@@ -74,17 +71,17 @@ async def _measure_beside(options: argparse.Namespace) -> None:
         Case(batch, clients, 0, options.seconds, kind)
         for kind, batch, clients in product(options.messages, options.batches, options.clients)
     ]
-    with queue_servers.postgres(options.postgres_url) as url:
-        print(queue_turns.HEADER)
-        async for turns in queue_turns.measure(
+    with api_servers.postgres(options.postgres_url) as url:
+        print(turns.HEADER)
+        async for taken in queue_turns.measure(
             url, options.beside.resolve(), cases, processes=options.processes, rounds=options.rounds
         ):
-            print(turns.line(), flush=True)
+            print(taken.line(), flush=True)
 
 
 async def _measure(options: argparse.Namespace) -> list[Result]:
     results = []
-    with queue_servers.postgres(options.postgres_url) as url:
+    with api_servers.postgres(options.postgres_url) as url:
         print(HEADER)
         async for result in _measurements(url, options):
             print(result.line(), flush=True)
@@ -94,28 +91,28 @@ async def _measure(options: argparse.Namespace) -> list[Result]:
 
 async def _measurements(url: str, options: argparse.Namespace) -> AsyncIterator[Result]:
     if "http" in options.only:
-        with queue_servers.api_processes(url, options.processes) as ports:
+        with api_servers.api_processes(url, options.processes) as ports:
             for kind, waiting in product(options.messages, options.waiting):
-                await queue_servers.empty(url)
+                await queue_contents.empty(url)
                 for batch in options.batches:
                     for clients in options.clients:
                         case = Case(batch, clients, waiting, options.seconds, kind)
                         async for result in _over_http(url, ports, case):
                             yield result
-            await queue_servers.empty(url)
+            await queue_contents.empty(url)
             yield await queue_load.measure_wake_up(ports, rounds=500)
     if "claims" in options.only:
         for result in await measure_claims(url, options.batches, options.waiting):
             yield result
     if "pgbench" in options.only:
         for waiting in options.waiting:
-            await queue_servers.empty(url)
+            await queue_contents.empty(url)
             for batch in options.batches:
                 for clients in options.clients:
                     for result in await measure_pgbench(url, Case(batch, clients, waiting, options.seconds)):
                         yield result
     if "sqs" in options.only:
-        with queue_servers.api_processes(url, options.processes) as ports:
+        with api_servers.api_processes(url, options.processes) as ports:
             servers = [f"http://127.0.0.1:{port}" for port in ports]
             for result in measure_sqs("rollcall-sqs", servers, options.clients, options.seconds):
                 yield result
@@ -126,7 +123,7 @@ async def _measurements(url: str, options: argparse.Namespace) -> AsyncIterator[
 
 async def _over_http(url: str, ports: Sequence[int], case: Case) -> AsyncIterator[Result]:
     if not case.waiting:
-        await queue_servers.empty(url)
+        await queue_contents.empty(url)
     async with queue_load.connected(ports, case.clients) as clients:
         await _fill(url, case, case.waiting)
         for operation, step in (
@@ -147,4 +144,4 @@ async def _over_http(url: str, ports: Sequence[int], case: Case) -> AsyncIterato
 async def _fill(url: str, case: Case, count: int) -> int:
     groups = queue_load.GROUPS if case.kind == "groups" else 0
     priorities = queue_load.PRIORITIES if case.kind == "priorities" else 1
-    return await queue_servers.fill(url, case.queue, count, PAYLOAD_TEXT, groups=groups, priorities=priorities)
+    return await queue_contents.fill(url, case.queue, count, PAYLOAD_TEXT, groups=groups, priorities=priorities)

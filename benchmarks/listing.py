@@ -62,7 +62,7 @@ async def measure(options: argparse.Namespace) -> Outcome:
                 await fill_employees(connection, filled + 1, size)
                 filled = size
                 async with here.services(url, consumers=0) as services:
-                    for case in await _cases(connection, services.api.url, size):
+                    for case in await cases(connection, services.api.url, size):
                         if not options.cases or case.name in options.cases:
                             found, held = await _measure_case(case, services.api.url, url, size, options)
                             figures += found
@@ -105,7 +105,7 @@ def _figure(name: str, unit: str, samples: Sequence[float]) -> Figure:
     return Figure(name, unit, tuple(map(rounded, samples)))
 
 
-async def _cases(connection: asyncpg.Connection, api_url: str, size: int) -> list[Case]:
+async def cases(connection: asyncpg.Connection, api_url: str, size: int) -> list[Case]:
     rare = await rare_surnames(connection, RARE_TERMS)
     middle = size // LIMIT // 2
     shares = TrigramShares()

@@ -11,7 +11,7 @@ from api_service.lease_queues import message_queries, send_queries
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ClaimStart
 from api_service.lease_queues.messages import NewMessage, ReceiveOrder
-from benchmarks import queue_servers
+from benchmarks import queue_contents
 from benchmarks.queue_load import PAYLOAD_TEXT
 from benchmarks.result import Result, summarise
 
@@ -29,10 +29,10 @@ async def measure_claims(url: str, batches: Sequence[int], waiting: Sequence[int
     results = []
     async with engine.connect() as connection:
         for batch in batches:
-            await queue_servers.empty(url)
+            await queue_contents.empty(url)
             queues = [_Queue(connection, batch, count) for count in waiting]
             for queue in queues:
-                await queue_servers.fill(url, queue.name, queue.waiting, PAYLOAD_TEXT)
+                await queue_contents.fill(url, queue.name, queue.waiting, PAYLOAD_TEXT)
             for number in range(-WARM_UP_ROUNDS, ROUNDS):
                 for queue in queues:
                     seconds = await queue.pass_messages()

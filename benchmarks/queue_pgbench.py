@@ -15,7 +15,7 @@ from pathlib import Path
 from api_service.lease_queues.lease_queues import PLANNER_SETTINGS
 from api_service.lease_queues.message_queries import ACKNOWLEDGE, CLAIM_IN_LINE
 from api_service.lease_queues.send_queries import SEND
-from benchmarks import queue_servers
+from benchmarks import queue_contents
 from benchmarks.queue_load import MOST_RECEIVED_PER_SECOND, PAYLOAD_TEXT, Case
 from benchmarks.result import Result, summarise
 from shared.database.advisory_locks import LEASE_QUEUE_SENDS
@@ -25,11 +25,11 @@ async def measure_pgbench(url: str, case: Case) -> list[Result]:
     """The statements as they are, prepared, on a connection for each client."""
     queue = f"pgbench-{case.waiting}"
     if not case.waiting:
-        await queue_servers.empty(url)
-    await queue_servers.fill(url, queue, case.waiting, PAYLOAD_TEXT)
+        await queue_contents.empty(url)
+    await queue_contents.fill(url, queue, case.waiting, PAYLOAD_TEXT)
     sends = _pgbench(url, "send", f"{SEND.text};", case, _send_variables(queue, case.batch))
     needed = int(case.seconds * MOST_RECEIVED_PER_SECOND)
-    there = await queue_servers.fill(url, queue, case.waiting + needed, PAYLOAD_TEXT)
+    there = await queue_contents.fill(url, queue, case.waiting + needed, PAYLOAD_TEXT)
     receives = _pgbench(url, "receive and acknowledge", _RECEIVE_SCRIPT, case, _receive_variables(queue, case.batch))
     return [sends, replace(receives, waiting=there)]
 

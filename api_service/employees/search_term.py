@@ -18,6 +18,9 @@ MAX_TERM_LENGTH: Final = max(field.rule.limit for field in SEARCHED)
 # ones such as [^[:alnum:]].
 _WORD_BORDERS: Final = "\n !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
+_ASCII_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+_LIKE_WILDCARDS: Final = re.compile(r"([%_\\])")
+
 # So many trigrams are looked up for a term that has more: few rows have them all and not the term, and each further one
 # costs as much as each of these.
 LOOKED_UP_TRIGRAMS: Final = 4
@@ -62,7 +65,7 @@ class TermTooVague(Exception):
 
 def _escaped(text: str) -> str:
     """To mean itself, both in a regular expression and in LIKE."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return _ASCII_PUNCTUATION.sub(r"\\\1", text)
 
 
 def _literal(text: str) -> str:
@@ -101,7 +104,7 @@ def parse_search_term(text: str) -> SearchTerm | None:
         raise TermTooVague
     part = _lookup_part(term)
     looked_up = term.partition("@")[0] if part is LookupPart.LOCAL_PART else term
-    pattern = "%" + re.sub(r"([%_\\])", r"\\\1", term) + "%"
+    pattern = "%" + _LIKE_WILDCARDS.sub(r"\\\1", term) + "%"
     trigrams = distinct_trigrams(looked_up)
     if any(map(str.isspace, term)):
         # The rarest of several words are often all of one that is common: of "Ximena Garcia" those of Ximena. These

@@ -78,13 +78,13 @@ class Paging:
         self,
         path: str,
         parameters: Sequence[tuple[str, str]],
-        response: Response,
+        response: Response | None,
         *,
         limit: int,
         page: int | None,
         cursor: str | None,
     ) -> None:
-        """`response` is the one whose headers `listing()` sets; `answer()` makes one of its own."""
+        """`response` is the one whose headers `listing()` sets; `answer()` needs none."""
         self._response = response
         self._path = path
         self._filters = [(name, value) for name, value in parameters if name not in PAGING_PARAMETERS]
@@ -122,6 +122,7 @@ class Paging:
 
         A query whose page was cut for its size has more rows than it gives.
         """
+        assert self._response is not None  # noqa: S101 - only `plain_paging` has none, for routes that call `answer`
         envelope, links = self._envelope(rows, total, key, item, key(rows[-1]) if was_cut else None)
         self._response.headers["Link"] = links
         return Listing(**msgspec.structs.asdict(envelope))
@@ -190,8 +191,9 @@ class Paging:
                 targets["next"] = ("page", self.page + 1)
             if pages is not None:
                 targets["last"] = ("page", max(pages, 1))
-        # Numbers and cursors need no quoting.
-        start = f"{self._path}?{urlencode([*self._filters, ('limit', self.limit)])}"
+        # Numbers and cursors need no quoting, which takes longer than all else here.
+        filters = f"{urlencode(self._filters)}&" if self._filters else ""
+        start = f"{self._path}?{filters}limit={self.limit}"
         return ", ".join(
             f'<{start}&{parameter}={value}>; rel="{relation}"' for relation, (parameter, value) in targets.items()
         )
@@ -223,14 +225,14 @@ PagingDep = Annotated[Paging, Depends(_paging)]
 
 
 def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | None:
-    """The same without the framework, for parameters that are plainly right; None for all others."""
+    """The same without the framework, for parameters that are plainly right and `answer()`; None for all others."""
     given = dict(parameters)
     limit, page, cursor = given.get("limit", str(DEFAULT_LIMIT)), given.get("page", "1"), given.get("cursor")
     if len(given) < len(parameters) or ("page" in given and cursor is not None):
         return None
     if not (_is_number(limit, MAX_LIMIT) and _is_number(page, MAX_PAGE)) or len(cursor or "") > MAX_CURSOR_LENGTH:
         return None
-    return Paging(path, parameters, Response(), limit=int(limit), page=int(page), cursor=cursor)
+    return Paging(path, parameters, None, limit=int(limit), page=int(page), cursor=cursor)
 
 
 def _fitting(items: Sequence[Any], max_bytes: int) -> int:

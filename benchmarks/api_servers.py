@@ -1,4 +1,4 @@
-"""The servers that lease queues are measured on: a private Postgres, API processes, and queues with many messages."""
+"""The servers that requests are measured on: a private Postgres, and API processes of this checkout or another."""
 
 from __future__ import annotations
 
@@ -93,47 +93,10 @@ def api_processes(
             process.wait()
 
 
-async def empty(url: str) -> None:
-    await _execute(url, "TRUNCATE queue_messages")
-
-
 async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(statement)
     await connection.close()
-
-
-async def fill(url: str, queue: str, count: int, payload: str, *, groups: int = 0, priorities: int = 1) -> int:
-    """Bring the queue to so many messages in line, and leave the server nothing to catch up with.
-
-    They are spread over so many groups and priorities.
-
-    How many there are: more than asked for if they were there before.
-    """
-    connection = await asyncpg.connect(url)
-    await connection.execute("INSERT INTO queues (name) VALUES ($1) ON CONFLICT DO NOTHING", queue)
-    there = await connection.fetchval(
-        "SELECT count(*) FROM queue_messages JOIN queues ON queue_id = queues.id WHERE name = $1", queue
-    )
-    if there < count:
-        await connection.execute(
-            """
-            INSERT INTO queue_messages (queue_id, payload, payload_bytes, group_id, priority)
-            SELECT id, CAST($2::text AS json), length($2::text), 'g' || number % nullif($4::int, 0),
-                   number % $5::int
-            FROM queues, generate_series(1, $3::int) AS number WHERE name = $1
-            """,
-            queue,
-            payload,
-            count - there,
-            groups,
-            priorities,
-            timeout=600,
-        )
-        await connection.execute("VACUUM ANALYZE queue_messages", timeout=600)
-        await connection.execute("CHECKPOINT", timeout=600)
-    await connection.close()
-    return max(int(there), count)
 
 
 def _wait_until_it_listens(port: int) -> None:
