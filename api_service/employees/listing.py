@@ -27,9 +27,11 @@ from api_service.employees.search_term import LOOKED_UP_TRIGRAMS, SearchTerm
 from api_service.employees.term_cache import TermCache, Weight
 from api_service.employees.trigram_shares import TrigramShares
 from api_service.http.pagination import Total
+from api_service.http.shared_timer import SharedTimer
 
 EXACT_MATCHES: Final = 10_000
 INDEX_SEARCH_SECONDS: Final = 2.0
+SLOW_SEARCH_SECONDS: Final = 0.05
 # A term is common when the estimate exceeds both. It comes from a sample of about a hundred texts: at these shares it
 # practically never makes a term common that has fewer than EXACT_MATCHES.
 COMMON_MATCHES: Final = 100_000
@@ -69,6 +71,8 @@ class EmployeeListing:
         self._searches = searches
         self._shares = shares or TrigramShares()
         self._terms = TermCache()
+        # Strikes for a search that takes longer than most, whose client may have gone.
+        self.slow_searches = SharedTimer(SLOW_SEARCH_SECONDS)
 
     async def page(
         self,

@@ -30,8 +30,6 @@ from shared.database.tables import SEARCHED
 router = APIRouter(prefix="/v1", tags=["employees"])
 
 EmployeeId = Annotated[int, Path(ge=1, le=BIGINT_MAX, description="The employee's id.", examples=[42])]
-# Most searches have ended by then.
-WATCHED_AFTER_SECONDS = 0.05
 
 SearchText = Annotated[
     str,
@@ -99,9 +97,7 @@ async def get_employees(
     try:
         # Who types on gives up one search for the next: it leaves the line. A plain list is through before it could.
         is_short = term is None and upload_id is None
-        page = await (
-            finding if is_short else cancel_on_disconnect(request, finding, after_seconds=WATCHED_AFTER_SECONDS)
-        )
+        page = await (finding if is_short else cancel_on_disconnect(request, finding, watch_from=listing.slow_searches))
     except PageTooDeep:
         detail = "Too many matches lie before this page to count them off: follow nextCursor from the first page."
         raise Problem(ProblemCode.PAGE_TOO_DEEP, detail) from None

@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from api_service.http.shared_timer import SharedTimer
+
 Result = TypeVar("Result")
 
 
-async def cancel_on_disconnect(request: Request, work: Awaitable[Result], *, after_seconds: float = 0.0) -> Result:
+async def cancel_on_disconnect(
+    request: Request, work: Awaitable[Result], *, watch_from: SharedTimer | None = None
+) -> Result:
     """Return what the work returns. If the client goes first the work is cancelled, and `ClientDisconnect` raised.
 
-    Work that mostly ends within `after_seconds` is spared the look at its client, and a client that goes is seen then.
+    Work that mostly ends before `watch_from` strikes is spared the look at its client; one that goes is seen then.
 
     For work that leaves nothing behind when it is cancelled, and only after the body has been read. The work runs in
     the caller's task, so that it is told even when its result was just about to be handed over.
@@ -28,7 +32,10 @@ async def cancel_on_disconnect(request: Request, work: Awaitable[Result], *, aft
         nonlocal watching
         watching = asyncio.create_task(_cancel_when_gone(request, task))
 
-    waiting = asyncio.get_running_loop().call_later(after_seconds, watch)
+    if watch_from is None:
+        watch()
+    else:
+        watch_from.start(watch)
     try:
         return await work
     except asyncio.CancelledError:
@@ -37,7 +44,8 @@ async def cancel_on_disconnect(request: Request, work: Awaitable[Result], *, aft
             raise ClientDisconnect from None
         raise
     finally:
-        waiting.cancel()
+        if watch_from is not None:
+            watch_from.stop(watch)
         if watching is not None:
             watching.cancel()
 

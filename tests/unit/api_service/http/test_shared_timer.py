@@ -1,0 +1,52 @@
+"""A timer that many pieces of work share."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api_service.http.shared_timer import SharedTimer
+
+SECONDS = 0.02
+LONG_ENOUGH = 0.5
+
+
+async def test_strikes_once_for_each_that_waits() -> None:
+    timer = SharedTimer(SECONDS)
+    struck: list[str] = []
+    timer.start(lambda: struck.append("first"))
+    await asyncio.sleep(SECONDS / 2)
+    timer.start(lambda: struck.append("second"))
+    await asyncio.sleep(LONG_ENOUGH)
+    assert sorted(struck) == ["first", "second"]
+
+
+async def test_does_not_strike_sooner_than_it_says() -> None:
+    timer = SharedTimer(SECONDS)
+    loop = asyncio.get_running_loop()
+    timer.start(lambda: None)
+    # Just before the timer comes round.
+    await asyncio.sleep(SECONDS * 0.9)
+    struck = loop.create_future()
+    begin = loop.time()
+    timer.start(lambda: struck.set_result(loop.time()))
+    assert await struck - begin >= SECONDS
+
+
+async def test_does_not_strike_for_what_was_stopped() -> None:
+    timer = SharedTimer(SECONDS)
+    struck: list[str] = []
+    stopped, others = (lambda: struck.append("stopped")), (lambda: struck.append("other"))
+    timer.start(stopped)
+    timer.start(others)
+    timer.stop(stopped)
+    await asyncio.sleep(LONG_ENOUGH)
+    assert struck == ["other"]
+
+
+async def test_goes_round_again_after_it_stood_still() -> None:
+    timer = SharedTimer(SECONDS)
+    for _ in range(2):
+        struck = asyncio.Event()
+        timer.start(struck.set)
+        await asyncio.wait_for(struck.wait(), 30)
+        await asyncio.sleep(SECONDS * 3)
