@@ -13,6 +13,8 @@ from tests.support.adding_a_column import add_a_column
 from tests.support.servers import CHECKOUT
 from tests.support.tree_copy import copy_tree, run_tests
 
+pytestmark = pytest.mark.slow
+
 FILES_AT_MOST = 5
 # A busy machine needs several times what a quiet one does, which is about a minute.
 UNIT_TESTS_SECONDS = 1200

@@ -55,12 +55,14 @@ def _given_connections(function: ast.AsyncFunctionDef) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_messages_are_settled_in_one_place_and_where_the_dead_letters_are_turned() -> None:
     settling = {str(path.relative_to(ROOT)) for path in modules(*SERVICES) if settlements(path.read_text())}
     # import-linter holds who may use the first.
     assert settling == {"shared/amqp/acknowledgement.py", "api_service/dead_letters/rotation.py"}
 
 
+@pytest.mark.slow
 def test_whoever_opens_a_connection_owns_its_transaction() -> None:
     offending = {
         str(path.relative_to(ROOT)): lines

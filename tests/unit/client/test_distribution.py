@@ -47,6 +47,7 @@ def test_lock_of_the_client_has_no_package_of_the_services() -> None:
     assert "\nhttpx2==" in locked
 
 
+@pytest.mark.slow
 def test_sync_client_is_made_from_the_asynchronous_one() -> None:
     sources = sorted(ASYNCHRONOUS.glob("*.py"))
     assert [each.name for each in sources] == sorted(each.name for each in SYNCHRONOUS.glob("*.py"))
@@ -54,6 +55,7 @@ def test_sync_client_is_made_from_the_asynchronous_one() -> None:
     assert [each.name for each in sources if made(each) != (SYNCHRONOUS / each.name).read_text()] == []
 
 
+@pytest.mark.slow
 def test_wheel_brings_one_package_and_finds_the_reader_in_it(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -26,6 +26,7 @@ def test_output_is_passed_on_and_counted(capsys: pytest.CaptureFixture[str]) -> 
     assert "3 passed in 0.10s" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_command_out_of_time_is_interrupted_and_may_tidy_up(tmp_path: Path) -> None:
     tidied = tmp_path / "tidied"
     script = f"""
@@ -58,6 +59,7 @@ finally:
     assert tidied.exists()
 
 
+@pytest.mark.slow
 async def test_command_that_will_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"""

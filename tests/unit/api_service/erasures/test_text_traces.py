@@ -145,6 +145,7 @@ def test_email_joined_from_no_column_is_found_in_any() -> None:
     assert left == b"a,b,c,d,e\nxxx,xxxx,xxxxx,x,xxxxxxxxxxxxxxxxx\nBo,Li,Heron,2,bo@heron.example\n"
 
 
+@pytest.mark.slow
 def test_long_line_without_an_end_is_not_held() -> None:
     line = "Ada," + "H" * 3_000_000 + ",1,ada@heron.example"
     left = without(f"{HEADER}{line}\n{OTHERS}".encode())

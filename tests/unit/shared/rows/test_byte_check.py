@@ -133,6 +133,7 @@ def test_mark_is_known_of_a_head_that_was_let_go(mark: bytes) -> None:
     assert len(check._head) <= 3
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"x" * 9_000]), min_size=60, max_size=90), _sizes)
 def test_head_is_as_long_whatever_the_blocks(pieces: list[bytes], sizes: tuple[int, ...]) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Literal
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,7 @@ def damaged(text: str, edits: list[tuple[str, int, int]]) -> str:
     return text
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(_rows, _edits, _sizes, st.booleans())
 def test_rows_with_faults_at_any_place_are_read_as_the_reference_reads_them(
@@ -120,6 +122,7 @@ def test_rows_with_faults_at_any_place_are_read_as_the_reference_reads_them(
     assert_as_the_reference_reads(text, sizes, delimiter=",", backslash=backslash)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=400)
 @given(_rows, _edits, _sizes, st.integers(8, 120))
 def test_the_record_limit_is_met_as_in_the_reference_wherever_it_falls(

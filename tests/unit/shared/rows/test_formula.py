@@ -46,6 +46,7 @@ def test_the_reader_drops_an_apostrophe_only_before_a_formula(cell: str, meant: 
     assert unescape_formula(cell) == meant
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=2000)
 @given(st.text(st.sampled_from("'=+-@＝ \t\r\n\0\ufeff1a") | st.characters(), max_size=6))
 @example("''=1")

@@ -95,6 +95,7 @@ def files(draw: st.DrawFn, table: ModuleType) -> str:
     return sep + "".join(f"{title}\n" for title in titles) + written(rows, delimiter)
 
 
+@pytest.mark.slow
 @LANGUAGES
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.data())
@@ -164,6 +165,7 @@ _headers = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=600)
 @given(_headers, st.data())
 def test_choices_are_those_of_the_reference(names: list[str], data: st.DataObject) -> None:

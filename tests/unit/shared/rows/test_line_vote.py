@@ -95,6 +95,7 @@ def test_an_endless_line_is_one_line_and_is_not_held(piece: bytes) -> None:
     assert counted.odd == 1 + (foreign and not decodes(piece, "utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4097, 65536])
 def test_no_character_of_an_endless_line_is_cut(size: int) -> None:
     content = "é日本🙂x".encode() * 20_000

@@ -55,6 +55,7 @@ _half_empty = st.tuples(*(st.sampled_from([good, "", "-", "n/a"]) for good in GO
 _OPTIONAL_SETS = [(), ("mobile_no",), ("company_name", "mobile_no"), MOST]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(
     rows=st.lists(near_misses() | _half_empty, max_size=6),

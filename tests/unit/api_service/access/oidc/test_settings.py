@@ -73,6 +73,7 @@ def test_a_provider_on_this_machine_needs_no_tls() -> None:
         assert settings(oidc_issuer=issuer).has_provider
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("more", "loaded"), [("", ""), (f", **{WHOLE!r}", "authlib cryptography joserfc")])
 def test_the_packages_are_loaded_only_where_a_provider_is_set(more: str, loaded: str) -> None:
     program = STARTS.format(more=more)

@@ -101,6 +101,7 @@ def test_a_quote_open_at_the_end_is_named_by_the_line_it_opened_on(text: str, li
     assert f"line {line_number} " in problem.detail
 
 
+@pytest.mark.slow
 def test_a_quote_open_for_more_than_a_record_may_have_is_unclosed_whatever_follows() -> None:
     text = 'a,b,c,d\na,"' + "x\n" * RECORD_LIMIT + '",c,d\n'
     assert open_quote(text).line_number == 3
