@@ -37,6 +37,11 @@ class FaultRun:
     rows: dict[int, FaultResult] = field(default_factory=dict)
 
     @property
+    def pair(self) -> str:
+        """Its servers without their patches: `RabbitMQ 4.0, PostgreSQL 17`."""
+        return ", ".join(server.rpartition(".")[0] for server in self.servers.split(", "))
+
+    @property
     def not_shown(self) -> list[int]:
         """The rows without a test that ran."""
         return [number for number in FAULTS if number not in self.rows]
@@ -67,9 +72,9 @@ def read_runs(file: Path) -> list[FaultRun]:
 
 
 def with_run(runs: Sequence[FaultRun], new: FaultRun) -> list[FaultRun]:
-    """The last runs on each pair of servers, this one among them."""
-    same = [run for run in runs if run.servers == new.servers][-(RUNS_KEPT - 1) :]
-    return [*(run for run in runs if run.servers != new.servers), *same, new]
+    """The last runs on each pair of servers, this one among them. A patch of a server makes no other pair."""
+    same = [run for run in runs if run.pair == new.pair][-(RUNS_KEPT - 1) :]
+    return [*(run for run in runs if run.pair != new.pair), *same, new]
 
 
 def write_runs(file: Path, runs: Iterable[FaultRun]) -> None:

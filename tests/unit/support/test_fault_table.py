@@ -19,7 +19,7 @@ from tests.support.fault_table import (
 )
 
 
-def run(commit: str = "abc", servers: str = "RabbitMQ 4, PostgreSQL 17", **rows: FaultResult) -> FaultRun:
+def run(commit: str = "abc", servers: str = "RabbitMQ 4.0.5, PostgreSQL 17.12", **rows: FaultResult) -> FaultRun:
     return FaultRun(servers, "2026-01-01", commit, 90, {int(name[1:]): row for name, row in rows.items()})
 
 
@@ -41,11 +41,29 @@ def test_last_two_runs_on_the_same_servers_are_kept(tmp_path: Path) -> None:
     runs: list[FaultRun] = []
     for commit in ("a", "b", "c"):
         runs = with_run(runs, run(commit, _1=FaultResult(passed=1, seconds=1.5)))
-        runs = with_run(runs, run(commit, "RabbitMQ 3, PostgreSQL 15"))
+        runs = with_run(runs, run(commit, "RabbitMQ 3.10.8, PostgreSQL 15.18"))
     write_runs(tmp_path / "runs.json", runs)
     kept = read_runs(tmp_path / "runs.json")
     assert kept == runs
     assert [(each.servers[9], each.commit) for each in kept] == [("4", "b"), ("4", "c"), ("3", "b"), ("3", "c")]
+
+
+def test_patches_of_the_servers_are_the_same_pair_and_other_versions_are_not() -> None:
+    runs: list[FaultRun] = []
+    for patch in (
+        "RabbitMQ 4.0.5, PostgreSQL 17.11",
+        "RabbitMQ 4.0.6, PostgreSQL 17.11",
+        "RabbitMQ 4.0.6, PostgreSQL 17.12",
+    ):
+        runs = with_run(runs, run(servers=patch))
+    for other in ("RabbitMQ 4.3.6, PostgreSQL 17.12", "RabbitMQ 4.0.6, PostgreSQL 18.6"):
+        runs = with_run(runs, run(servers=other))
+    assert [each.servers for each in runs] == [
+        "RabbitMQ 4.0.6, PostgreSQL 17.11",
+        "RabbitMQ 4.0.6, PostgreSQL 17.12",
+        "RabbitMQ 4.3.6, PostgreSQL 17.12",
+        "RabbitMQ 4.0.6, PostgreSQL 18.6",
+    ]
 
 
 def test_table_has_a_line_a_fault_and_says_what_failed_or_is_missing() -> None:
