@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -10,7 +10,8 @@ from api_service.employees.listing import EmployeeListing
 
 
 async def _employee_listing(request: Request) -> EmployeeListing:
-    return cast("EmployeeListing", request.app.state.employee_listing)
+    listing: EmployeeListing = request.app.state.employee_listing
+    return listing
 
 
 EmployeeListingDep = Annotated[EmployeeListing, Depends(_employee_listing)]

@@ -227,12 +227,14 @@ PagingDep = Annotated[Paging, Depends(_paging)]
 def plain_paging(path: str, parameters: Sequence[tuple[str, str]]) -> Paging | None:
     """The same without the framework, for parameters that are plainly right and `answer()`; None for all others."""
     given = dict(parameters)
-    limit, page, cursor = given.get("limit", str(DEFAULT_LIMIT)), given.get("page", "1"), given.get("cursor")
+    cursor = given.get("cursor")
     if len(given) < len(parameters) or ("page" in given and cursor is not None):
         return None
-    if not (_is_number(limit, MAX_LIMIT) and _is_number(page, MAX_PAGE)) or len(cursor or "") > MAX_CURSOR_LENGTH:
+    limit = _number(given["limit"], MAX_LIMIT) if "limit" in given else DEFAULT_LIMIT
+    page = _number(given["page"], MAX_PAGE) if "page" in given else 1
+    if limit is None or page is None or len(cursor or "") > MAX_CURSOR_LENGTH:
         return None
-    return Paging(path, parameters, None, limit=int(limit), page=int(page), cursor=cursor)
+    return Paging(path, parameters, None, limit=limit, page=page, cursor=cursor)
 
 
 def _fitting(items: Sequence[Any], max_bytes: int) -> int:
@@ -245,5 +247,9 @@ def _fitting(items: Sequence[Any], max_bytes: int) -> int:
     return len(items)
 
 
-def _is_number(text: str, most: int) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most
+def _number(text: str, most: int) -> int | None:
+    """None for what is no number from 1 to `most`, in plain digits."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    number = int(text)
+    return number if 1 <= number <= most else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _given_id(scope) or uuid.uuid4().hex
+        request_id = _given_id(scope) or secrets.token_hex(16)
         # Never unbound: the server runs each request in a context of its own, and logs a crash after we are gone.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 500
