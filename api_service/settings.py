@@ -95,10 +95,12 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         gt=0,
         description="How long the answer to an upload waits for the broker; the producer's sweeper finds it anyway.",
     )
+    # The turns of retention and of the dead-letter queue hold a connection each while they ask for another.
     database_pool_size: int = Field(
         10,
-        ge=1,
-        description="Database connections of one API process for the list of employees, and as many for all else.",
+        ge=3,
+        description="Database connections of one API process for the list of employees, and as many for all else: 3 or "
+        "more.",
     )
     database_pool_timeout_seconds: float = Field(
         2,

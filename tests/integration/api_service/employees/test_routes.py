@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import uuid
+from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx2
@@ -219,12 +220,14 @@ async def test_neither_a_slow_reader_nor_one_that_hangs_up_keeps_a_connection(
     settings: ApiSettings, database: asyncpg.Connection
 ) -> None:
     await insert_employees(database, people(MANY))
-    one_connection = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout_seconds": 5})
-    async with running_api(one_connection) as api:
-        async with api.stream("GET", "/v1/employees.csv") as answer:
-            blocks = answer.aiter_raw()
-            await anext(blocks)
-            # Nobody reads on: the export waits, and the only connection is there for others.
+    connections = 3
+    few = settings.model_copy(update={"database_pool_size": connections, "database_pool_timeout_seconds": 5})
+    async with running_api(few) as api:
+        async with AsyncExitStack() as exports:
+            for _ in range(connections):
+                answer = await exports.enter_async_context(api.stream("GET", "/v1/employees.csv"))
+                await anext(answer.aiter_raw())
+            # Nobody reads on: the exports wait, and the connections are there for others.
             await eventually(lambda: is_answered(api))
         assert await is_answered(api)
 

@@ -158,7 +158,7 @@ async def test_a_queue_that_does_not_exist_yet_can_be_waited_at(
 
 @pytest.mark.usefixtures("only_told")
 async def test_those_who_wait_hold_no_connections(settings: ApiSettings, database: asyncpg.Connection) -> None:
-    small = settings.model_copy(update={"queue_pool_size": 1, "database_pool_size": 1})
+    small = settings.model_copy(update={"queue_pool_size": 1, "database_pool_size": 3})
     async with running_api(small) as api:
         waiting = [asyncio.create_task(receive(api, f"q{number % 10}", wait_seconds=20)) for number in range(50)]
         await eventually(lambda: _metric_is(api, "rollcall_api_queue_receivers_waiting", 50))

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from api_service.dead_letters.stale_letters import drop_stale_letters
+from api_service.dead_letters.stale_letters import dead_letters_locked, drop_stale_letters
 from api_service.operations.retention import purge
 from api_service.settings import ApiSettings
 from shared.amqp.publisher import Publisher
@@ -232,6 +232,20 @@ async def test_a_turn_longer_than_an_idle_transaction_may_be_keeps_its_lock(
         )
         assert [holder["state"] for holder in holders] == ["idle"]
     assert await turn == (1, 2, 0, 0)
+
+
+async def test_turns_of_retention_and_of_the_dead_letters_get_on_with_the_smallest_pool(
+    settings: ApiSettings, store: UploadStore, database: asyncpg.Connection
+) -> None:
+    await stored_upload(database, store, "failed", LONG_AGO)
+    (smallest,) = (each.ge for each in ApiSettings.model_fields["database_pool_size"].metadata)
+    small = create_engine(settings, "test", pool_size=smallest, pool_timeout_seconds=2)
+    try:
+        async with dead_letters_locked(small) as connection:
+            assert connection is not None
+            assert await purge(small, store, settings) == (1, 2, 0, 0)
+    finally:
+        await small.dispose()
 
 
 async def _somebody_waits(database: asyncpg.Connection) -> bool:

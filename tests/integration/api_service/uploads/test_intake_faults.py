@@ -101,20 +101,21 @@ async def test_a_query_that_takes_too_long_is_database_busy(
 
 @pytest.mark.usefixtures("no_turn_of_retention")
 async def test_a_pool_that_is_used_up_is_database_busy(settings: ApiSettings, database: asyncpg.Connection) -> None:
-    # Nothing that the API does of its own accord keeps the one connection for long, or waits for this table's lock.
-    small = with_settings(settings, amqp_url=NO_BROKER, database_pool_size=1, database_pool_timeout_seconds=3)
+    # Nothing that the API does of its own accord keeps a connection for long, or waits for this table's lock.
+    connections = 3
+    small = with_settings(settings, amqp_url=NO_BROKER, database_pool_size=connections, database_pool_timeout_seconds=3)
     async with running_api(small) as api:
         async with database.transaction():
             await database.execute("LOCK rejected_rows")
-            holding = asyncio.create_task(api.get("/v1/dead-letters"))
-            await eventually(lambda: _is_waiting_for_a_lock(database))
+            holding = [asyncio.create_task(api.get("/v1/dead-letters")) for _ in range(connections)]
+            await eventually(lambda: _wait_for_a_lock(database, connections))
             assert_problem(await api.get("/v1/uploads"), 503, "database_busy")
-        assert (await holding).status_code == 200
+        assert [answer.status_code for answer in await asyncio.gather(*holding)] == [200] * connections
         assert (await api.get("/v1/uploads")).status_code == 200
 
 
-async def _is_waiting_for_a_lock(database: asyncpg.Connection) -> bool:
-    return await count_locks(database, "NOT granted") > 0
+async def _wait_for_a_lock(database: asyncpg.Connection, sessions: int) -> bool:
+    return await count_locks(database, "NOT granted") == sessions
 
 
 async def test_a_store_without_room_is_said(
