@@ -126,8 +126,8 @@ PARTS = (
     ),
     _acceptance(
         "broker and operator",
+        "broker_cluster",  # the longest of all
         "broker_away",
-        "broker_cluster",
         "broker_faults",
         "broker_unreachable",
         "unreadable_messages",
