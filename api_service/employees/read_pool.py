@@ -109,20 +109,18 @@ class ReadPool:
     async def _fetch_on(
         self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None
     ) -> list[asyncpg.Record]:
-        own_time = self._answer_timeout_seconds if timeout_seconds is None else timeout_seconds
+        answering = asyncio.timeout(self._answer_timeout_seconds)
         try:
-            return await connection.fetch(statement, *arguments, timeout=own_time)
-        except TimeoutError:
-            # A statement that has less time than the server to answer may have been at work.
-            if timeout_seconds is None or connection.is_closed():
+            # Around asyncpg's own time-out, which does not cover its wait for an earlier statement's cancellation.
+            async with answering:
+                return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
+        finally:
+            if answering.expired():
                 connection.terminate()
                 # Where one died without a word the others did too.
                 self._drop_idle()
-            raise
-        finally:
-            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through, and
-            # closes it when that takes longer than the next statement's time.
-            if not connection.is_closed():
+            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
+            elif not connection.is_closed():
                 self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:
