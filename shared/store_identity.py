@@ -55,13 +55,14 @@ class StoreIdentity:
 
     async def require(self) -> None:
         """Raises `WrongStore`, and the errors of store and database. Gives a system its store if it has none yet."""
-        found = await stored_id(self._store)
+        # The database first: the store had its id before the database knew it. The other way round, one that looked
+        # while another gave the store its id would call it the wrong one.
         async with self._engine.connect() as connection:
             known = await known_id(connection)
         if known is None:
             await self._adopt()
         else:
-            _compare(found, known)
+            _compare(await stored_id(self._store), known)
 
     async def require_file(self, key: str) -> None:
         """As `require`, and the store has to hold this file, which was written to it a moment ago."""

@@ -109,18 +109,22 @@ class ReadPool:
     async def _fetch_on(
         self, connection: asyncpg.Connection, statement: str, arguments: tuple[Any, ...], timeout_seconds: float | None
     ) -> list[asyncpg.Record]:
-        answering = asyncio.timeout(self._answer_timeout_seconds)
+        given_up_after = self._answer_timeout_seconds
+        if timeout_seconds is not None:
+            given_up_after = min(given_up_after, timeout_seconds)
         try:
-            # Around asyncpg's own time-out, which does not cover its wait for an earlier statement's cancellation.
-            async with answering:
-                return await connection.fetch(statement, *arguments, timeout=timeout_seconds)
-        finally:
-            if answering.expired():
+            return await connection.fetch(statement, *arguments, timeout=given_up_after)
+        except TimeoutError:
+            # A statement that has less time than the server to answer may have been at work.
+            if given_up_after == self._answer_timeout_seconds or connection.is_closed():
                 connection.terminate()
                 # Where one died without a word the others did too.
                 self._drop_idle()
-            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through.
-            elif not connection.is_closed():
+            raise
+        finally:
+            # One whose statement was cancelled can be used again: asyncpg waits until the cancellation is through, as
+            # part of the next one's time, and closes it when that is over.
+            if not connection.is_closed():
                 self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:

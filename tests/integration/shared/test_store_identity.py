@@ -80,6 +80,27 @@ async def test_many_that_start_at_once_give_a_store_one_id(
     assert await stored_id(store) == before
 
 
+async def test_one_that_looked_before_another_gave_the_store_its_id_does_not_refuse_it(
+    engine: AsyncEngine, store: UploadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = StoreIdentity(engine, store, may_be_first=True)
+    others: list[asyncio.Task[None]] = []
+    read = store.read
+
+    async def read_and_let_the_other_go_first(key: str) -> bytes:
+        try:
+            return await read(key)
+        finally:
+            if not others:
+                others.append(asyncio.create_task(other.require()))
+                # It waits for us where we have the lock, and is through within that time where we have not.
+                await asyncio.wait(others, timeout=1)
+
+    monkeypatch.setattr(store, "read", read_and_let_the_other_go_first)
+    await StoreIdentity(engine, store, may_be_first=True).require()
+    await asyncio.gather(*others)
+
+
 async def test_store_without_the_id_and_one_with_another_are_refused_until_the_right_one_is_back(
     engine: AsyncEngine, open_store: OpenStore
 ) -> None:
