@@ -108,7 +108,7 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
         description="How long a request waits for one of them before it is answered 503 `database_busy`.",
     )
     search_pool_size: int = Field(
-        4,
+        8,
         ge=1,
         description="Database connections of one API process for searches, besides those for the list of employees.",
     )

@@ -45,14 +45,16 @@ def after(*, with_left: bool = False) -> str:
 
 def at_offset(*, with_left: bool = False) -> str:
     """`$1`: the offset, `$2`: the limit. Ids first, so that a far offset counts along the primary key without touching
-    the rows, as long as nobody has left: of the two halves one is never begun.
+    the rows, as long as nobody has left: the half whose limit is 0 is never begun.
     """
     ids = "SELECT id FROM employees ORDER BY id OFFSET $1 LIMIT $2"
     if not with_left:
         ids = f"""
-            (SELECT id FROM employees WHERE {_NOBODY_LEFT} ORDER BY id OFFSET $1 LIMIT $2)
+            (SELECT id FROM employees ORDER BY id
+             OFFSET $1 LIMIT CASE WHEN {_NOBODY_LEFT} THEN $2 ELSE 0 END)
             UNION ALL
-            (SELECT id FROM employees WHERE NOT {_NOBODY_LEFT} AND left_at IS NULL ORDER BY id OFFSET $1 LIMIT $2)
+            (SELECT id FROM employees WHERE left_at IS NULL ORDER BY id
+             OFFSET $1 LIMIT CASE WHEN {_NOBODY_LEFT} THEN 0 ELSE $2 END)
         """
     return f"""
         SELECT counted.total, page.*

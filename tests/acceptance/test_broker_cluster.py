@@ -66,6 +66,7 @@ async def test_any_node_can_be_stopped_or_killed_during_an_upload(
             await system.until_rows_done(upload_id, done + 200)
             await cluster.start(node)
 
+    await cluster.hurry_consumers()
     upload = await system.until_finished(upload_id, seconds=300)
     assert await system.differences(upload, mixed.expected, after_crash=True) == []
     await eventually(partial(_has_all_members, cluster), seconds=60)

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from deploy.program import free_port
 from tests.support.failpoint_settings import slow_consumer
@@ -23,25 +23,25 @@ GONE_AFTER_SECONDS: Final = 10
 class Cluster:
     """`database_url` and `amqp_url` (the first node's) are the test's own way in, which operators do not have."""
 
-    def __init__(self, folder: Path, *, chunk_seconds: float, chunk_rows: int) -> None:
+    def __init__(self, folder: Path, *, consumers: int, chunk_seconds: float, chunk_rows: int) -> None:
         database, amqp, api, producer, management = (free_port() for _ in range(5))
         self.api_url = f"http://127.0.0.1:{api}"
         self.management_url = f"http://127.0.0.1:{management}"
         self.database_url = f"postgresql://rollcall:rollcall@127.0.0.1:{database}/rollcall"
         self.amqp_url = f"amqp://rollcall:rollcall@127.0.0.1:{amqp}/rollcall"
-        # JSON is YAML.
-        for_tests = folder / "for-tests.yml"
-        services = {
+        self._services: dict[str, dict[str, Any]] = {
             "postgres": {"ports": [f"127.0.0.1:{database}:5432"]},
             "rabbitmq": {"ports": [f"127.0.0.1:{amqp}:5672"]},
             "api_service": {"environment": {"ROLLCALL_API_CHUNK_ROWS": str(chunk_rows)}},
             "consumer_service": {"environment": slow_consumer(chunk_seconds)},
         }
-        for_tests.write_text(json.dumps({"services": services}))
-        files = [CHECKOUT / "docker-compose.yml", CHECKOUT / "docker-compose.cluster.yml", for_tests]
+        self._for_tests = folder / "for-tests.yml"
+        self._write_services()
+        files = [CHECKOUT / "docker-compose.yml", CHECKOUT / "docker-compose.cluster.yml", self._for_tests]
         self._environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": f"rollcall-cluster-{os.getpid()}",
+            "ROLLCALL_CONSUMERS": str(consumers),
             "COMPOSE_FILE": os.pathsep.join(map(str, files)),
             "ROLLCALL_API_PORT": str(api),
             "ROLLCALL_PRODUCER_PORT": str(producer),
@@ -59,6 +59,16 @@ class Cluster:
         """Returns when it has joined the others."""
         await asyncio.to_thread(self.compose, "up", "--detach", "--no-deps", "--no-recreate", "--wait", node)
 
+    async def hurry_consumers(self) -> None:
+        """Put others in their place that take no time over their chunks; returns when they are healthy."""
+        self._services["consumer_service"]["environment"] = {}
+        self._write_services()
+        await asyncio.to_thread(self.compose, "up", "--detach", "--no-deps", "--wait", "consumer_service")
+
+    def _write_services(self) -> None:
+        # JSON is YAML.
+        self._for_tests.write_text(json.dumps({"services": self._services}))
+
     def compose(self, *words: str) -> str:
         """The output of `docker compose`. Raises RuntimeError with all of its output when it fails."""
         command = ["docker", "compose", *words]
@@ -73,10 +83,9 @@ class Cluster:
 @contextmanager
 def running_cluster(folder: Path, *, consumers: int, chunk_seconds: float, chunk_rows: int) -> Iterator[Cluster]:
     """Built, up and healthy; in the end nothing of it is left."""
-    cluster = Cluster(folder, chunk_seconds=chunk_seconds, chunk_rows=chunk_rows)
-    up = ["up", "--build", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}"]
+    cluster = Cluster(folder, consumers=consumers, chunk_seconds=chunk_seconds, chunk_rows=chunk_rows)
     try:
-        cluster.compose(*up, f"--scale=consumer_service={consumers}")
+        cluster.compose("up", "--build", "--detach", "--wait", f"--wait-timeout={WAIT_SECONDS}")
         yield cluster
     finally:
         (folder / "compose.log").write_text(cluster.compose("logs", "--no-color"))
