@@ -6,7 +6,9 @@ One API process each, on the same people.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -42,9 +44,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 async def _measure(options: argparse.Namespace) -> None:
     before = options.before.resolve()
     with api_servers.postgres(options.postgres_url) as url:
-        async with api_servers.other_database(url, before) as before_url:
-            await _fill(before_url, options.employees)
-            connection = await _fill(url, options.employees)
+        async with (
+            api_servers.other_database(url, before) as before_url,
+            _filled(before_url, options.employees),
+            _filled(url, options.employees) as connection,
+        ):
             with (
                 api_servers.api_processes(before_url, 1, checkout=before) as [before_port],
                 api_servers.api_processes(url, 1) as [port],
@@ -57,10 +61,16 @@ async def _measure(options: argparse.Namespace) -> None:
                         print(taken.line(), flush=True)
 
 
-async def _fill(url: str, employees: int) -> asyncpg.Connection:
+@asynccontextmanager
+async def _filled(url: str, employees: int) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url)
-    await fill_employees(connection, 1, employees)
-    return connection
+    try:
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM employees)"):
+            sys.exit("There are employees in this database: --postgres-url wants one without any.")
+        await fill_employees(connection, 1, employees)
+        yield connection
+    finally:
+        await connection.close()
 
 
 def _address(port: int) -> str:

@@ -77,15 +77,19 @@ def create_app() -> FastAPI:
         await guard.open(app)
         collect_seldom()
         consuming = [asyncio.create_task(subscription.run()) for subscription in subscriptions]
-        sweeping = asyncio.create_task(dispatcher.sweep(), name="sweep")
+        rounds = [
+            asyncio.create_task(dispatcher.sweep(), name="sweep"),
+            asyncio.create_task(dispatcher.keep_windows_fitting(), name="send windows"),
+        ]
         yield
-        sweeping.cancel()
+        for task in rounds:
+            task.cancel()
         dispatcher.announcements.stop()
         await dispatcher.stop()
         for subscription in subscriptions:
             subscription.stop()
         await asyncio.wait(consuming, timeout=DRAIN_SECONDS)
-        await end_tasks([sweeping, *consuming])
+        await end_tasks([*rounds, *consuming])
         await asyncio.gather(requester.close(), dead_chunks.close(), guard.close())
         await engine.dispose()
         log.info("stopped")

@@ -14,8 +14,8 @@ class ProducerSettings(SharedSettings, AccessSettings, UploadStoreSettings):
     window_chunks: int = Field(
         8,
         ge=1,
-        description="Chunks that may be unanswered at a time, two for each consumer and at most so many, shared by the "
-        "uploads in progress; so many again for uploads up to 1 MiB.",
+        description="Chunks that may be unanswered at a time, two for each consumer, but 4 or more, and at most so "
+        "many, shared by the uploads in progress; so many again for uploads up to 1 MiB.",
     )
     max_uploads: int = Field(
         32,

@@ -128,7 +128,13 @@ class ReadPool:
                 self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(self._url, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=self._server_settings)
+        return await asyncpg.connect(
+            self._url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            server_settings=self._server_settings,
+            # By default a statement is prepared anew after five minutes, and no time-out covers the closing of the old.
+            max_cached_statement_lifetime=0,
+        )
 
     def _drop_idle(self) -> None:
         idle, self._idle = self._idle, []

@@ -17,6 +17,7 @@ class SharedTimer:
         self._seconds = seconds
         self._new: set[Callable[[], None]] = set()
         self._due: set[Callable[[], None]] = set()
+        self._striking: set[Callable[[], None]] = set()
         self._goes_round = False
 
     def start(self, callback: Callable[[], None]) -> None:
@@ -29,14 +30,15 @@ class SharedTimer:
     def stop(self, callback: Callable[[], None]) -> None:
         self._new.discard(callback)
         self._due.discard(callback)
+        self._striking.discard(callback)
 
     def _wind_up(self) -> None:
         asyncio.get_running_loop().call_later(self._seconds, self._strike)
 
     def _strike(self) -> None:
-        due, self._due, self._new = self._due, self._new, set()
+        self._striking, self._due, self._new = self._due, self._new, set()
         self._goes_round = bool(self._due)
         if self._goes_round:
             self._wind_up()
-        for callback in due:
-            callback()
+        while self._striking:
+            self._striking.pop()()

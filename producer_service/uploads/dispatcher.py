@@ -94,6 +94,11 @@ class Dispatcher:
                 log.warning("sweep put off: the database does not answer", **describe_error(error))
             except (StoreUnavailable, StoreFull) as error:
                 log.error("no upload is taken", reason=str(error))
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def keep_windows_fitting(self) -> None:
+        """To the consumers that there are, until it is cancelled; beside the sweep, which needs no broker."""
+        while True:
             await self._fit_windows()
             await asyncio.sleep(self._settings.sweep_seconds)
 
@@ -133,7 +138,6 @@ class Dispatcher:
                 await self._start_in(lane, upload_id)
 
     async def _fit_windows(self) -> None:
-        """To the consumers that there are."""
         larger = [lane for lane in self._lanes if lane.over_bytes >= SMALL_BYTES]
         if not any(lane.running for lane in larger):
             return

@@ -99,10 +99,11 @@ async def running_producer(engine: AsyncEngine, settings: ProducerSettings) -> A
         stack.push_async_callback(requester.close)
         for subscription in (requester.replies, dispatcher.announcements, dead_chunks.subscription):
             await stack.enter_async_context(running(subscription))
-        sweeping = asyncio.create_task(dispatcher.sweep())
+        rounds = [asyncio.create_task(dispatcher.sweep()), asyncio.create_task(dispatcher.keep_windows_fitting())]
         try:
             yield Producer(dispatcher, requester, dead_chunks)
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in rounds:
+                task.cancel()
+            await asyncio.gather(*rounds, return_exceptions=True)
             await dispatcher.stop()

@@ -227,9 +227,12 @@ async def test_neither_a_slow_reader_nor_one_that_hangs_up_keeps_a_connection(
     few = settings.model_copy(update={"database_pool_size": connections, "database_pool_timeout_seconds": 5})
     async with running_api(few) as api:
         async with AsyncExitStack() as exports:
+            # Held, because a reader that is dropped hangs up.
+            readers = []
             for _ in range(connections):
                 answer = await exports.enter_async_context(api.stream("GET", "/v1/employees.csv"))
-                await anext(answer.aiter_raw())
+                readers.append(answer.aiter_raw())
+                await anext(readers[-1])
             # Nobody reads on: the exports wait, and the connections are there for others.
             await eventually(lambda: is_answered(api))
         assert await is_answered(api)

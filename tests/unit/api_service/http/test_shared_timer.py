@@ -43,6 +43,34 @@ async def test_does_not_strike_for_what_was_stopped() -> None:
     assert struck == ["other"]
 
 
+async def test_does_not_strike_for_what_is_stopped_when_its_time_is_nearly_over() -> None:
+    timer = SharedTimer(SECONDS)
+    struck: list[str] = []
+    stopped, others = (lambda: struck.append("stopped")), (lambda: struck.append("other"))
+    timer.start(stopped)
+    timer.start(others)
+    # The first time round is over; with the next one they are due.
+    timer._strike()
+    timer.stop(stopped)
+    await asyncio.sleep(LONG_ENOUGH)
+    assert struck == ["other"]
+
+
+async def test_does_not_strike_for_what_another_stops_as_it_is_struck_for() -> None:
+    timer = SharedTimer(SECONDS)
+    struck: list[str] = []
+
+    def stop(other: str) -> None:
+        struck.append(other)
+        timer.stop(callbacks[other])
+
+    callbacks = {"first": lambda: stop("second"), "second": lambda: stop("first")}
+    for callback in callbacks.values():
+        timer.start(callback)
+    await asyncio.sleep(LONG_ENOUGH)
+    assert len(struck) == 1
+
+
 async def test_goes_round_again_after_it_stood_still() -> None:
     timer = SharedTimer(SECONDS)
     for _ in range(2):
