@@ -113,7 +113,7 @@ class System:
                 continue
             if upload["status"] in FINAL_STATES:
                 return upload
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
         raise AssertionError(f"not finished after {allowed:.0f} s: {upload}\n{self.services.last_lines()}")
 
     async def until_previewed(self, upload_id: str, *, seconds: float = 90) -> Json:

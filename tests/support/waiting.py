@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import asyncpg
 
 from tests.support.patience import patience
+
+# What takes longer is asked for less often: many conditions ask a service, which shares the processor with what they
+# wait for.
+SHORTEST_PAUSE_SECONDS: Final = 0.02
+LONGEST_PAUSE_SECONDS: Final = 0.1
 
 
 async def eventually(
@@ -20,6 +26,7 @@ async def eventually(
     """
     clock = asyncio.get_running_loop().time
     began, allowed = clock(), seconds
+    pause = SHORTEST_PAUSE_SECONDS
     while True:
         outcome = condition()
         if await outcome if inspect.isawaitable(outcome) else outcome:
@@ -30,7 +37,8 @@ async def eventually(
                 allowed = max(allowed, seconds * patience())
             if clock() > began + allowed:
                 raise AssertionError(f"still not so after {allowed:.3g} s")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.1, LONGEST_PAUSE_SECONDS)
 
 
 async def somebody_waits_for_a_lock(database: asyncpg.Connection, statement: str = "") -> bool:

@@ -45,7 +45,7 @@ def _acceptance(name: str, *subjects: str) -> Part:
     # first, one by one as a worker is free, and the others run beside them. Five minutes without a broker are left to
     # `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
-    part = _tests(f"acceptance: {name}", *tests, workers=8, options=("--dist=load", "--maxschedchunk=1"))
+    part = _tests(f"acceptance: {name}", *tests, workers=6, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
     return replace(part, commands=(command,))
 
@@ -75,7 +75,7 @@ PARTS = (
     _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
     _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
     _acceptance(
-        "rows and processes",
+        "rows",
         "same_end",
         "same_emails",
         "older_forms",
@@ -95,6 +95,9 @@ PARTS = (
         "documents",
         "client",
         "command",
+    ),
+    _acceptance(
+        "processes",
         "killed_api",
         "killed_conversions",
         "killed_drafts",
@@ -108,19 +111,7 @@ PARTS = (
         "supervisor",
     ),
     _acceptance(
-        "servers and operators",
-        "broker_cluster",  # the longest of all
-        "broker_away",
-        "broker_faults",
-        "broker_unreachable",
-        "unreadable_messages",
-        "signed_messages",
-        "least_privilege",
-        "operator_at_night",
-        "operator_and_store",
-        "operator_restores",
-        "restored_backup",
-        "idle_costs",
+        "database and files",
         "database_away",
         "database_sessions",
         "stored_file_faults",
@@ -132,6 +123,21 @@ PARTS = (
         "idle_connections",
         "large_unpacked",
         "million_rows",
+    ),
+    _acceptance(
+        "broker and operator",
+        "broker_cluster",  # the longest of all
+        "broker_away",
+        "broker_faults",
+        "restored_backup",
+        "operator_restores",
+        "broker_unreachable",
+        "unreadable_messages",
+        "signed_messages",
+        "least_privilege",
+        "operator_at_night",
+        "operator_and_store",
+        "idle_costs",
     ),
     # Planners differ from one version to the next.
     Part(
