@@ -2,7 +2,8 @@
 
 Passwords, the key that signs messages, and certificates are random and made once. The API's certificate is for the
 names in ROLLCALL_HOST_NAMES (localhost, separated by commas), unless /given/certificate.pem and /given/certificate.key
-hold one. With --new-certificates all certificates are made anew.
+hold one. /given/erasure_key goes before the one that was made: whom an earlier installation erased is known by its key
+alone. With --new-certificates all certificates are made anew.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> str | None:
     hosts = [*names, *(each for each in ("localhost", "127.0.0.1") if each not in names)]
     try:
         own = given_certificate(GIVEN)
-        done = fill(arguments.folder, hosts, own=own)
+        done = fill(arguments.folder, hosts, own=own, erasure_key=_text(GIVEN / "erasure_key").strip())
         if arguments.new_certificates:
             renew_certificates(arguments.folder, hosts)
             done = fill(arguments.folder, hosts, own=own)

@@ -30,6 +30,8 @@ OWNERS: Final = {
     "postgres": 0,
     "rabbitmq": 0,
 }
+# Who has the erasure key.
+ERASING: Final = ("api", "consumer")
 VHOST: Final = "rollcall"
 DATABASE: Final = "rollcall"
 # Written last: what came before it may be unfinished, and nobody has used it.
@@ -38,8 +40,8 @@ MARKER: Final = "complete"
 Folders = dict[str, dict[str, str]]
 
 
-def fill(root: Path, host_names: Iterable[str], *, own: Certificate | None = None) -> list[str]:
-    """Make what is missing; returns what was done, in words. What is there stays, but for the certificate given."""
+def fill(root: Path, host_names: Iterable[str], *, own: Certificate | None = None, erasure_key: str = "") -> list[str]:
+    """Make what is missing; returns what was done, in words. What is there stays, but for what is given."""
     done = []
     if not (root / "owner" / MARKER).exists():
         _write(root, _everything(list(host_names)))
@@ -48,6 +50,9 @@ def fill(root: Path, host_names: Iterable[str], *, own: Certificate | None = Non
     if own is not None:
         _write(root, {"api": {"server.pem": own.certificate, "server.key": own.key}})
         done.append("the API has the certificate that was given")
+    if erasure_key:
+        _write(root, {service: {"erasure_key": erasure_key} for service in ERASING})
+        done.append("the API and the consumers have the erasure key that was given")
     return done
 
 
@@ -73,7 +78,7 @@ def _everything(host_names: list[str]) -> Folders:
             f"amqps://{user_of(service)}:{users[service]}@rabbitmq:5671/{VHOST}?cafile={MOUNTED_AT}/ca.pem"
         )
         folders[service]["message_key"] = message_key
-    for service in ("api", "consumer"):
+    for service in ERASING:
         folders[service]["erasure_key"] = erasure_key
     return folders
 

@@ -95,6 +95,21 @@ def test_the_certificate_that_was_given_is_the_apis_and_a_half_of_one_is_refused
     assert own.certificate == read(tmp_path / "root")["api"]["server.pem"]
 
 
+def test_the_erasure_key_that_was_given_goes_before_the_one_that_was_made_and_stays(tmp_path: Path) -> None:
+    fill(tmp_path, ["localhost"])
+    before = read(tmp_path)
+    assert len(before["api"]["erasure_key"]) == 64
+    assert before["api"]["erasure_key"] == before["consumer"]["erasure_key"]
+    assert "erasure_key" not in before["producer"]
+    fill(tmp_path, ["localhost"], erasure_key="of the installation before")
+    for _ in range(2):
+        after = read(tmp_path)
+        for service in ("api", "consumer"):
+            assert after[service] == before[service] | {"erasure_key": "of the installation before"}
+        assert after["producer"] == before["producer"]
+        assert fill(tmp_path, ["localhost"]) == []
+
+
 @pytest.mark.parametrize("host", ["rollcall.example.com", "127.0.0.1"])
 def test_certificates_are_trusted_by_their_authority_for_their_names_alone(tmp_path: Path, host: str) -> None:
     issued = issue({"api": ["rollcall.example.com", "127.0.0.1"], "other": ["other.example.com"]})
