@@ -194,7 +194,8 @@ class ApiSettings(SharedSettings, AccessSettings, UploadStoreSettings, ErasureSe
     queue_pool_size: int = Field(
         4,
         ge=1,
-        description="Database connections for lease queues, besides the pool above, one that listens, four for upkeep.",
+        description="Database connections for lease queues, besides the pool above, one that listens, four for upkeep "
+        "and inspection.",
     )
     queue_max_body_bytes: int = Field(
         16 << 20,
