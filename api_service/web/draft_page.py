@@ -15,6 +15,8 @@ from shared.errors import FileCode
 from shared.rows.fields import FIELD_NAMES
 
 NOT_USED: Final = "-"
+# Of a column that nobody has said anything of while the header is in doubt: the API takes it as it is called.
+BY_NAME: Final = ""
 _PLAIN: Final = ("encoding", "delimiter", "headerLine", "sheet", "onDuplicate", "maxRejects")
 # Of a preview, by the names that an upload has for the same.
 _PREVIEWED: Final = ("rowsRead", "rowsDone", "progress", "rejectedBy", "outcome", "problem", "deactivated", "absence")
@@ -72,9 +74,11 @@ async def draft_page(request: Request, api: OwnApi, upload: dict[str, Any], chos
     rows = sample["rows"] if sample else []
     columns = _columns(sample) if sample else []
     has_header = bool(sample and sample["headerLine"])
+    no_field = NOT_USED
     if problem and problem["code"] in _HEADER_IS_THERE and not columns:
         columns, rows = _header_of(rows, options)
         has_header = True
+        no_field = BY_NAME if columns else NOT_USED
     return render(
         request,
         "draft.html",
@@ -86,6 +90,7 @@ async def draft_page(request: Request, api: OwnApi, upload: dict[str, Any], chos
         columns=columns or _unnamed(rows, str(options.get("columns") or "")),
         rows=rows,
         has_header=has_header,
+        no_field=no_field,
         row_count=upload["preview"]["rowsRead"] if is_previewed else _row_count(upload, rows),
         is_row_count_exact=is_previewed or len(rows) < SHOWN_ROWS,
         delimiters=DELIMITERS,
@@ -200,7 +205,7 @@ def _header_of(
     }
     for place, row in enumerate(rows):
         if not line or str(row["lineNumber"]) == str(line):
-            header = [{"name": name, "field": fields.get(name, NOT_USED)} for name in row["cells"]]
+            header = [{"name": name, "field": fields.get(name, BY_NAME)} for name in row["cells"]]
             return header, rows[place + 1 :]
     return [], rows
 

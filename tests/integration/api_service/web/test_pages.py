@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from api_service.web.assets import FOLDER
+from shared.rows.fields import FIELD_NAMES
 from tests.support.uploads import SMALL_CSV, send
 
 MARKUP = "<script>alert(1)<b onclick=alert(2)>"
@@ -30,6 +31,27 @@ async def test_a_name_is_text_and_a_page_runs_and_loads_nothing_but_our_files(ap
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert not re.search(r"<style|\sstyle=|<script>|<b\b", page.text)
+
+
+async def test_a_column_that_a_draft_knows_by_its_name_is_not_shown_as_unused(api: httpx2.AsyncClient) -> None:
+    content = SMALL_CSV.replace(b"mobile_no", b"reach", 1)
+    draft = (await send(api, content, start="draft")).json()
+    assert draft["problem"]["code"] == "missing_columns"
+    page = f"/uploads/{draft['id']}"
+    in_doubt = (await api.get(page)).text
+    assert ("as it is called" in in_doubt, "not used" in in_doubt) == (True, False)
+
+    # Only the column that was missing has to be chosen.
+    names = content.partition(b"\n")[0].decode().split(",")
+    chosen = {
+        "hasHeader": "1",
+        "columnName": names,
+        "columnWas": ["" for _ in names],
+        "column": ["mobile_no" if name == "reach" else "" for name in names],
+    }
+    known = (await api.get(page, params=chosen)).text
+    assert ("as it is called" in known, "not used" in known) == (False, True)
+    assert all(f'<option value="{name}" selected>' in known for name in FIELD_NAMES)
 
 
 async def test_a_previewed_draft_is_shown_as_the_draft_that_it_is(
