@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 LIMIT_MINUTES = 20.0
 PLANS = ("query_plans", "statistics")
-API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "lease_queues", "operations", "web")
+API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "operations", "web")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ def _integration(name: str, *rooms: str) -> Part:
 
 
 def _acceptance(name: str, *subjects: str) -> Part:
-    # They wait most of the time for what they have broken, the long ones of the fault table for minutes: those begin
-    # first, one by one as a worker is free, and the others run beside them. Five minutes without a broker are left to
-    # `make test-faults`.
+    # The long ones of the fault table wait for minutes for what they have broken: those begin first, one by one as a
+    # worker is free, and the others run beside them. Five minutes without a broker are left to `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
     part = _tests(f"acceptance: {name}", *tests, workers=6, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
@@ -72,6 +71,7 @@ PARTS = (
         needs_engine=True,
     ),
     _integration("uploads", "api_service/uploads"),
+    _integration("lease queues", "api_service/lease_queues"),
     _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
     _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
     _acceptance(
@@ -117,27 +117,30 @@ PARTS = (
         "stored_file_faults",
         "upload_store_faults",
         "wrong_store",
-        "clients_that_hang_up",
-        "attacks",
-        "described_requests",
-        "idle_connections",
-        "large_unpacked",
-        "million_rows",
     ),
     _acceptance(
-        "broker and operator",
+        "broker",
         "broker_cluster",  # the longest of all
         "broker_away",
         "broker_faults",
-        "restored_backup",
-        "operator_restores",
         "broker_unreachable",
         "unreadable_messages",
         "signed_messages",
         "least_privilege",
+    ),
+    _acceptance(
+        "operators and attacks",
+        "restored_backup",
+        "operator_restores",
         "operator_at_night",
         "operator_and_store",
+        "attacks",
+        "described_requests",
+        "clients_that_hang_up",
+        "idle_connections",
         "idle_costs",
+        "large_unpacked",
+        "million_rows",
     ),
     # Planners differ from one version to the next.
     Part(

@@ -81,7 +81,7 @@ async def test_many_that_start_at_once_give_a_store_one_id(
 
 
 async def test_one_that_looked_before_another_gave_the_store_its_id_does_not_refuse_it(
-    engine: AsyncEngine, store: UploadStore, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, database: asyncpg.Connection, store: UploadStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = StoreIdentity(engine, store, may_be_first=True)
     others: list[asyncio.Task[None]] = []
@@ -98,7 +98,9 @@ async def test_one_that_looked_before_another_gave_the_store_its_id_does_not_ref
 
     monkeypatch.setattr(store, "read", read_and_let_the_other_go_first)
     await StoreIdentity(engine, store, may_be_first=True).require()
-    await asyncio.gather(*others)
+    [other_is_through] = others
+    await other_is_through
+    assert await stored_id(store) == await known(database) is not None
 
 
 async def test_store_without_the_id_and_one_with_another_are_refused_until_the_right_one_is_back(

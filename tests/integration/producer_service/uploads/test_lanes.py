@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from producer_service.requester import Requester
 from producer_service.uploads.lanes import MEDIUM_BYTES, SMALL_BYTES
 from shared.amqp.topology import REQUESTS_QUEUE
 from shared.messages import ChunkReply, ChunkRequest, decode_request
@@ -78,6 +79,25 @@ async def test_no_more_of_a_large_upload_is_sent_than_keeps_the_consumers_busy(r
         await eventually(lambda: runs.broker.has_ready(REQUESTS_QUEUE, 3))
         await asyncio.sleep(1)
         assert await runs.broker.has_ready(REQUESTS_QUEUE, 3)
+
+
+async def test_sweep_does_not_wait_for_a_broker_that_does_not_say_how_many_consumers_there_are(
+    runs: UploadRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked = asyncio.Event()
+
+    async def never(_: Requester) -> int:
+        is_asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(Requester, "count_consumers", never)
+    first = await store_larger_than(runs, SMALL_BYTES)
+    async with runs.producer():
+        await eventually(is_asked.is_set)
+        # Nobody announces it.
+        second = await store_larger_than(runs, SMALL_BYTES)
+        await eventually(lambda: all_running(runs, [first, second]))
 
 
 async def all_running(runs: UploadRuns, upload_ids: list[uuid.UUID]) -> bool:
