@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from api_service.employees.read_pool import APPLICATION_NAME
 from api_service.settings import ApiSettings
 from shared.rows.fields import FIELD_NAMES, FIELDS
 from tests.support.api import running_api
@@ -233,9 +234,20 @@ async def test_neither_a_slow_reader_nor_one_that_hangs_up_keeps_a_connection(
                 answer = await exports.enter_async_context(api.stream("GET", "/v1/employees.csv"))
                 readers.append(answer.aiter_raw())
                 await anext(readers[-1])
-            # Nobody reads on: the exports wait, and the connections are there for others.
-            await eventually(lambda: is_answered(api))
+            # Nobody reads on: once all that lies between them is full the exports wait, and connections are there for
+            # others.
+            await eventually(lambda: no_page_was_asked_for_lately(database))
+            assert await is_answered(api)
         assert await is_answered(api)
+
+
+async def no_page_was_asked_for_lately(database: asyncpg.Connection) -> bool:
+    query = """
+        SELECT count(*) = 0 FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = $1
+          AND query_start > clock_timestamp() - interval '1 s'
+    """
+    return bool(await database.fetchval(query, APPLICATION_NAME))
 
 
 async def is_answered(api: httpx2.AsyncClient) -> bool:
