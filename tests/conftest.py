@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -53,6 +54,17 @@ def upload_store_url(tmp_path: Path) -> str:
     folder = tmp_path / "uploads"
     folder.mkdir()
     return folder.as_uri()
+
+
+def pytest_sessionstart() -> None:
+    """What is imported stays, so that to walk over it for garbage again and again finds none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on the collector walks over what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

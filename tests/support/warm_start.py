@@ -25,6 +25,7 @@ from deploy.program import Program, RunningProgram
 IMPORTED: Final = (
     *("api_service.app", "producer_service.app", "consumer_service.app"),
     *("uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
+    "tests.support.frozen_imports",  # after all others
 )
 _PR_SET_PDEATHSIG: Final = 1
 
