@@ -19,6 +19,7 @@ from tests.support import servers as test_servers
 from tests.support.failpoint_settings import slow_consumer
 from tests.support.own_broker import FULL_DISK, ROOM_AGAIN, OwnBroker, own_broker, vhost_on
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.reference import read_top_to_bottom
 from tests.support.seeded_random import seeded_random
 from tests.support.servers import Servers
@@ -207,7 +208,7 @@ async def test_broker_that_blocks_publishers_delays_what_has_to_be_published_and
 
 
 async def _open_the_publishers_connection(producer: Service) -> None:
-    async with httpx2.AsyncClient(timeout=60) as client:
+    async with plain_client(timeout=60) as client:
         await producer.until_ready()
         answer = await client.post(f"{producer.url}/v1/requests", json={"messages": ["hello"]})
     assert answer.status_code == 200

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx2
 import pytest
 
 from tests.acceptance.conftest import SMALL_CHUNKS, MixedUpload
+from tests.support.plain_http import plain_client
 from tests.support.s3 import BUCKET, full_s3, running_s3, s3_environment
 from tests.support.services import Backends, Services
 from tests.support.system import System
@@ -131,5 +131,5 @@ async def _succeeds(*command: str) -> bool:
 
 
 async def _is_ready(url: str) -> bool:
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with plain_client(timeout=30) as client:
         return (await client.get(f"{url}/readyz")).is_success

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
 from shared.store_identity import IDENTITY_KEY
 from tests.acceptance.conftest import MixedUpload
 from tests.support.failpoint_settings import slow_consumer
+from tests.support.plain_http import plain_client
 from tests.support.servers import CHECKOUT
 from tests.support.services import Service, Services
 from tests.support.system import Json, System
@@ -41,7 +41,7 @@ async def accepted(system: System, content: bytes) -> str:
 
 
 async def readiness(service: Service) -> Json:
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with plain_client(timeout=30) as client:
         document: Json = (await client.get(f"{service.url}/readyz")).json()
         return document
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import asyncpg
-import httpx2
 
 from shared.upload_status import FINAL_STATES
 from tests.soak.aftermath import Aftermath, company_names, corrected, undo_differences
@@ -29,6 +28,7 @@ from tests.support.checker import (
     share_differences,
 )
 from tests.support.mixed_file import write_mixed_file
+from tests.support.plain_http import plain_client
 from tests.support.reference import Expected, ExpectedEmployee, Mode, read_top_to_bottom
 from tests.support.uploads import send
 
@@ -106,7 +106,7 @@ class Uploads:
         self._verdict = verdict
         self._folder = folder
         apis = stage.services.of("api_service")
-        self._apis = itertools.cycle([httpx2.AsyncClient(base_url=api.url, timeout=20) for api in apis])
+        self._apis = itertools.cycle([plain_client(api.url, timeout=20) for api in apis])
         self._aftermath = Aftermath(self._apis)
         self._companies = company_names()
         self._histories: list[History] = []

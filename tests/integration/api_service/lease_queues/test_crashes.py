@@ -18,6 +18,7 @@ import pytest
 from deploy.program import free_port
 from tests.support.api_process import api_process, start_api
 from tests.support.own_postgres import own_postgres
+from tests.support.plain_http import plain_client
 from tests.support.queues import acknowledge, payloads, receive, send
 from tests.support.servers import Servers
 from tests.support.waiting import eventually
@@ -152,7 +153,7 @@ async def test_no_acknowledged_send_is_lost_when_the_api_is_killed(database_url:
     acknowledged: set[str] = set()
     port = free_port()
     stop = asyncio.Event()
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as api:
+    async with plain_client(f"http://127.0.0.1:{port}", timeout=10) as api:
         senders = [asyncio.create_task(send_until(stop, api, number, acknowledged)) for number in range(8)]
         for _ in range(3):
             before = len(acknowledged)

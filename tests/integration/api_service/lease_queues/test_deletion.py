@@ -16,6 +16,7 @@ from deploy.program import free_port
 from tests.support.api import running_api
 from tests.support.api_process import start_api
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.queues import acknowledge, assert_problem, counts, payloads, receive, send
 from tests.support.waiting import eventually
 
@@ -137,7 +138,7 @@ async def test_what_a_killed_process_leaves_of_a_deleted_queue_goes(
     address = f"http://127.0.0.1:{port}"
     urls = (database_url, "amqp://nobody:nothing@127.0.0.1:1/none", upload_store_url)
     process = await start_api(port, *urls, ROLLCALL_LOG_LEVEL="ERROR")
-    async with httpx2.AsyncClient(base_url=address, timeout=60) as api:
+    async with plain_client(address, timeout=60) as api:
         await eventually(lambda: _answers(api), seconds=60)
         await send(api, "q", *range(100))
         await send(api, "other", "kept")

@@ -13,6 +13,7 @@ import pytest
 
 from api_service.settings import ApiSettings
 from tests.support.api import running_api
+from tests.support.plain_http import plain_client
 from tests.support.push_receiver import SECRET
 from tests.support.queues import send
 from tests.support.tcp_proxy import tcp_proxy
@@ -203,7 +204,7 @@ async def test_change_whose_answer_was_lost_may_be_asked_for_again(
         body = None if change.body is None else filled(change.body, known)
         assert not await database.fetchval(change.done), "it would be so without it"
 
-        async with httpx2.AsyncClient(base_url=proxy.url, timeout=60) as cut_off:
+        async with plain_client(proxy.url, timeout=60) as cut_off:
             proxy.stall(answers_only=True)
             asking = asyncio.create_task(cut_off.request(change.method, path, json=body))
             await eventually(is_done(database, change))

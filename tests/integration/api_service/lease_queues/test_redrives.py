@@ -12,6 +12,7 @@ from api_service.settings import ApiSettings
 from deploy.program import free_port
 from tests.support.api import running_api
 from tests.support.api_process import start_api
+from tests.support.plain_http import plain_client
 from tests.support.queues import acknowledge, assert_problem, counts, payloads, receive, send
 from tests.support.waiting import eventually
 
@@ -96,7 +97,7 @@ async def test_a_slow_redrive_goes_on_after_a_kill_and_counts_each_message_once(
 ) -> None:
     port = free_port()
     process = await start_api(port, database_url, NO_BROKER, upload_store_url, ROLLCALL_LOG_LEVEL="ERROR")
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as api:
+    async with plain_client(f"http://127.0.0.1:{port}", timeout=60) as api:
         await eventually(lambda: _answers(api), seconds=60)
         await make_dead(api, database, 300)
         task = (await api.post("/v1/queues/q/redrive", json={"rate": 50, "to": "other"})).headers["Location"]

@@ -19,6 +19,7 @@ from tests.support.api import running_api
 from tests.support.api_process import start_api
 from tests.support.failpoint_settings import killing_api
 from tests.support.patience import patience
+from tests.support.plain_http import plain_client
 from tests.support.push_receiver import Push, Receiver, status
 from tests.support.queues import counts, send
 from tests.support.tcp_proxy import tcp_proxy
@@ -37,7 +38,7 @@ PUSHING = {
 
 @contextlib.asynccontextmanager
 async def client_of(port: int) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as api:
+    async with plain_client(f"http://127.0.0.1:{port}", timeout=60) as api:
         yield api
 
 
