@@ -37,14 +37,14 @@ def _tests(name: str, *tests: str, workers: int = 3, options: tuple[str, ...] = 
 
 
 def _integration(name: str, *rooms: str) -> Part:
-    return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms))
+    return _tests(f"integration: {name}", *(f"tests/integration/{room}" for room in rooms), workers=4)
 
 
 def _acceptance(name: str, *subjects: str) -> Part:
-    # The long ones of the fault table wait for minutes for what they have broken: those begin first, one by one as a
-    # worker is free, and the others run beside them. Five minutes without a broker are left to `make test-faults`.
+    # The long ones wait for minutes for what they have broken: their subjects are the first, and the others run beside
+    # them, one by one as a worker is free. Five minutes without a broker are left to `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
-    part = _tests(f"acceptance: {name}", *tests, workers=6, options=("--dist=load", "--maxschedchunk=1"))
+    part = _tests(f"acceptance: {name}", *tests, workers=8, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
     return replace(part, commands=(command,))
 
@@ -70,72 +70,74 @@ PARTS = (
         ("tests/acceptance/test_network_overlay.py",),
         needs_engine=True,
     ),
-    _integration("uploads", "api_service/uploads"),
-    _integration("lease queues", "api_service/lease_queues"),
-    _integration("the rest of the API", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)),
-    _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
+    _integration(
+        "the API", "api_service/uploads", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)
+    ),
+    _integration(
+        "lease queues and the others",
+        "api_service/lease_queues",
+        "client",
+        "consumer_service",
+        "producer_service",
+        "shared",
+        "migrations",
+    ),
     _acceptance(
         "rows",
+        "bad_files",
+        "hanging_rows",
         "same_end",
+        "command",
+        "previews",
+        "other_versions",
+        "fair_share",
         "same_emails",
         "older_forms",
-        "other_versions",
         "failing_rows",
         "found_headers",
-        "hanging_rows",
-        "fair_share",
         "private_logs",
         "checker",
         "too_many_rejects",
         "full_dead_letters",
         "undo",
-        "previews",
         "leavers",
-        "bad_files",
         "documents",
         "client",
-        "command",
     ),
     _acceptance(
-        "processes",
+        "processes and the database",
+        "database_away",
+        "killed_jobs",
+        "killed_erasures",
+        "killed_corrections",
+        "killed_processes",
         "killed_api",
         "killed_conversions",
         "killed_drafts",
-        "killed_erasures",
-        "killed_corrections",
-        "killed_jobs",
-        "killed_processes",
         "producer_deaths",
         "sleeping_processes",
         "shutdown_and_scaling",
         "supervisor",
     ),
     _acceptance(
-        "database and files",
-        "database_away",
+        "broker, files and operators",
+        "broker_cluster",  # the longest of all
+        "broker_away",
+        "described_requests",
+        "attacks",
+        "broker_faults",
+        "broker_unreachable",
+        "signed_messages",
         "database_sessions",
         "stored_file_faults",
         "upload_store_faults",
         "wrong_store",
-    ),
-    _acceptance(
-        "broker",
-        "broker_cluster",  # the longest of all
-        "broker_away",
-        "broker_faults",
-        "broker_unreachable",
-        "unreadable_messages",
-        "signed_messages",
-        "least_privilege",
-    ),
-    _acceptance(
-        "operators and attacks",
         "restored_backup",
         "operator_restores",
         "operator_at_night",
         "operator_and_store",
-        "attacks",
-        "described_requests",
+        "unreadable_messages",
+        "least_privilege",
         "clients_that_hang_up",
         "idle_connections",
         "idle_costs",
