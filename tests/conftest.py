@@ -67,11 +67,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(trylast=True)  # when those that were not asked for are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests begin first, so that the others run beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-
-
-def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Packed bytes say when they were packed, and the workers of a run have to call a test by the same name."""
-    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()) else None
+    """Long tests begin first, so that the others run beside them, and behind each stands one that is not long: a worker
+    of xdist is given two tests in a row, and would run two long ones one after the other.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    pairs = [item for pair in zip(long, others, strict=False) for item in pair]
+    items[:] = [*pairs, *long[len(others) :], *others[len(long) :]]
