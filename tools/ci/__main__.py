@@ -33,7 +33,9 @@ def main(names: Sequence[str]) -> int:
         # One by one, so that what ran before a signal is in the report.
         outcomes.extend(run_all(parts, environment, engine_answers=_engine_answers))
     finally:
-        outcomes += [Outcome(part.name, "did not run", remark="CI was stopped") for part in parts[len(outcomes) :]]
+        ended = {outcome.name: outcome for outcome in outcomes}
+        stopped = {part.name: Outcome(part.name, "did not run", remark="CI was stopped") for part in parts}
+        outcomes = [ended.get(part.name, stopped[part.name]) for part in parts]
         stop_servers(run_name)
         print(flush=True)
         for line in report.lines(outcomes, time.monotonic() - began):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,10 +25,28 @@ class Ended:
     out_of_time: bool
 
 
+class Stopped(Exception):
+    """CI was told to end, and the command with it."""
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
 def run(
-    command: Sequence[str], environment: Mapping[str, str], seconds: float, grace_seconds: float = GRACE_SECONDS
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float,
+    grace_seconds: float = GRACE_SECONDS,
+    *,
+    say: Callable[[str], None] = say,
+    stop: threading.Event | None = None,
 ) -> Ended:
-    """Interrupt it, as Ctrl-C does, after so many seconds; kill what has not ended after the grace."""
+    """Interrupt it, as Ctrl-C does, after so many seconds; kill what has not ended after the grace.
+
+    Raises Stopped, when it is gone, once `stop` is set.
+    """
     counted: list[Counts] = []
     process = subprocess.Popen(
         command,
@@ -49,8 +67,7 @@ def run(
 
     def pass_on(output: Iterable[str]) -> None:
         for line in output:
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            say(line)
             counted.append(counts_in(line) or Counts())
 
     # In a thread, for whoever left the command's session may have its output open for ever.
@@ -64,7 +81,7 @@ def run(
         timer.daemon = True
         timer.start()
     try:
-        status = process.wait()
+        status = _until_ended(process, stop or threading.Event())
     except BaseException:  # we are told to end: the command tidies up first, as it would after its time
         _signal(process, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
@@ -78,6 +95,14 @@ def run(
         process.wait()
         passing_on.join(grace_seconds)
     return Ended(status, sum(counted, Counts()), out_of_time.is_set())
+
+
+def _until_ended(process: subprocess.Popen[str], stop: threading.Event) -> int:
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(0.5)
+        if stop.is_set():
+            raise Stopped
 
 
 def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:

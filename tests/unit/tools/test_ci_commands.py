@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -37,6 +40,27 @@ finally:
     pathlib.Path({str(tidied)!r}).touch()
 """
     assert run(script, seconds=2 * patience()).out_of_time
+    assert tidied.exists()
+
+
+def test_command_may_tidy_up_when_it_is_stopped(tmp_path: Path) -> None:
+    began, tidied = tmp_path / "began", tmp_path / "tidied"
+    script = f"""
+import pathlib, time
+try:
+    pathlib.Path({str(began)!r}).touch()
+    time.sleep(600)
+finally:
+    pathlib.Path({str(tidied)!r}).touch()
+"""
+    stop = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(commands.run, [sys.executable, "-c", script], os.environ, 600, stop=stop)
+        while not began.exists() and not running.done():
+            time.sleep(0.01)
+        stop.set()
+        with pytest.raises(commands.Stopped):
+            running.result()
     assert tidied.exists()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
+import pytest
+
+from tests.support.patience import patience
 from tools.ci import report
 from tools.ci.commands import Ended
 from tools.ci.counts import Counts
 from tools.ci.parts import Part
 from tools.ci.report import Outcome
-from tools.ci.run import run_all
+from tools.ci.run import Say, run_all
 
 
 class Clock:
@@ -24,7 +28,9 @@ class Clock:
     def __call__(self) -> float:
         return self.seconds
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str], seconds: float) -> Ended:
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str], seconds: float, *, say: Say, stop: threading.Event
+    ) -> Ended:
         self.commands.append(command[0])
         self.limits.append(seconds)
         self.seconds += self.minutes * 60
@@ -32,8 +38,8 @@ class Clock:
         return Ended(status, Counts(passed=2, failed=status), out_of_time=command[0] == "slow")
 
 
-def part(name: str, *, needs_engine: bool = False, optional: bool = False) -> Part:
-    return Part(name, ((name,),), needs_engine=needs_engine, optional=optional)
+def part(name: str, *, needs_engine: bool = False, optional: bool = False, beside: bool = False) -> Part:
+    return Part(name, ((name,),), needs_engine=needs_engine, optional=optional, beside=beside)
 
 
 def outcomes(clock: Clock, *parts: Part, budget_minutes: float = 50, engine: bool = True) -> list[Outcome]:
@@ -78,6 +84,52 @@ def test_failure_of_what_only_helps_is_no_failure() -> None:
     ran = outcomes(Clock(), part("bad", optional=True), part("slow", optional=True))
     assert [outcome.result for outcome in ran] == ["did not run"] * 2
     assert report.total([Outcome("engine", "did not run")]).failed == 0
+
+
+def test_parts_beside_the_others_take_turns_and_say_all_at_their_end(capsys: pytest.CaptureFixture[str]) -> None:
+    has_begun, others_are_through = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def run(
+        command: Sequence[str], environment: Mapping[str, str], seconds: float, *, say: Say, stop: threading.Event
+    ) -> Ended:
+        [name] = command
+        say(f"{name} says this\n")
+        if name == "first beside":
+            has_begun.set()
+            assert others_are_through.wait(20 * patience())
+        elif name == "other":
+            assert has_begun.wait(20 * patience())
+        order.append(name)
+        if name == "last":
+            others_are_through.set()
+        return Ended(0, Counts(passed=1), out_of_time=False)
+
+    parts = [part("first beside", beside=True), part("second beside", beside=True), part("other"), part("last")]
+    ran = list(run_all(parts, {}, run=run))
+    assert order == ["other", "last", "first beside", "second beside"]
+    assert [outcome.name for outcome in ran] == order
+    said = capsys.readouterr().out
+    assert said.index("last says this") < said.index("=== first beside (after") < said.index("first beside says this")
+
+
+def test_parts_beside_the_others_are_stopped_with_them() -> None:
+    stopped: list[str] = []
+
+    def run(
+        command: Sequence[str], environment: Mapping[str, str], seconds: float, *, say: Say, stop: threading.Event
+    ) -> Ended:
+        [name] = command
+        if name != "other":
+            assert stop.wait(20 * patience())
+            stopped.append(name)
+        return Ended(0, Counts(), out_of_time=False)
+
+    parts = [part("beside", beside=True), part("waits", beside=True), part("other")]
+    outcomes_as_they_come = run_all(parts, {}, run=run)
+    assert next(outcomes_as_they_come).name == "other"
+    outcomes_as_they_come.close()  # type: ignore[attr-defined]  # it is a generator
+    assert stopped == ["beside"]
 
 
 def test_last_lines_say_what_ran_what_did_not_and_the_sum_alone() -> None:
