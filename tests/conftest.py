@@ -67,6 +67,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes have the name of their argument: packed ones hold the second in which they were made, and workers of xdist
+    that collect in different ones would not agree on what the tests are.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(trylast=True)  # when those that were not asked for are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests begin first, so that the others run beside them, and behind each stands one that is not long: a worker
