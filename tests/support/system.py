@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
@@ -40,7 +41,7 @@ from tests.support.leaks import after_the_end, lasting, of_processes
 from tests.support.patience import patience
 from tests.support.reference import Expected, Mode
 from tests.support.services import Services
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, pause_after
 
 Json = dict[str, Any]
 
@@ -102,18 +103,16 @@ class System:
 
     async def until_finished(self, upload_id: str, *, seconds: float = 90) -> Json:
         """The finished upload. An API that is being started again meanwhile is waited for."""
-        began, allowed = asyncio.get_running_loop().time(), seconds
+        clock = asyncio.get_running_loop().time
+        began, allowed = clock(), seconds
         upload: Json = {}
         # Asked anew each time: the machine may become busy meanwhile.
-        while asyncio.get_running_loop().time() < began + (allowed := max(allowed, seconds * patience())):
-            try:
+        while clock() < began + (allowed := max(allowed, seconds * patience())):
+            with contextlib.suppress(httpx2.TransportError, httpx2.HTTPStatusError):
                 upload = await self.state(upload_id)
-            except (httpx2.TransportError, httpx2.HTTPStatusError):
-                await asyncio.sleep(0.2)
-                continue
-            if upload["status"] in FINAL_STATES:
-                return upload
-            await asyncio.sleep(0.1)
+                if upload["status"] in FINAL_STATES:
+                    return upload
+            await asyncio.sleep(pause_after(clock() - began))
         raise AssertionError(f"not finished after {allowed:.0f} s: {upload}\n{self.services.last_lines()}")
 
     async def until_previewed(self, upload_id: str, *, seconds: float = 90) -> Json:

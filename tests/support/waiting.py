@@ -11,10 +11,15 @@ import asyncpg
 
 from tests.support.patience import patience
 
-# What takes longer is asked for less often: many conditions ask a service, which shares the processor with what they
-# wait for.
 SHORTEST_PAUSE_SECONDS: Final = 0.02
-LONGEST_PAUSE_SECONDS: Final = 0.1
+LONGEST_PAUSE_SECONDS: Final = 0.25
+
+
+def pause_after(waited_seconds: float) -> float:
+    """Seconds until one asks again, more of them the longer it takes already: many conditions ask a service, which
+    shares the processor with what they wait for.
+    """
+    return min(max(waited_seconds / 20, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
 async def eventually(
@@ -26,7 +31,6 @@ async def eventually(
     """
     clock = asyncio.get_running_loop().time
     began, allowed = clock(), seconds
-    pause = SHORTEST_PAUSE_SECONDS
     while True:
         outcome = condition()
         if await outcome if inspect.isawaitable(outcome) else outcome:
@@ -37,8 +41,7 @@ async def eventually(
                 allowed = max(allowed, seconds * patience())
             if clock() > began + allowed:
                 raise AssertionError(f"still not so after {allowed:.3g} s")
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.1, LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(pause_after(clock() - began))
 
 
 async def somebody_waits_for_a_lock(database: asyncpg.Connection, statement: str = "") -> bool:
