@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 LIMIT_MINUTES = 25.0
 PLANS = ("query_plans", "statistics")
-API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "operations", "web")
+API_ROOMS = ("access", "dead_letters", "employees", "erasures", "http", "lease_queues", "operations", "web")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _acceptance(name: str, *subjects: str) -> Part:
     # The long ones wait for minutes for what they have broken: their subjects are the first, and the others run beside
     # them, one by one as a worker is free. Five minutes without a broker are left to `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
-    part = _tests(f"acceptance: {name}", *tests, workers=8, options=("--dist=load", "--maxschedchunk=1"))
+    part = _tests(f"acceptance: {name}", *tests, workers=6, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])
     return replace(part, commands=(command,))
 
@@ -73,20 +73,16 @@ PARTS = (
     Part("local mode", (_smoke("local"),), beside=True),
     # Nothing that they wait for.
     _tests("unit", "tests/unit", workers=2),
+    _integration("uploads", "api_service/uploads"),
     _integration(
-        "the API", "api_service/uploads", "api_service/test_app.py", *(f"api_service/{room}" for room in API_ROOMS)
+        "the rest of the API",
+        "api_service/test_app.py",
+        *(f"api_service/{room}" for room in API_ROOMS),
     ),
-    _integration(
-        "lease queues and the others",
-        "api_service/lease_queues",
-        "client",
-        "consumer_service",
-        "producer_service",
-        "shared",
-        "migrations",
-    ),
+    _integration("the others", "client", "consumer_service", "producer_service", "shared", "migrations"),
+    Part("soak", (_make("soak", "MINUTES=1"),), beside=True),
     _acceptance(
-        "rows",
+        "rows and files",
         "bad_files",
         "hanging_rows",
         "same_end",
@@ -106,6 +102,9 @@ PARTS = (
         "leavers",
         "documents",
         "client",
+        "stored_file_faults",
+        "upload_store_faults",
+        "wrong_store",
     ),
     _acceptance(
         "processes and the database",
@@ -119,11 +118,12 @@ PARTS = (
         "killed_drafts",
         "producer_deaths",
         "sleeping_processes",
+        "database_sessions",
         "shutdown_and_scaling",
         "supervisor",
     ),
     _acceptance(
-        "broker, files and operators",
+        "broker and operators",
         "broker_cluster",  # the longest of all
         "broker_away",
         "described_requests",
@@ -131,10 +131,6 @@ PARTS = (
         "broker_faults",
         "broker_unreachable",
         "signed_messages",
-        "database_sessions",
-        "stored_file_faults",
-        "upload_store_faults",
-        "wrong_store",
         "restored_backup",
         "operator_restores",
         "operator_at_night",
@@ -171,5 +167,4 @@ PARTS = (
         ),
         ("tests/browser",),
     ),
-    Part("soak", (_make("soak", "MINUTES=1"),)),
 )
