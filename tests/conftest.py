@@ -67,13 +67,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes have the name of their argument: packed ones hold the second in which they were made, and workers of xdist
-    that collect in different ones would not agree on what the tests are.
-    """
-    return argname if isinstance(val, bytes) else None
-
-
 @pytest.hookimpl(trylast=True)  # when those that were not asked for are gone
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests begin first, so that the others run beside them, and behind each stands one that is not long: a worker
@@ -83,3 +76,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     others = [item for item in items if not item.get_closest_marker("long")]
     pairs = [item for pair in zip(long, others, strict=False) for item in pair]
     items[:] = [*pairs, *long[len(others) :], *others[len(long) :]]
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Packed bytes say when they were packed, and the workers of a run have to call a test by the same name."""
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode("ascii").isprintable()) else None

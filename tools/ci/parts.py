@@ -1,7 +1,7 @@
 """The parts that CI goes through, in order of worth: when time runs out, it is the least worth that was not run.
 
-None takes longer than five minutes on a quiet machine of two cores, or a slow one could not end in time. Nor are they
-many, because each start of the tests and their workers costs a quarter of a minute of the processor.
+None takes much longer than five minutes on a quiet machine of two cores, or a slow one could not end in time. Nor are
+they many, because each start of the tests and their workers costs a quarter of a minute of the processor.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def _integration(name: str, *rooms: str) -> Part:
 
 
 def _acceptance(name: str, *subjects: str) -> Part:
-    # The long ones wait for minutes for what they have broken: their subjects are the first, and the others run beside
-    # them, one by one as a worker is free. Five minutes without a broker are left to `make test-faults`.
+    # The long ones wait for minutes for what they have broken: they begin first (tests/conftest.py), and the others run
+    # beside them, one by one as a worker is free. Five minutes without a broker are left to `make test-faults`.
     tests = (f"tests/acceptance/test_{subject}.py" for subject in subjects)
     part = _tests(f"acceptance: {name}", *tests, workers=6, options=("--dist=load", "--maxschedchunk=1"))
     command = ("env", "ROLLCALL_TEST_OUTAGE_SECONDS=120", *part.commands[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +41,7 @@ def run_all(
     clock: Callable[[], float] = time.monotonic,
     engine_answers: Callable[[], bool] = lambda: True,
     run: Run = commands.run,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """The outcome of each as it ends. After a failure the others still run: they say more about it than their absence
     would. Those that run beside the others take turns among themselves.
     """

@@ -128,7 +128,7 @@ def test_parts_beside_the_others_are_stopped_with_them() -> None:
     parts = [part("beside", beside=True), part("waits", beside=True), part("other")]
     outcomes_as_they_come = run_all(parts, {}, run=run)
     assert next(outcomes_as_they_come).name == "other"
-    outcomes_as_they_come.close()  # type: ignore[attr-defined]  # it is a generator
+    outcomes_as_they_come.close()
     assert stopped == ["beside"]
 
 
